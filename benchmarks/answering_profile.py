@@ -1,0 +1,194 @@
+"""How fast questions are answered, and how much of the time is spent inside the model's forwards.
+
+    python benchmarks/answering_profile.py [--images 10] [--checkpoint FOLDER]
+
+One process, one thread, clean scenes, all questions but captions. Without a checkpoint a model of the built-in shape
+with random weights is used, which answers every question with two tokens, as a trained one does (answer and end).
+Writes `benchmarks/results/answering_profile.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pruneproof import machine
+from pruneproof.answering import costs
+from pruneproof.answering.answerer import Answerer, load_answerer
+from pruneproof.answering.features import FeatureStore
+from pruneproof.answering.grid import AskedImage, Batch, batches
+from pruneproof.backbones.builtin.clip_model import build_clip, open_clip_config
+from pruneproof.backbones.builtin.export import export
+from pruneproof.backbones.builtin.language_model import build_llava
+from pruneproof.backbones.builtin.settings import TrainingSettings
+from pruneproof.backbones.builtin.tokenizer import clip_tokenizer, language_tokenizer, train_tokenizer
+from pruneproof.benchmarks import stage as benchmarks_stage
+from pruneproof.files import write_json
+from pruneproof.folders import Folders
+from pruneproof.records import CLEAN
+from pruneproof.settings import BackboneSettings, MethodSettings, Study
+
+HOME = Path(__file__).resolve().parents[1]
+METHODS: dict[str, dict[str, Any]] = {
+    "full": {"method": "full"},
+    "random_25": {"method": "random", "keep": 0.25},
+    "atp_60": {"method": "atp", "keep": 0.6},
+    "atp_25": {"method": "atp", "keep": 0.25},
+    "atp_10": {"method": "atp", "keep": 0.1},
+}
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent inside each part of a model."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def watching(self, answerer: Answerer) -> Iterator[None]:
+        """Replace each forward by a timed one, and put it back."""
+        backbone: Any = answerer.backbone
+        inner = backbone.model.model
+        parts = {
+            "vision_tower": (inner.vision_tower, "forward"),
+            "connector": (inner.multi_modal_projector, "forward"),
+            "language_model": (inner.language_model, "forward"),
+            "output_head": (backbone.model.lm_head, "forward"),
+            "text_tower": (backbone.clip.model, "encode_text"),
+        }
+        before = {name: getattr(owner, attribute) for name, (owner, attribute) in parts.items()}
+        for name, (owner, attribute) in parts.items():
+            setattr(owner, attribute, self._timed(name, before[name]))
+        try:
+            yield
+        finally:
+            for name, (owner, attribute) in parts.items():
+                setattr(owner, attribute, before[name])
+
+    def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            begin = time.perf_counter()
+            result = function(*args, **kwargs)
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+            return result
+
+        return timed
+
+
+def random_checkpoint(folder: Path) -> None:
+    """A model of the built-in shape, untrained."""
+    torch.manual_seed(0)
+    settings = TrainingSettings()
+    tokenizer = train_tokenizer(settings.seed, settings.vocabulary, scenes=200)
+    text, pair = language_tokenizer(tokenizer), clip_tokenizer(tokenizer)
+    ids = {name: int(getattr(text, f"{name}_token_id")) for name in ("pad", "bos", "eos")}
+    image = int(text.convert_tokens_to_ids("<image>"))
+    config = open_clip_config(settings.tower, len(text), ids["pad"], ids["eos"])
+    clip = build_clip(config)
+    model = build_llava(settings, clip.state_dict(), len(text), ids | {"image": image})
+    export(folder, model, clip, config, text, pair)
+
+
+def clean_batches(folder: Path, images: int) -> list[Batch]:
+    """Scenes with their questions, captions left out."""
+    study = Study.model_validate(
+        {
+            "study": {"name": "profile", "seed": 2026},
+            "benchmark": {"images": images},
+            "backbones": {},
+            "methods": {},
+        }
+    )
+    folders = Folders(folder)
+    benchmarks_stage.run(study, folders)
+    return [
+        Batch(
+            batch.condition,
+            tuple(
+                AskedImage(image.image_id, image.png, tuple(q for q in image.questions if not q.caption))
+                for image in batch.images
+            ),
+        )
+        for batch in batches(study, folders, [CLEAN])
+    ]
+
+
+def measure(
+    settings: BackboneSettings, root: Path, method: dict[str, Any], asked: list[Batch], found: bool
+) -> dict[str, Any]:
+    """Answers per second and shares of wall time of one method, after a warm-up that is not counted.
+
+    With `found` the encoded images lie on disk already, as they do for every method but the first.
+    """
+    features = FeatureStore(root / f"features_{found}", "", 2**30 if found else 0)
+    answerer = load_answerer(settings, MethodSettings.model_validate(method), 0, root, "cpu", features)
+    for batch in asked if found else asked[:1]:
+        answerer.answer(batch)
+    answerer.backbone.forget()
+    watch = Stopwatch()
+    with watch.watching(answerer):
+        begin = time.perf_counter()
+        tables = [answerer.answer(batch) for batch in asked]
+        wall = time.perf_counter() - begin
+    questions = sum(len(image.questions) for batch in asked for image in batch.images)
+    return {
+        "questions": questions,
+        "samples": sum(table.num_rows for table in tables),
+        "wall_s": round(wall, 3),
+        "answers_per_s": round(questions / wall, 1),
+        "share_in_forwards": round(sum(watch.seconds.values()) / wall, 3),
+        "share_by_part": {name: round(seconds / wall, 3) for name, seconds in sorted(watch.seconds.items())},
+    }
+
+
+def main() -> None:
+    """Measure every method and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10, help="scenes asked about")
+    parser.add_argument("--checkpoint", type=Path, help="a trained model's folder, with `clip` beside its weights")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        folder = chosen.checkpoint.resolve() if chosen.checkpoint else work / "random"
+        if chosen.checkpoint is None:
+            random_checkpoint(folder)
+        settings = BackboneSettings(
+            family="llava",
+            checkpoint=str(folder),
+            text_tower=str(folder / "clip"),
+            max_new_tokens=8 if chosen.checkpoint else 2,
+        )
+        asked = clean_batches(work, chosen.images)
+        measured = {
+            name: {
+                "tower_included": measure(settings, work, method, asked, found=False),
+                "images_encoded_before": measure(settings, work, method, asked, found=True),
+            }
+            for name, method in METHODS.items()
+        }
+    result = {
+        "processor": costs._processor(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "rows_per_forward": machine.batch_size(),
+        "weights": chosen.checkpoint.name if chosen.checkpoint else "random, built-in shape",
+        "methods": measured,
+    }
+    write_json(HOME / "benchmarks/results/answering_profile.json", result)
+    for method, ways in measured.items():
+        for way, row in ways.items():
+            print(f"{method:10s} {way:22s} {row['answers_per_s']:7.1f}/s, {row['share_in_forwards']:.0%} in forwards")
+
+
+if __name__ == "__main__":
+    main()

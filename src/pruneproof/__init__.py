@@ -1,0 +1,1 @@
+"""PruneProof: does visual-token pruning change how robust a vision-language model is, and how much it hallucinates?"""

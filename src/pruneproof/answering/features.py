@@ -1,0 +1,124 @@
+"""What the vision tower says about images, kept on disk for every method and text condition.
+
+An encoded image does not depend on the method, and every method is a stage of its own: without this the tower would
+read each image once for each method. The folder may be deleted at any time, and it is kept under a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pruneproof.backbones import Backbone, EncodedImage
+from pruneproof.files import digest, replacing
+
+LAYERS = frozenset({-1, -2})
+"""Layers whose CLS attention is always kept: methods that need no others share their files."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An encoded image without the tower behind it; implements `EncodedImage`."""
+
+    features: Tensor
+    aligned: Tensor
+    attentions: Mapping[int, Tensor]
+    embed_text: Callable[[Sequence[str]], Tensor]
+
+    @property
+    def count(self) -> int:
+        """Number of patches."""
+        return len(self.features)
+
+    def attention(self, layer: int) -> Tensor:
+        """[N] CLS attention of a layer that was kept."""
+        return self.attentions[layer]
+
+    def relevance(self, questions: Sequence[str]) -> Tensor:
+        """[Q, N] cosine of question and patch in CLIP space."""
+        return self.embed_text(questions) @ self.aligned.T
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureStore:
+    """A folder of encoded images."""
+
+    folder: Path
+    base: str
+    """Digest of everything but the pixels that decides what the tower says."""
+    limit: int
+    """Bytes that the folder may take; the oldest files leave first, and 0 keeps nothing."""
+
+    def encode(self, backbone: Backbone, pngs: Sequence[bytes], layers: Sequence[int]) -> Sequence[EncodedImage]:
+        """Encoded images, from the folder or else from the tower; the numbers are the same.
+
+        Args:
+            backbone: reads the images that are not there.
+            pngs: pixels as PNG, kept and found together.
+            layers: layers whose CLS attention will be asked for.
+        """
+        wanted = sorted(LAYERS.union(layers))
+        path = self.folder / f"{digest(self.base.encode(), str(wanted).encode(), *pngs)}.safetensors"
+        tensors = _read(path, backbone.device)
+        if tensors is None:
+            images = backbone.encode([Image.open(BytesIO(png)).convert("RGB") for png in pngs])
+            tensors = {
+                name: tensor.contiguous()
+                for i, image in enumerate(images)
+                for name, tensor in (
+                    (f"{i}.features", image.features),
+                    (f"{i}.aligned", image.aligned),
+                    *((f"{i}.attention{layer}", image.attention(layer)) for layer in wanted),
+                )
+            }
+            self._write(path, tensors)
+        return [
+            StoredImage(
+                tensors[f"{i}.features"],
+                tensors[f"{i}.aligned"],
+                {layer: tensors[f"{i}.attention{layer}"] for layer in wanted},
+                backbone.embed_text,
+            )
+            for i in range(len(pngs))
+        ]
+
+    def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
+        size = sum(tensor.nbytes for tensor in tensors.values())
+        if size > self.limit:
+            return
+        self._make_room(size)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary)
+
+    def _make_room(self, size: int) -> None:
+        if not self.folder.is_dir():
+            return
+        files = []
+        for path in self.folder.iterdir():
+            try:
+                stat = path.stat()
+            except FileNotFoundError:  # another worker has made room
+                continue
+            files.append((stat.st_mtime, stat.st_size, path))
+        total = sum(length for _, length, _ in files)
+        for _, length, path in sorted(files):
+            if total + size <= self.limit:
+                return
+            path.unlink(missing_ok=True)
+            total -= length
+
+
+def _read(path: Path, device: str) -> dict[str, Tensor] | None:
+    """The tensors of a file, or None if it is not there or damaged."""
+    try:
+        tensors: dict[str, Tensor] = load_file(path, device=device)
+    except (OSError, SafetensorError):
+        return None
+    return tensors

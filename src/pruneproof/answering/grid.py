@@ -1,0 +1,124 @@
+"""The grid: which conditions a study has, and what is asked on which image under each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pruneproof.files import read_rows
+from pruneproof.folders import Folders
+from pruneproof.perturbations.images.stage import image_conditions
+from pruneproof.perturbations.text import conditions as text_conditions
+from pruneproof.records import CLEAN, Cell, Condition, Sample, sample_from_row
+from pruneproof.settings import BackboneSettings, Study
+
+IMAGES_PER_BATCH = 10
+"""Images of one batch: what a kill can cost, and a fixed number, so that no answer depends on the number of workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One text asked once, for all samples that ask it."""
+
+    text: str
+    """The question as perturbed."""
+    caption: bool
+    sample_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedImage:
+    """An image under a condition and everything that is asked on it."""
+
+    image_id: str
+    png: bytes
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some images under one condition: the unit of work and of storage."""
+
+    condition: Condition
+    images: tuple[AskedImage, ...]
+
+
+def conditions(study: Study) -> tuple[Condition, ...]:
+    """Clean first, then image conditions, then text conditions."""
+    perturbations = study.perturbations
+    return (CLEAN, *image_conditions(perturbations.image), *text_conditions(perturbations.text))
+
+
+def cells(study: Study) -> tuple[Cell, ...]:
+    """All cells, backbone by backbone and method by method."""
+    return tuple(
+        Cell(backbone, method, condition)
+        for backbone in study.backbones
+        for method in study.methods
+        for condition in conditions(study)
+    )
+
+
+def prompt_text(question: Question, settings: BackboneSettings) -> str:
+    """What is put into the chat template: the question with the checkpoint's suffix, or its own caption prompt."""
+    if question.caption:
+        return settings.caption_prompt or question.text
+    return f"{question.text}\n{settings.question_suffix}" if settings.question_suffix else question.text
+
+
+def batches(study: Study, folders: Folders, only: Sequence[Condition] | None = None) -> Iterator[Batch]:
+    """The batches of one backbone and method, which are the same for every backbone and method.
+
+    Args:
+        study: the settings.
+        folders: where the inputs are; only those of the conditions asked for are read.
+        only: conditions to give; None for all.
+    """
+    samples = [sample_from_row(row) for row in read_rows(folders.benchmark / "samples.parquet")]
+    clean = {
+        row["image_id"]: row["png"] for row in read_rows(folders.benchmark / "images.parquet", ["image_id", "png"])
+    }
+    reworded: dict[tuple[str, int], dict[str, str]] = {}
+    for condition in conditions(study) if only is None else only:
+        pictures = clean
+        if condition.family == "image":
+            rows = read_rows(folders.corrupted / f"{condition.condition_id}.parquet", ["image_id", "png"])
+            pictures = {row["image_id"]: row["png"] for row in rows if row["png"] is not None}
+        texts = {s.sample_id: s.question for s in samples}
+        if condition.family == "text":
+            reworded = reworded or _reworded(folders)
+            texts = reworded.get((condition.perturbation, condition.severity), {})
+        captions = condition.condition_id in study.answering.caption_conditions
+        yield from _of_condition(condition, pictures, samples, texts, captions)
+
+
+def _reworded(folders: Folders) -> dict[tuple[str, int], dict[str, str]]:
+    """Accepted texts by (perturbation, severity) and sample."""
+    columns = ["sample_id", "perturbation", "severity", "text", "accepted"]
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for row in read_rows(folders.reworded / "questions.parquet", columns):
+        if row["accepted"]:
+            found.setdefault((row["perturbation"], row["severity"]), {})[row["sample_id"]] = row["text"]
+    return found
+
+
+def _of_condition(
+    condition: Condition, pictures: dict[str, bytes], samples: list[Sample], texts: dict[str, str], captions: bool
+) -> Iterator[Batch]:
+    asked: dict[str, dict[tuple[str, bool], list[str]]] = {image_id: {} for image_id in pictures}
+    for sample in samples:
+        is_caption = sample.kind == "caption"
+        if sample.image_id in asked and sample.sample_id in texts and (captions or not is_caption):
+            key = (texts[sample.sample_id], is_caption)
+            asked[sample.image_id].setdefault(key, []).append(sample.sample_id)
+    images = [
+        AskedImage(
+            image_id,
+            pictures[image_id],
+            tuple(Question(text, is_caption, tuple(ids)) for (text, is_caption), ids in questions.items()),
+        )
+        for image_id, questions in asked.items()
+        if questions
+    ]
+    for start in range(0, len(images), IMAGES_PER_BATCH):
+        yield Batch(condition, tuple(images[start : start + IMAGES_PER_BATCH]))

@@ -1,0 +1,109 @@
+"""Finished batches by fingerprint: a kill loses at most the batches in work, and a stale answer is never found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+
+import pruneproof
+from pruneproof.answering.grid import Batch
+from pruneproof.backbones._checkpoints import checkpoint_digest
+from pruneproof.errors import PruneProofError
+from pruneproof.files import digest, read_table, write_table
+from pruneproof.settings import BackboneSettings, MethodSettings
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "open_clip_torch", "numpy", "pillow")
+_CODE = (
+    "seeds.py",
+    "records.py",
+    "answering/answerer.py",
+    "answering/features.py",
+    "answering/grid.py",
+    "pruning/__init__.py",
+)
+"""Modules of every answer, besides the method's own and the backbones'."""
+
+
+_HOME = Path(str(pruneproof.__file__)).parent
+
+
+def code_files(method: str) -> list[Path]:
+    """Source files that an answer depends on."""
+    return [_HOME / name for name in (*_CODE, f"pruning/{method}.py")] + _encoder_files()
+
+
+def encoder_fingerprint(backbone: BackboneSettings, root: Path) -> str:
+    """Digest of what an encoded image depends on besides its pixels: weights, dtype, code, packages."""
+    facts = {"weights": checkpoint_digest(backbone, root), "dtype": backbone.dtype, "packages": _packages()}
+    return digest(json.dumps(facts, sort_keys=True).encode(), *_sources(_encoder_files()))
+
+
+def base_fingerprint(backbone: BackboneSettings, method: MethodSettings, study_seed: int, root: Path) -> str:
+    """Digest of what all batches of a backbone and method share: weights, settings, seed, code, packages."""
+    facts = {
+        "weights": checkpoint_digest(backbone, root),
+        "backbone": backbone.model_dump(exclude={"checkpoint", "text_tower"}),
+        "method": {"method": method.method, **method.options},
+        "seed": study_seed,
+        "packages": _packages(),
+    }
+    return digest(json.dumps(facts, sort_keys=True).encode(), *_sources(code_files(method.method)))
+
+
+def _encoder_files() -> list[Path]:
+    return sorted((_HOME / "backbones").glob("*.py"))
+
+
+def _sources(files: list[Path]) -> list[bytes]:
+    return [part for path in files for part in (path.name.encode(), path.read_bytes())]
+
+
+def _packages() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
+
+
+def fingerprint(base: str, batch: Batch) -> str:
+    """Digest of one batch's inputs under a base: condition, pixels and texts."""
+    parts = [base.encode(), batch.condition.condition_id.encode()]
+    for image in batch.images:
+        parts += [image.image_id.encode(), image.png]
+        for question in image.questions:
+            parts += [question.text.encode(), bytes([question.caption]), *(s.encode() for s in question.sample_ids)]
+    return digest(*parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder of finished batches."""
+
+    folder: Path
+
+    def path(self, key: str) -> Path:
+        """Where the batch of that fingerprint is, or will be."""
+        return self.folder / key[:2] / f"{key}.parquet"
+
+    def holds(self, key: str) -> bool:
+        """Whether the batch is finished."""
+        return self.path(key).is_file()
+
+    def put(self, key: str, table: pa.Table) -> None:
+        """Keep a finished batch."""
+        write_table(self.path(key), table)
+
+    def get(self, key: str) -> pa.Table:
+        """A finished batch.
+
+        Raises:
+            PruneProofError: if its file is damaged; the file is removed, so that the next run makes it anew.
+        """
+        try:
+            return read_table(self.path(key))
+        except PruneProofError as error:
+            self.path(key).unlink(missing_ok=True)
+            raise PruneProofError(
+                f"a finished batch was damaged and is removed ({error}): run `dvc repro` again"
+            ) from None

@@ -1,0 +1,190 @@
+"""Greedy answers from a causal language model whose prompt begins with embeddings, for many questions at once.
+
+Questions that share everything up to the image are packed behind one reading of it (`continue_shared`); questions with
+tokens of their own are rows of a batch (`continue_each`). Both give what transformers' `generate` gives: a packed
+question sees the shared prefix and itself only and is numbered as if it were alone, and rows are padded behind their
+last real token, where causal attention does not look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from pruneproof.backbones._skipping import last_feed_forward_only_at
+
+Advance = Callable[[Tensor, Tensor], Tensor]
+"""(which of the rows still generating go on [R] bool, their next tokens) -> logits of those that go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """One row's result."""
+
+    tokens: list[int]
+    """Generated ids; the end-of-sequence token is left out."""
+    first_logits: Tensor
+    """[vocabulary] logits at the first generated position, float32."""
+
+
+def cache_bytes(cache: DynamicCache) -> int:
+    """Bytes of all keys and values in a cache."""
+    layers: list[Any] = list(cache.layers)
+    return int(sum(layer.keys.nbytes + layer.values.nbytes for layer in layers))
+
+
+def even_parts(count: int, most: int) -> list[slice]:
+    """Cut `count` things into as few parts as `most` allows, of sizes that differ by at most one."""
+    parts = -(-count // most)
+    edges = [count * i // parts for i in range(parts + 1)] if parts else [0]
+    return [slice(begin, end) for begin, end in pairwise(edges)]
+
+
+@dataclass(frozen=True, slots=True)
+class CausalModel:
+    """A decoder-only language model and its output head."""
+
+    decoder: Any
+    """transformers' base model, such as `LlamaModel`."""
+    head: Any
+    eos: frozenset[int]
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings, [..., D]."""
+        embedded: Tensor = self.decoder.get_input_embeddings()(ids)
+        return embedded
+
+    @torch.inference_mode()
+    def continue_shared(
+        self, prefix: Tensor, suffixes: Sequence[Sequence[int]], longest: int, together: int
+    ) -> list[Generated]:
+        """Continue prompts that begin alike; the prefix is read once.
+
+        Args:
+            prefix: [1, P, D] embeddings.
+            suffixes: Q lists of token ids behind the prefix.
+            longest: at least 1 new token.
+            together: most suffixes in one forward.
+        """
+        cache = DynamicCache()
+        nothing = torch.arange(0, device=prefix.device)
+        with last_feed_forward_only_at(self.decoder, nothing, nothing):
+            self._run(prefix, cache)
+        found: list[Generated] = []
+        for part in even_parts(len(suffixes), together):
+            found += self._packed(cache, prefix.shape[1], suffixes[part], longest)
+            cache.crop(prefix.shape[1] - cache.get_seq_length())
+        return found
+
+    @torch.inference_mode()
+    def continue_each(self, prefixes: Tensor, suffixes: Sequence[Sequence[int]], longest: int) -> list[Generated]:
+        """Continue prompts with a prefix of their own, one row each.
+
+        Args:
+            prefixes: [Q, P, D] embeddings.
+            suffixes: Q lists of token ids behind the prefixes.
+            longest: at least 1 new token.
+        """
+        device, start = prefixes.device, prefixes.shape[1]
+        sizes = torch.tensor([len(suffix) for suffix in suffixes], device=device)
+        width = int(sizes.max())
+        padded = torch.tensor([[*suffix, *[0] * (width - len(suffix))] for suffix in suffixes], device=device)
+        cache = DynamicCache()
+        lengths = start + sizes
+        rows, last = torch.arange(len(suffixes), device=device), lengths - 1
+        with last_feed_forward_only_at(self.decoder, rows, last):
+            hidden = self._run(torch.cat([prefixes, self.embed(padded)], dim=1), cache)
+        first = self.head(hidden[rows, last]).float()
+        seen = torch.arange(start + width, device=device)[None] < lengths[:, None]
+
+        def advance(going: Tensor, tokens: Tensor) -> Tensor:
+            nonlocal seen, lengths
+            if not bool(going.all()):
+                cache.batch_select_indices(going.nonzero()[:, 0])
+                seen, lengths = seen[going], lengths[going]
+            seen = torch.cat([seen, seen.new_ones(len(seen), 1)], dim=1)
+            state = self._run(
+                self.embed(tokens[:, None]), cache, attention_mask=seen.long(), position_ids=lengths[:, None]
+            )
+            lengths = lengths + 1
+            logits: Tensor = self.head(state[:, -1]).float()
+            return logits
+
+        return self._decode(first, longest, advance)
+
+    @torch.inference_mode()
+    def prefill(self, embeddings: Tensor) -> DynamicCache:
+        """Read one prompt [1, L, D] up to the logits of its last position; returns the cache."""
+        cache = DynamicCache()
+        self.head(self._run(embeddings, cache)[:, -1])
+        return cache
+
+    @torch.inference_mode()
+    def step(self, embedding: Tensor, cache: DynamicCache) -> Tensor:
+        """Logits behind one further token [1, 1, D]; the cache grows by it."""
+        logits: Tensor = self.head(self._run(embedding, cache)[:, -1])
+        return logits
+
+    def _run(self, embeddings: Tensor, cache: DynamicCache, **places: Tensor) -> Tensor:
+        output = self.decoder(inputs_embeds=embeddings, past_key_values=cache, use_cache=True, **places)
+        hidden: Tensor = output.last_hidden_state
+        return hidden
+
+    def _packed(
+        self, cache: DynamicCache, start: int, suffixes: Sequence[Sequence[int]], longest: int
+    ) -> list[Generated]:
+        """Continue behind `start` cached positions; the cache is left longer."""
+        device = self.head.weight.device
+        sizes = torch.tensor([len(suffix) for suffix in suffixes], device=device)
+        owner = torch.arange(len(suffixes), device=device).repeat_interleave(sizes)
+        ids = torch.tensor([token for suffix in suffixes for token in suffix], device=device)
+        places = start + torch.cat([torch.arange(len(suffix), device=device) for suffix in suffixes])
+        causal = torch.ones(len(ids), len(ids), dtype=torch.bool, device=device).tril()
+        last = sizes.cumsum(0) - 1
+        with last_feed_forward_only_at(self.decoder, torch.zeros_like(last), last):
+            hidden = self._run_packed(ids, places, (owner[:, None] == owner) & causal, cache, start)
+        first = self.head(hidden[last]).float()
+        active, lengths = torch.arange(len(suffixes), device=device), start + sizes
+
+        def advance(going: Tensor, tokens: Tensor) -> Tensor:
+            nonlocal owner, active, lengths
+            active, lengths = active[going], lengths[going]
+            owner = torch.cat([owner, active])
+            state = self._run_packed(tokens, lengths, active[:, None] == owner, cache, start)
+            lengths = lengths + 1
+            logits: Tensor = self.head(state).float()
+            return logits
+
+        return self._decode(first, longest, advance)
+
+    def _run_packed(self, ids: Tensor, places: Tensor, sees: Tensor, cache: DynamicCache, start: int) -> Tensor:
+        """Hidden states [T, D] of packed tokens; `sees` [T, keys behind the prefix] is where they look besides it."""
+        embedded = self.embed(ids)[None]
+        everything = torch.cat([sees.new_ones(len(ids), start), sees], dim=1)
+        mask = torch.zeros_like(everything, dtype=embedded.dtype)
+        mask = mask.masked_fill(~everything, torch.finfo(embedded.dtype).min)[None, None]
+        return self._run(embedded, cache, attention_mask=mask, position_ids=places[None])[0]
+
+    def _decode(self, first: Tensor, longest: int, advance: Advance) -> list[Generated]:
+        """Take the likeliest token again and again; a row that ends is not computed any further."""
+        tokens: list[list[int]] = [[] for _ in range(len(first))]
+        rows = list(range(len(first)))
+        logits = first
+        for step in range(longest):
+            chosen = logits.argmax(dim=-1)
+            ids = chosen.tolist()
+            goes = [token not in self.eos for token in ids]
+            rows = [row for row, on in zip(rows, goes, strict=True) if on]
+            for row, token in zip(rows, (t for t, on in zip(ids, goes, strict=True) if on), strict=True):
+                tokens[row].append(token)
+            if step + 1 == longest or not rows:
+                break
+            going = torch.tensor(goes, device=first.device)
+            logits = advance(going, chosen[going])
+        return [Generated(row, logit) for row, logit in zip(tokens, first, strict=True)]

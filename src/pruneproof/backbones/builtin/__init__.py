@@ -1,0 +1,1 @@
+"""The small models that come with the project: their architecture, training and model cards."""

@@ -1,0 +1,104 @@
+"""The built-in CLIP: an open_clip model whose image half becomes LLaVA's vision tower."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from open_clip import CLIP
+from torch import Tensor, nn
+
+from pruneproof.backbones.builtin.settings import TowerSettings
+
+IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
+IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def open_clip_config(settings: TowerSettings, vocabulary: int, pad_id: int, eos_id: int) -> dict[str, Any]:
+    """The content of `open_clip_config.json`, as open_clip reads it from a local folder."""
+    return {
+        "model_cfg": {
+            "embed_dim": settings.embedding,
+            "vision_cfg": {
+                "image_size": 224,
+                "patch_size": 14,
+                "layers": settings.layers,
+                "width": settings.width,
+                "head_width": settings.head_width,
+            },
+            "text_cfg": {
+                "context_length": settings.context_length,
+                "vocab_size": vocabulary,
+                "hf_tokenizer_name": "local",
+                "width": settings.text_width,
+                "heads": settings.text_width // settings.head_width,
+                "layers": settings.text_layers,
+                "pool_type": "eos",
+                "pad_id": pad_id,
+                "eos_id": eos_id,
+            },
+        },
+        "preprocess_cfg": {"mean": list(IMAGE_MEAN), "std": list(IMAGE_STD)},
+    }
+
+
+def build_clip(config: dict[str, Any]) -> CLIP:
+    """A fresh open_clip model, with horizontal and vertical position made loud in the position embedding.
+
+    A relation such as `left of` needs x and y to explain a good share of the features' variance; with open_clip's own
+    initialisation they explain next to none, and a small language model never finds them.
+    """
+    model_cfg = config["model_cfg"]
+    text_cfg = {key: value for key, value in model_cfg["text_cfg"].items() if key != "hf_tokenizer_name"}
+    model = CLIP(model_cfg["embed_dim"], model_cfg["vision_cfg"], text_cfg)
+    with torch.no_grad():
+        embedding = model.visual.positional_embedding
+        axis = torch.linspace(-1.0, 1.0, 16)
+        y, x = (v.reshape(-1) for v in torch.meshgrid(axis, axis, indexing="ij"))
+        for first, place in ((0, x), (16, y)):
+            for channel in range(16):
+                wave = (
+                    place
+                    if channel % 4 < 2
+                    else torch.sin(torch.pi * place)
+                    if channel % 4 == 2
+                    else torch.cos(torch.pi * place)
+                )
+                embedding[1:, first + channel] = 1.2 * wave
+    return model
+
+
+def patchify(pixels: Tensor) -> Tensor:
+    """Cut images into patches: [B, 3, 14 h, 14 w] to [B, h w, 588], in the order of the convolution's weights."""
+    batch, _, height, width = pixels.shape
+    cut = pixels.reshape(batch, 3, height // 14, 14, width // 14, 14).permute(0, 2, 4, 1, 3, 5)
+    return cut.reshape(batch, -1, 588)
+
+
+def hidden_states(visual: Any, patches: Tensor, places: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Outputs of the last two layers for all patches or for some at their true places.
+
+    Args:
+        visual: open_clip's VisionTransformer.
+        patches: [B, P, 588] normalised patches.
+        places: [B, P] raster indices of the patches; None for all 256 in order.
+
+    Returns:
+        Two tensors [B, 1 + P, width]: output of the last layer but one (what LLaVA reads) and of the last (what
+        CLIP pools).
+    """
+    weight = visual.conv1.weight.flatten(1)
+    tokens = patches @ weight.T
+    position = visual.positional_embedding
+    tokens = tokens + (position[1:] if places is None else position[1:][places])
+    first = (visual.class_embedding + position[0]).expand(len(tokens), 1, -1)
+    state = visual.ln_pre(torch.cat([first, tokens], dim=1))
+    blocks = list(visual.transformer.resblocks)
+    for block in blocks[:-1]:
+        state = block(state)
+    return state, blocks[-1](state)
+
+
+def pool(visual: Any, last: Tensor) -> Tensor:
+    """CLIP's image embedding from the last layer's output: the CLS token, normalised and projected, unit length."""
+    return nn.functional.normalize(visual.ln_post(last[:, 0]) @ visual.proj, dim=-1)

@@ -1,0 +1,51 @@
+"""The frozen tower's features of all training scenes, computed once and kept as a memory-mapped array."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+from pruneproof.backbones.builtin.clip_model import hidden_states
+from pruneproof.backbones.builtin.scene_cache import SceneCache
+from pruneproof.backbones.builtin.tower_training import normalise
+
+_BATCH = 25
+_TOKENS = 257
+
+
+def tower_features(visual: Any, cache: SceneCache, path: Path, width: int) -> NDArray[np.float16]:
+    """Outputs of the last layer but one for every scene: scenes x 257 x width, float16, CLS first.
+
+    A file `<path>.done` holds the number of finished scenes, so that a killed run goes on where it stopped.
+    """
+    count = len(cache.scenes)
+    device = visual.conv1.weight.device
+    progress = path.with_suffix(".done")
+    done = int(progress.read_text()) if progress.exists() and path.exists() else 0
+    mode = "r+" if done else "w+"
+    features = np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=(count, _TOKENS, width))
+    starts = range(done, count, _BATCH)
+    with torch.inference_mode():
+        for start in track(starts, description=f"features of {count} scenes"):
+            stop = min(count, start + _BATCH)
+            state, _ = hidden_states(visual, normalise(np.asarray(cache.pixels[start:stop])).to(device))
+            features[start:stop] = state.cpu().numpy().astype(np.float16)
+            if start // _BATCH % 20 == 19 or stop == count:
+                features.flush()
+                progress.write_text(str(stop))
+    stored: NDArray[np.float16] = np.load(path, mmap_mode="r")
+    return stored
+
+
+def variance_explained_by_place(features: NDArray[np.float16]) -> tuple[float, float]:
+    """Percent of the patch features' variance that the mean over each column (x) and each row (y) explains."""
+    patches = np.asarray(features[:200, 1:], np.float32).reshape(-1, 16, 16, features.shape[-1])
+    total = patches.var((0, 1, 2)).sum()
+    by_x = patches.mean((0, 1)).var(0).sum()
+    by_y = patches.mean((0, 2)).var(0).sum()
+    return float(100 * by_x / total), float(100 * by_y / total)

@@ -1,0 +1,73 @@
+"""How the built-in models are trained: `data/backbones/params.yaml` as frozen, typed models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pruneproof.settings import Frozen, Share
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class TowerSettings(Frozen):
+    """Shape and training of the CLIP pair."""
+
+    width: Count = 192
+    layers: Count = 6
+    head_width: Count = 32
+    embedding: Count = 128
+    """Dimension of CLIP space."""
+    text_width: Count = 128
+    text_layers: Count = 2
+    context_length: Count = 40
+    window: Count = 6
+    """Side in patches of the windows of the first phase."""
+    window_batch: Count = 40
+    window_steps: Count = 1800
+    image_batch: Count = 16
+    image_steps: Count = 500
+    contrastive_batch: Count = 96
+    contrastive_steps: Count = 250
+    """Last phase: open_clip's loss alone, no training aid."""
+    rate: Annotated[float, Field(gt=0)] = 1e-3
+    image_rate: Annotated[float, Field(gt=0)] = 4e-4
+
+
+class LanguageSettings(Frozen):
+    """Shape and training of the projector and language model."""
+
+    width: Count = 192
+    layers: Count = 4
+    heads: Count = 6
+    feed_forward: Count = 512
+    batch: Count = 6
+    steps: Count = 8000
+    rate: Annotated[float, Field(gt=0)] = 1.5e-3
+    decay_share: Share = 0.4
+    """The learning rate falls to zero over this last share of the steps."""
+    short_only: Count = 400
+    """Steps at the start that ask short forms alone: among whole questions a language model finds no start."""
+    short_until: Count = 1100
+    """Step at which the short forms have faded out."""
+    matched_heads: Annotated[int, Field(ge=0)] = 0
+    """Heads of the first layer whose keys start equal to their queries, so that a word attends to patches like it."""
+    alignment_share: Share = 0.6
+    """The alignment aid is off for all steps past this share."""
+    alignment_weight: float = 0.4
+    noise: float = 0.4
+    """Share of questions with typos, dropped words or added sentences."""
+
+
+class TrainingSettings(Frozen):
+    """One built-in model's training."""
+
+    seed: int = 7
+    remark: str = ""
+    """What a reader of the model card must know about this training beyond its settings."""
+    scenes: Count = 10000
+    validation: Count = 400
+    vocabulary: Count = 900
+    tower: TowerSettings = TowerSettings()
+    language: LanguageSettings = LanguageSettings()

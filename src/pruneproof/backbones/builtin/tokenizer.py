@@ -1,0 +1,77 @@
+"""A byte-level BPE tokenizer of about a thousand tokens, shared by the language model and the CLIP text tower."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+from pruneproof.backbones.builtin.corpus import contrastive_caption, lessons
+from pruneproof.benchmarks.scenes.composition import compose
+from pruneproof.seeds import generator
+
+PAD, BOS, EOS, IMAGE, ANSWER = "<pad>", "<s>", "</s>", "<image>", "<answer>"
+_SPECIAL = (PAD, BOS, EOS, IMAGE, ANSWER)
+_PLAN = {
+    "existence": 6,
+    "colour": 3,
+    "count": 3,
+    "relation": 4,
+    "side": 2,
+    "compositional": 2,
+    "caption": 1,
+    "short": 2,
+}
+
+
+def train_tokenizer(seed: int, vocabulary: int, scenes: int = 1500) -> Tokenizer:
+    """Learn the merges from training questions, half of them noisy, so that a misspelt word falls into known pieces.
+
+    Lower-casing is part of the tokenizer, and every byte is a token, so no input is unknown.
+    """
+    texts: list[str] = []
+    for index in range(scenes):
+        scene = compose(seed, f"train/{index:06d}")
+        rng = np.random.default_rng([seed, index])
+        texts += [text for lesson in lessons(scene, _PLAN, 0.5, rng) for text in (lesson.question, lesson.answer)]
+        texts.append(contrastive_caption(scene, list(range(len(scene.objects))), generator(seed, "tokenizer", index)))
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(_SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _wrap(tokenizer: Tokenizer, ending: str) -> PreTrainedTokenizerFast:
+    own = Tokenizer.from_str(tokenizer.to_str())
+    ids = [(token, own.token_to_id(token)) for token in (BOS, EOS)]
+    own.post_processor = processors.TemplateProcessing(single=f"{BOS} $A{ending}", special_tokens=ids)
+    wrap: Any = PreTrainedTokenizerFast
+    wrapped: PreTrainedTokenizerFast = wrap(
+        tokenizer_object=own,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        extra_special_tokens={"image_token": IMAGE, "answer_token": ANSWER},
+        clean_up_tokenization_spaces=False,
+    )
+    return wrapped
+
+
+def language_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """For the language model: begins with `<s>`, ends open."""
+    return _wrap(tokenizer, "")
+
+
+def clip_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """For the CLIP text tower, which pools at the first `</s>`."""
+    return _wrap(tokenizer, f" {EOS}")

@@ -1,0 +1,7 @@
+"""The built-in benchmark: procedurally drawn, busy scenes with exact ground truth."""
+
+from __future__ import annotations
+
+from pruneproof.benchmarks.scenes.benchmark import Options, build
+
+__all__ = ["Options", "build"]

@@ -1,0 +1,68 @@
+"""POPE's three ways to choose absent objects, as the official construction does it.
+
+Source: AoiDragon/POPE `main.py`, `utils.py::pope` (random, popular, adversarial). Each image gives three
+present objects and, in each sampling, three absent ones; what a sampling cannot provide is filled by the random one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+Sampling = Literal["random", "popular", "adversarial"]
+SAMPLINGS: tuple[Sampling, ...] = ("random", "popular", "adversarial")
+PAIRS = 3
+"""Present and absent objects an image and sampling; an image with fewer classes is left out, as officially."""
+
+
+class CoOccurrence:
+    """How often classes occur, and occur together, over the sampled images.
+
+    Args:
+        images: the classes of each image, without repetition.
+    """
+
+    def __init__(self, images: Sequence[Sequence[str]]) -> None:
+        self.frequency = Counter(name for names in images for name in names)
+        self.together: dict[str, Counter[str]] = {name: Counter() for name in self.frequency}
+        for names in images:
+            for name in names:
+                self.together[name].update(other for other in names if other != name)
+        self.classes = tuple(sorted(self.frequency))
+
+    def popular(self) -> list[str]:
+        """Classes by falling frequency; ties by name."""
+        return sorted(self.frequency, key=lambda name: (-self.frequency[name], name))
+
+    def companions(self, name: str) -> list[str]:
+        """Classes by falling co-occurrence with `name`; ties by name."""
+        counted = self.together[name]
+        return sorted(counted, key=lambda other: (-counted[other], other))
+
+    def absent(
+        self, sampling: Sampling, present: Sequence[str], positives: Sequence[str], rng: np.random.Generator
+    ) -> list[str]:
+        """One absent class for each positive, never asked twice for the image.
+
+        Args:
+            sampling: how to choose.
+            present: all classes of the image.
+            positives: the present classes that are asked; adversarial sampling walks the companions of each.
+            rng: for random sampling and for filling up.
+        """
+        taken = set(present)
+        chosen = []
+        for positive in positives:
+            ranking = {"random": [], "popular": self.popular(), "adversarial": self.companions(positive)}[sampling]
+            free = [name for name in ranking if name not in taken]
+            if not free:
+                rest = [name for name in self.classes if name not in taken]
+                if not rest:
+                    break
+                free = [rest[int(rng.integers(len(rest)))]]
+            chosen.append(free[0])
+            taken.add(free[0])
+        return chosen

@@ -1,0 +1,33 @@
+"""The stage `draw_scenes`: writes the benchmark's tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pruneproof import registry
+from pruneproof.benchmarks import Benchmark
+from pruneproof.errors import PruneProofError
+from pruneproof.files import write_json, write_rows
+from pruneproof.folders import Folders
+from pruneproof.records import IMAGES, OBJECTS, SAMPLES, sample_to_row
+from pruneproof.settings import Study
+
+
+def run(study: Study, folders: Folders) -> None:
+    """Write `images`, `objects` and `samples.parquet`, `vocabulary.json` and `manifest.json`."""
+    settings = study.benchmark
+    module = registry.load_module("pruneproof.benchmarks", settings.name, "benchmark")
+    options = module.Options.model_validate(settings.options)
+    benchmark: Benchmark = module.build(settings.images, study.study.seed, options)
+    repeated = [name for name, times in Counter(s.sample_id for s in benchmark.samples).items() if times > 1]
+    if repeated:
+        raise PruneProofError(f"benchmark {settings.name} has the sample id {repeated[0]!r} twice: ids must be unique")
+    write_rows(folders.benchmark / "images.parquet", [dict(row) for row in benchmark.images], IMAGES)
+    write_rows(folders.benchmark / "objects.parquet", [dict(row) for row in benchmark.objects], OBJECTS)
+    write_rows(folders.benchmark / "samples.parquet", [sample_to_row(s) for s in benchmark.samples], SAMPLES)
+    write_json(folders.benchmark / "vocabulary.json", dict(benchmark.vocabulary))
+    kinds = Counter(f"{s.kind}/{s.split}" if s.split else s.kind for s in benchmark.samples)
+    write_json(
+        folders.benchmark / "manifest.json",
+        {"benchmark": settings.name, "images": len(benchmark.images), "samples": dict(sorted(kinds.items()))},
+    )

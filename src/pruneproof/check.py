@@ -1,0 +1,220 @@
+"""`check`: is everything that a study needs in place, and if not, what to do."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from pruneproof import machine
+from pruneproof.backbones._checkpoints import locate
+from pruneproof.errors import PruneProofError
+from pruneproof.folders import Folders
+from pruneproof.settings import BackboneSettings, Study
+from pruneproof.study import load_study
+
+LEAST_FREE_BYTES = 2 * 1024**3
+"""Below this a default study may not fit: pictures lie in the store, in the stage's output and in DVC's cache."""
+BROUGHT_BY_LOCK = ("torch", "transformers", "open_clip", "imagecorruptions", "nlpaug", "mlflow", "matplotlib", "dvc")
+"""Imported for a try: each has parts outside Python that an installer does not check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at and how it is."""
+
+    state: Literal["ok", "note", "missing"]
+    what: str
+    detail: str
+    """How it is; for `missing`, also what to do."""
+
+
+def report(folder: Path, *, quick: bool = False) -> int:
+    """Print the findings; with `quick`, only what needs no heavy import, and nothing if all is well.
+
+    Returns:
+        0 if nothing is missing, else 2.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False, soft_wrap=True)
+    marks = {"ok": "[green]ok[/]     ", "note": "[yellow]note[/]   ", "missing": "[red]missing[/]"}
+    missing = 0
+    for finding in findings(folder, quick=quick):
+        missing += finding.state == "missing"
+        if not quick or finding.state == "missing":
+            console.print(f"{marks[finding.state]}  {finding.what}: {escape(finding.detail)}")
+    if not quick and not missing:
+        console.print("Everything is in place: `make repro` runs the study, `make plan` says how long it takes.")
+    return 2 if missing else 0
+
+
+def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
+    """Everything there is to say about a study's folder, one finding at a time."""
+    try:
+        study = load_study(folder)
+    except PruneProofError as error:
+        yield Finding("missing", "settings", str(error))
+        return
+    yield Finding("ok", "settings", f"study {study.study.name}: {len(study.backbones)} x {len(study.methods)} methods")
+    root = folder / study.study.root
+    yield from _machine()
+    yield from _weights(study, root)
+    yield _disk(folder)
+    yield _tracking()
+    if not quick:
+        yield from _tables(Folders(folder))
+        yield from _packages(root)
+
+
+def _machine() -> Iterator[Finding]:
+    try:
+        workers, batch = machine.workers(), machine.batch_size()
+    except PruneProofError as error:
+        yield Finding("missing", "machine", str(error))
+    else:
+        device = os.environ.get("PRUNEPROOF_DEVICE", "auto")
+        yield Finding("ok", "machine", f"{workers} workers, batches of {batch}, device {device}")
+
+
+def _weights(study: Study, root: Path) -> Iterator[Finding]:
+    for name, backbone in study.backbones.items():
+        card = root / "data" / "backbones" / name
+        if not card.is_dir():
+            yield Finding(
+                "missing",
+                f"backbone {name}",
+                f"{card} is missing: put the weights there or, for weights elsewhere, a README.md that describes them",
+            )
+        yield from _checkpoint(name, backbone, root)
+
+
+def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[Finding]:
+    what = f"backbone {name}"
+    try:
+        place = Path(locate(backbone, root))
+    except PruneProofError as error:
+        yield Finding("missing", what, str(error))
+        return
+    if not place.is_dir():
+        detail = f"{backbone.checkpoint} at {backbone.revision} is fetched on first use, which needs a network"
+        yield Finding("note", what, detail)
+        return
+    files = sorted(place.rglob("*.safetensors"))
+    faults = [f"{file} {fault}" for file in files if (fault := safetensors_fault(file))]
+    if faults:
+        yield Finding("missing", what, "; ".join(faults))
+    else:
+        size = sum(file.stat().st_size for file in files)
+        yield Finding("ok", what, f"{len(files)} weight files, {size / 1e6:.1f} MB")
+
+
+def safetensors_fault(path: Path) -> str | None:
+    """Why a safetensors file cannot be whole, from its header alone; None if header and size agree.
+
+    The format: eight bytes with the header's length (little endian), the header as JSON, then the tensors.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        if prefix.startswith(b"version "):
+            return "is a Git LFS pointer, not the weights: run `git lfs pull`"
+        if len(prefix) < 8 or (length := struct.unpack("<Q", prefix)[0]) > size - 8:
+            return f"is truncated ({size} bytes): restore it, `git checkout -- {path}`"
+        try:
+            header = json.loads(file.read(length))
+            end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return f"has no safetensors header: restore it, `git checkout -- {path}`"
+    expected = 8 + length + end
+    return None if size == expected else f"has {size} bytes, its header asks for {expected}: restore it"
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / 1024**3:.1f} GiB free"
+    if free < LEAST_FREE_BYTES:
+        return Finding("missing", "disk", f"{detail}, a study needs {LEAST_FREE_BYTES / 1024**3:.0f} GiB: make room")
+    return Finding("ok", "disk", detail)
+
+
+def _tracking() -> Finding:
+    address = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not address.startswith(("http://", "https://")):
+        return Finding("ok", "MLflow", f"runs go to {address or 'mlflow.db in the folder of the study'}")
+    try:
+        with urlopen(f"{address.rstrip('/')}/health", timeout=2):  # the user's own address
+            return Finding("ok", "MLflow", f"{address} answers")
+    except HTTPError as error:
+        return Finding("note", "MLflow", f"{address} answers with status {error.code}: is it an MLflow server?")
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        return Finding("note", "MLflow", f"{address} does not answer ({reason}): results stay complete on disk")
+
+
+def _tables(folders: Folders) -> Iterator[Finding]:
+    """Whether the tables that exist can be opened; those that do not exist are made by `dvc repro`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for folder in (folders.benchmark, folders.corrupted, folders.reworded, folders.answers, folders.scores):
+        faults = []
+        tables = sorted(folder.glob("*.parquet"))
+        for table in tables:
+            try:
+                pq.ParquetFile(table).close()
+            except (pa.ArrowException, OSError):
+                faults.append(f"{table} is damaged: delete it and run `dvc repro`")
+        if faults:
+            yield Finding("missing", f"data/{folder.name}", "; ".join(faults))
+        else:
+            yield Finding("ok", f"data/{folder.name}", f"{len(tables)} tables" if tables else "not made yet")
+
+
+def _packages(root: Path) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("ok" if sys.version_info >= (3, 11) else "missing", "Python", version)
+    other = []
+    locked = locked_versions(root / "requirements.lock")
+    for name, tried in locked.items():
+        try:
+            installed = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            installed = "none"
+        if installed not in tried:
+            other.append(f"{name} {installed} (tried: {' or '.join(tried)})")
+    if other:
+        yield Finding(
+            "note", "packages", f"not the versions that were tried: {', '.join(other)}; `make setup` mends it"
+        )
+    elif locked:
+        yield Finding("ok", "packages", "as in requirements.lock")
+    for module in BROUGHT_BY_LOCK:
+        try:
+            importlib.import_module(module)
+        except (ImportError, OSError) as error:
+            yield Finding("missing", module, f"cannot be imported ({error}): run `make setup`")
+
+
+def locked_versions(path: Path) -> dict[str, list[str]]:
+    """The versions that requirements.lock allows on this machine, by distribution; empty if there is no such file."""
+    from packaging.requirements import Requirement
+
+    allowed: dict[str, list[str]] = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        if line and not line.startswith("#"):
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate():
+                allowed.setdefault(requirement.name, []).append(str(requirement.specifier).removeprefix("=="))
+    return allowed

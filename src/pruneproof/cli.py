@@ -1,0 +1,102 @@
+"""The command line: one sub-command for each DVC stage, and a few that only look.
+
+A stage reads params.yaml of the study's folder, does its work and exits with 0; what a user can mend is said in plain
+words with exit code 2; an interrupt exits with 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pruneproof.errors import PruneProofError
+
+STAGES = {
+    "draw_scenes": ("pruneproof.benchmarks.stage", "make the benchmark's images, objects and questions"),
+    "corrupt_images": ("pruneproof.perturbations.images.stage", "corrupt every image under every image condition"),
+    "reword_questions": ("pruneproof.perturbations.text.stage", "reword every question under every text condition"),
+    "answer_questions": ("pruneproof.answering.stage", "answer every question under every condition"),
+    "score_answers": ("pruneproof.scoring.stage", "turn answers into scores, drops and paired differences"),
+    "measure_costs": ("pruneproof.answering.costs", "measure FLOPs, memory and latency of every method"),
+    "write_report": ("pruneproof.reporting.stage", "write figures, tables, claims and report.html"),
+    "record_runs": ("pruneproof.tracking", "record the results in MLflow"),
+    "train_backbone": ("pruneproof.backbones.builtin.stage", "train the built-in model from scratch (hours)"),
+}
+"""Sub-command to the module whose `run(study, folders)` is the stage's body, and what it does."""
+
+LOOKS = {
+    "check": "say whether everything that the study needs is in place",
+    "plan": "print the cells, what is done, how long the rest takes, and what the study can show",
+    "summary": "print the results that the last run left in reports/",
+}
+"""Sub-commands that change nothing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command.
+
+    Args:
+        arguments: What follows the program's name; None for the process's own.
+
+    Returns:
+        The exit code: 0 done, 2 the user must mend something, 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("pruneproof").setLevel(logging.INFO)
+    try:
+        return _look(options) if options.command in LOOKS else _stage(options)
+    except PruneProofError as error:
+        print(f"pruneproof {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"pruneproof {options.command}: interrupted; finished work is kept", file=sys.stderr)
+        return 130
+
+
+def _stage(options: argparse.Namespace) -> int:
+    from pruneproof.folders import Folders
+    from pruneproof.study import load_study
+
+    study = load_study(options.study)
+    body = importlib.import_module(STAGES[options.command][0]).run
+    chosen = {name: getattr(options, name) for name in ("backbone", "method") if hasattr(options, name)}
+    for name, value in chosen.items():
+        known = getattr(study, f"{name}s")
+        if value not in known:
+            raise PruneProofError(f"--{name} is {value!r}, which params.yaml does not have: {', '.join(known)}")
+    body(study, Folders(options.study), **chosen)
+    return 0
+
+
+def _look(options: argparse.Namespace) -> int:
+    if options.command == "check":
+        from pruneproof import check
+
+        return check.report(options.study, quick=options.quick)
+    importlib.import_module(f"pruneproof.{options.command}").report(options.study)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pruneproof",
+        description="Does pruning visual tokens change how robust a vision-language model is, and how much it invents?",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=24),
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in {**{name: text for name, (_, text) in STAGES.items()}, **LOOKS}.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        command.add_argument(
+            "--study", type=Path, default=Path(), metavar="FOLDER", help="the folder of params.yaml (default: here)"
+        )
+        if name == "answer_questions":
+            command.add_argument("--backbone", required=True, help="an id of `backbones` in params.yaml")
+            command.add_argument("--method", required=True, help="an id of `methods` in params.yaml")
+        if name == "check":
+            command.add_argument("--quick", action="store_true", help="leave out what takes longer than a second")
+    return parser

@@ -1,0 +1,64 @@
+"""Where a study keeps its files; a study is a folder with a params.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """All paths of one study."""
+
+    study: Path
+    """The folder that holds params.yaml."""
+
+    @property
+    def params(self) -> Path:
+        """The study's settings."""
+        return self.study / "params.yaml"
+
+    @property
+    def benchmark(self) -> Path:
+        """`images.parquet`, `objects.parquet`, `samples.parquet`."""
+        return self.study / "data" / "benchmark"
+
+    @property
+    def corrupted(self) -> Path:
+        """`<condition_id>.parquet` for each image condition, and `manifest.json`."""
+        return self.study / "data" / "corrupted"
+
+    @property
+    def reworded(self) -> Path:
+        """`questions.parquet` and `manifest.json`."""
+        return self.study / "data" / "reworded"
+
+    @property
+    def answers(self) -> Path:
+        """`<backbone>_<method>.parquet`."""
+        return self.study / "data" / "answers"
+
+    @property
+    def cells(self) -> Path:
+        """The store of finished batches, by fingerprint; not an output of any stage, so a kill loses little."""
+        return self.study / "data" / ".cells"
+
+    @property
+    def features(self) -> Path:
+        """Encoded images, which methods share; safe to delete at any time."""
+        return self.cells / "features"
+
+    @property
+    def scores(self) -> Path:
+        """`per_answer.parquet`, `summary.csv`, `contrasts.csv`."""
+        return self.study / "data" / "scores"
+
+    @property
+    def costs(self) -> Path:
+        """`flops.csv`, `latency.csv`, `machine.json`."""
+        return self.study / "data" / "costs"
+
+    @property
+    def reports(self) -> Path:
+        """Everything a reader opens, and `tracking.json`."""
+        return self.study / "reports"

@@ -1,0 +1,190 @@
+"""`plan`: the cells of a study, what is done, how long the rest takes, and what difference so many images can show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+
+from pruneproof import machine, registry
+from pruneproof.answering.grid import IMAGES_PER_BATCH, batches, conditions
+from pruneproof.answering.store import Store, base_fingerprint, fingerprint
+from pruneproof.files import read_rows
+from pruneproof.folders import Folders
+from pruneproof.records import Condition, Sample, sample_from_row
+from pruneproof.scoring.statistics import detectable_difference
+from pruneproof.settings import Study
+from pruneproof.study import load_study
+
+LOOK_AHEAD_IMAGES = 8
+"""Images that are built to count questions where the benchmark is not drawn yet."""
+
+
+@dataclass
+class Progress:
+    """How far one backbone and method are."""
+
+    backbone: str
+    method: str
+    batches: int = 0
+    finished: int = 0
+    unfinished: set[Condition] = field(default_factory=set)
+    """Conditions with a batch that is not done."""
+    times: list[float] = field(default_factory=list)
+    """When each finished batch was written, in seconds."""
+
+    @property
+    def left(self) -> int:
+        """Batches that are not done."""
+        return self.batches - self.finished
+
+
+def report(folder: Path) -> None:
+    """Print the plan of the study in `folder`.
+
+    Raises:
+        PruneProofError: if params.yaml is wrong, or a table that exists cannot be read.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    study, folders = load_study(folder), Folders(folder)
+    grid = conditions(study)
+    drawn, asked = questions(study, folders)
+    progress, known = progress_of(study, folders)
+    console = Console(highlight=False, soft_wrap=True)
+    images = study.benchmark.images
+    pairs = len(study.backbones) * len(study.methods)
+    console.print(
+        f"Study {study.study.name}: {images} images, about {asked:.0f} questions on each, {len(grid)} conditions, "
+        f"{len(study.backbones)} x {len(study.methods)} backbones and methods: {len(grid) * pairs} cells.",
+    )
+    if not known:
+        console.print("The inputs are not made yet; what is done can be told once they are.")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("backbone", "method", "cells", "done", "batches left", "time left"):
+        table.add_column(heading, justify="left" if heading in ("backbone", "method") else "right")
+    everywhere = pace([time for row in progress for time in row.times])
+    total = 0.0
+    for row in progress:
+        own = pace(row.times) or everywhere
+        total += row.left * (own or 0.0)
+        left = "-" if not row.left else duration(row.left * own) if own else "?"
+        done = len(grid) - len(row.unfinished)
+        table.add_row(row.backbone, row.method, str(len(grid)), str(done), str(row.left), left)
+    console.print(table)
+    console.print(_time(total, sum(row.left for row in progress), everywhere))
+    for family in ("image", "text"):
+        count = sum(condition.family == family for condition in grid)
+        if count and asked and study.scoring.primary:
+            console.print(
+                f"{images} images can show a difference in drops of {shown(study, asked, count):.1f} points over "
+                f"the mean of {count} {family} condition(s) (power 80%, {comparisons(study)} primary contrast(s))."
+            )
+    if not drawn:
+        console.print(f"Questions counted on {LOOK_AHEAD_IMAGES} images drawn for it.")
+
+
+def _time(seconds: float, left: int, known: float | None) -> str:
+    if not left:
+        return "All answers are there; `dvc repro` makes what follows from them."
+    if known is None:
+        return f"No batch is finished yet, so that nothing is known of the pace; {left} batches to answer."
+    return f"About {duration(seconds)} of answering left, at the pace so far with {machine.workers()} workers."
+
+
+def comparisons(study: Study) -> int:
+    """Number of primary contrasts, over which Holm's correction runs."""
+    families = sum(bool(part.names) for part in (study.perturbations.image, study.perturbations.text))
+    return len(study.scoring.primary) * len(study.backbones) * families
+
+
+def shown(study: Study, asked: float, count: int) -> float:
+    """Smallest difference in drops, in points, that the primary contrasts find with a power of 80%.
+
+    Args:
+        study: how many images, and how sure to be.
+        asked: different questions on an image.
+        count: conditions that a drop is the mean of.
+    """
+    return detectable_difference(
+        study.benchmark.images,
+        asked,
+        conditions=count,
+        comparisons=comparisons(study),
+        confidence=study.scoring.confidence,
+    )
+
+
+def questions(study: Study, folders: Folders) -> tuple[bool, float]:
+    """Whether the benchmark is drawn, and how many different questions it asks of an image, captions left out."""
+    path = folders.benchmark / "samples.parquet"
+    if path.exists():
+        return True, per_image([sample_from_row(row) for row in read_rows(path)])
+    module = registry.load_module("pruneproof.benchmarks", study.benchmark.name, "benchmark")
+    options = module.Options.model_validate(study.benchmark.options)
+    count = min(study.benchmark.images, LOOK_AHEAD_IMAGES)
+    return False, per_image(module.build(count, study.study.seed, options).samples)
+
+
+def per_image(samples: Sequence[Sample]) -> float:
+    """Mean number of different questions on an image; a question of several POPE splits counts once."""
+    asked = {(sample.image_id, sample.question) for sample in samples if sample.kind != "caption"}
+    return len(asked) / max(1, len({image_id for image_id, _ in asked}))
+
+
+def progress_of(study: Study, folders: Folders) -> tuple[list[Progress], bool]:
+    """How far every backbone and method are, and whether the inputs exist that this can be known from."""
+    root, store = folders.study / study.study.root, Store(folders.cells)
+    rows = [Progress(backbone, method) for backbone in study.backbones for method in study.methods]
+    inputs = [
+        folders.benchmark / "samples.parquet",
+        folders.corrupted / "manifest.json",
+        folders.reworded / "manifest.json",
+    ]
+    if not all(path.exists() for path in inputs):
+        size = ceil(study.benchmark.images / IMAGES_PER_BATCH)
+        for row in rows:
+            row.unfinished = set(conditions(study))
+            row.batches = size * len(row.unfinished)
+        return rows, False
+    bases = [
+        base_fingerprint(study.backbones[row.backbone], study.methods[row.method], study.study.seed, root)
+        for row in rows
+    ]
+    for batch in batches(study, folders):
+        for row, base in zip(rows, bases, strict=True):
+            row.batches += 1
+            path = store.path(fingerprint(base, batch))
+            if path.exists():
+                row.finished += 1
+                row.times.append(path.stat().st_mtime)
+            else:
+                row.unfinished.add(batch.condition)
+    return rows, True
+
+
+def pace(times: Sequence[float]) -> float | None:
+    """Seconds of wall time for one batch: the mean gap between finished ones, the pauses between runs left out.
+
+    Args:
+        times: when batches were finished, in seconds; workers finish several at nearly the same time.
+
+    Returns:
+        None if there are too few batches to tell.
+    """
+    gaps = np.diff(np.sort(np.asarray(times, dtype=np.float64)))
+    if len(gaps) < 4:
+        return None
+    return float(gaps[gaps <= 3 * np.quantile(gaps, 0.9)].mean())
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

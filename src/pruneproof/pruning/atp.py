@@ -1,0 +1,111 @@
+"""Adaptive Token Pruning (Li, Song and Hu, arXiv 2512.12701), from the paper: no code was published.
+
+S = alpha * S_inter + (1 - alpha) * S_intra, both normalised over the image's patches; the top K patches go on to the
+connector. S_intra is the CLS attention of a vision-tower layer, S_inter the similarity of patch and question in CLIP
+space.
+
+With alpha 0 and layer -2 the selection is FasterVLM's (Theia-4869/FasterVLM `clip_encoder.py::feature_select`); with
+alpha 1 and sign -1 it ranks like TRIM (FreedomIntelligence/TRIM `token_reduction`), except that TRIM does not
+normalise the patch to unit length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pruneproof.pruning import VisualTokens, kept_count, top_k
+from pruneproof.settings import Frozen, Share
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Normalisation = Literal["minmax", "zscore", "softmax", "sum"]
+
+
+class Settings(Frozen):
+    """Options of ATP."""
+
+    keep: Share
+    """Share of visual tokens kept, in (0, 1]; the paper's table has about 0.6."""
+    alpha: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    """Weight of the question: 0 is attention alone, 1 is relevance alone; the paper leaves it open."""
+    attention_layer: Annotated[int, Field(le=-1)] = -1
+    """Layer of the CLS attention, from the end: -1 as the paper writes; -2 is where LLaVA's features come from."""
+    normalisation: Normalisation = "minmax"
+    """How both scores are brought to one scale over the image's patches; the paper does not say."""
+    relevance_sign: Literal[1, -1] = 1
+    """+1 keeps the patches most similar to the question, as the paper writes; -1 the least similar, as TRIM, CDPruner
+    and LiteLVLM do, because CLIP's patches inside the named object are less similar to its name."""
+
+
+def normalise(scores: Tensor, how: Normalisation) -> Tensor:
+    """Bring scores [..., N] to one scale over the last dimension; constant rows become zeros or equal shares.
+
+    `minmax` maps to [0, 1], `zscore` to mean 0 and standard deviation 1, `softmax` and `sum` to shares that add up to
+    one (`sum` first shifts by a negative minimum).
+    """
+    if how == "softmax":
+        return scores.softmax(dim=-1)
+    low = scores.amin(dim=-1, keepdim=True)
+    if how == "sum":
+        shifted = scores - low.clamp(max=0.0)
+        total = shifted.sum(dim=-1, keepdim=True)
+        return shifted.div(total.clamp(min=1e-12)).where(total > 0, 1.0 / scores.shape[-1])
+    if how == "zscore":
+        spread = scores.std(dim=-1, keepdim=True, correction=0)
+        return (scores - scores.mean(dim=-1, keepdim=True)) / spread.clamp(min=1e-12)
+    return (scores - low) / (scores.amax(dim=-1, keepdim=True) - low).clamp(min=1e-12)
+
+
+def atp_scores(attention: Tensor, relevance: Tensor, alpha: float, how: Normalisation, sign: int) -> Tensor:
+    """ATP's score of each patch for each question.
+
+    Args:
+        attention: [N] CLS attention.
+        relevance: [Q, N] similarity of patches and questions.
+        alpha: weight of relevance.
+        how: normalisation of both.
+        sign: +1 or -1, applied to relevance before normalising.
+
+    Returns:
+        [Q, N].
+    """
+    return alpha * normalise(sign * relevance, how) + (1.0 - alpha) * normalise(attention, how)[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Atp:
+    """ATP at the door before the connector; with alpha 0 the question plays no part and is not looked at."""
+
+    settings: Settings
+
+    @property
+    def question_dependent(self) -> bool:
+        """Whether relevance has any weight."""
+        return self.settings.alpha > 0.0
+
+    @property
+    def attention_layers(self) -> tuple[int, ...]:
+        """The layer of S_intra."""
+        return (self.settings.attention_layer,)
+
+    def select(self, tokens: VisualTokens, questions: Sequence[str], rng: np.random.Generator) -> Tensor:
+        """[Q, K] indices of the highest scores; [1, K] with alpha 0."""
+        del rng
+        chosen = self.settings
+        k = kept_count(chosen.keep, tokens.count)
+        attention = tokens.attention(chosen.attention_layer)
+        if not self.question_dependent:
+            return top_k(attention[None], k)
+        relevance = tokens.relevance(questions)
+        return top_k(atp_scores(attention, relevance, chosen.alpha, chosen.normalisation, chosen.relevance_sign), k)
+
+
+def build(settings: Settings) -> Atp:
+    """ATP with its options."""
+    return Atp(settings)

@@ -1,0 +1,187 @@
+"""The few nouns that every room shares, and the columns of the tables that pass between stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import pyarrow as pa
+
+Kind = Literal["existence", "colour", "count", "relation", "compositional", "caption"]
+Family = Literal["clean", "image", "text"]
+
+KINDS: tuple[Kind, ...] = ("existence", "colour", "count", "relation", "compositional", "caption")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question on one image, with its truth.
+
+    A question that belongs to several POPE splits is one Sample per split, as in the official files; answering
+    removes the repetition.
+    """
+
+    sample_id: str
+    """Unique in the benchmark, such as `scene_00012/existence/adversarial/5`."""
+    image_id: str
+    kind: Kind
+    question: str
+    answer: str
+    """The true answer in lower case: `yes`, `red`, `3`, `left`; the reference caption for captions."""
+    split: str = ""
+    """POPE sampling (`random`, `popular`, `adversarial`) for existence, else empty."""
+    detail: str = ""
+    """What results are broken down by inside a kind: the axis of a relation, `singular` or `plural` of existence."""
+    target: str = ""
+    """The asked object's class, empty where no single class is asked for."""
+    target_objects: tuple[int, ...] = ()
+    """Ids (in `objects.parquet`) of the objects that the answer is read from; empty if the object is absent."""
+    protected: tuple[str, ...] = ()
+    """Words of the question that carry the answer: a text perturbation must leave them as they are."""
+    synonyms: tuple[tuple[str, str], ...] = ()
+    """(word in the question, its replacement) pairs that keep the label."""
+    rephrasings: tuple[str, ...] = ()
+    """The same question in phrasings that no built-in model saw in training (for others: human rephrasings)."""
+    absent: tuple[str, ...] = ()
+    """Classes that are not in the image, with article (`a dog`), for distractors."""
+    alternatives: tuple[str, ...] = ()
+    """False claims about the asked object, as whole sentences (`The car is blue.`), for misleading distractors."""
+    phrasing: str = ""
+    """Name of the phrasing used, for reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What was done to the input: nothing, an image perturbation, or a text perturbation."""
+
+    family: Family
+    perturbation: str
+    severity: int
+    """1 to 5; 0 for the clean condition."""
+
+    @property
+    def condition_id(self) -> str:
+        """`clean`, or perturbation and severity joined: `gaussian_noise_3`."""
+        return "clean" if self.family == "clean" else f"{self.perturbation}_{self.severity}"
+
+
+CLEAN = Condition("clean", "clean", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One unit of answering: every question of the benchmark under one condition, by one backbone with one method."""
+
+    backbone: str
+    method: str
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said to one sample in one cell."""
+
+    sample_id: str
+    text: str
+    yes_logit: float
+    """Logit of the answer token `yes` at the first generated position."""
+    no_logit: float
+    kept: tuple[int, ...]
+    """Raster indices of the visual tokens that were kept, ascending; (0 .. N-1) for the full model."""
+    visual_tokens: int
+    """Visual tokens at the language model's input."""
+
+
+_SAMPLE_LISTS = ("target_objects", "protected", "synonyms", "rephrasings", "absent", "alternatives")
+
+SAMPLES = pa.schema(
+    [
+        pa.field(f.name, pa.list_(pa.int32()) if f.name == "target_objects" else pa.string(), nullable=False)
+        for f in fields(Sample)
+    ]
+)
+"""`samples.parquet`: one row per Sample; the lists of strings are JSON text."""
+
+IMAGES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("group", pa.string(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("png", pa.binary(), nullable=False),
+    ]
+)
+"""`images.parquet`: one row per image; `group` is the theme of a drawn scene."""
+
+OBJECTS = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("object_id", pa.int32(), nullable=False),
+        pa.field("noun", pa.string(), nullable=False),
+        pa.field("colour", pa.string(), nullable=False),
+        pa.field("x0", pa.float32(), nullable=False),
+        pa.field("y0", pa.float32(), nullable=False),
+        pa.field("x1", pa.float32(), nullable=False),
+        pa.field("y1", pa.float32(), nullable=False),
+        pa.field("mask", pa.binary(), nullable=False),
+    ]
+)
+"""`objects.parquet`: ground truth; box in pixels (x1 and y1 exclusive), mask of its visible pixels as a 1-bit PNG."""
+
+CORRUPTED = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("png", pa.binary(), nullable=True),
+        pa.field("error", pa.string(), nullable=False),
+    ]
+)
+"""`corrupted/<condition_id>.parquet`: `png` is null and `error` says why where an image could not be made."""
+
+REWORDED = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("perturbation", pa.string(), nullable=False),
+        pa.field("severity", pa.int32(), nullable=False),
+        pa.field("original", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("edit_distance", pa.int32(), nullable=False),
+        pa.field("accepted", pa.bool_(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+"""`reworded/questions.parquet`: `reason` says why the gate rejected a text; rejected rows are never asked."""
+
+ANSWERS = pa.schema(
+    [
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("perturbation", pa.string(), nullable=False),
+        pa.field("severity", pa.int32(), nullable=False),
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("yes_logit", pa.float32(), nullable=False),
+        pa.field("no_logit", pa.float32(), nullable=False),
+        pa.field("kept", pa.list_(pa.int16()), nullable=False),
+        pa.field("visual_tokens", pa.int32(), nullable=False),
+    ]
+)
+"""`answers/<backbone>_<method>.parquet`: every answer of one backbone and method."""
+
+
+def sample_to_row(sample: Sample) -> dict[str, Any]:
+    """A row for `SAMPLES`; lists of strings become JSON text."""
+    row = asdict(sample)
+    return {
+        key: json.dumps(value) if key in _SAMPLE_LISTS and key != "target_objects" else value
+        for key, value in row.items()
+    }
+
+
+def sample_from_row(row: Mapping[str, Any]) -> Sample:
+    """The inverse of `sample_to_row`."""
+    values = dict(row)
+    for name in _SAMPLE_LISTS:
+        value = values[name] if name == "target_objects" else json.loads(values[name])
+        values[name] = tuple(tuple(item) if isinstance(item, list) else item for item in value)
+    return Sample(**values)

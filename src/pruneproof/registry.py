@@ -1,0 +1,95 @@
+"""Finding things by name: the members of a package are its modules, so that adding one means adding a file.
+
+A module whose name starts with `_`, or is `stage`, is not a member. Listing names imports no member.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+from pruneproof.errors import PruneProofError
+
+NOT_MEMBERS = frozenset({"stage"})
+"""Public modules of a room that are never members: the body of the room's stage."""
+
+
+def module_names(package: str, exclude: Iterable[str] = ()) -> tuple[str, ...]:
+    """Names of a package's members, sorted, without importing any of them.
+
+    Args:
+        package: Dotted name, such as `pruneproof.pruning`.
+        exclude: Further public modules of that package that are not members.
+    """
+    left_out = NOT_MEMBERS.union(exclude)
+    found = (module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__))
+    return tuple(sorted(name for name in found if not name.startswith("_") and name not in left_out))
+
+
+def load_module(package: str, name: str, noun: str, exclude: Iterable[str] = ()) -> ModuleType:
+    """Import one member of a package by its name.
+
+    Args:
+        package: Dotted name, such as `pruneproof.pruning`.
+        name: The member's name as the user wrote it.
+        noun: What a member is called in the error, such as `pruning method`.
+        exclude: Further public modules of that package that are not members.
+
+    Raises:
+        PruneProofError: if there is no such member, or it needs a distribution that is not installed.
+    """
+    known = module_names(package, exclude)
+    if name not in known:
+        raise unknown(noun, name, known)
+    try:
+        return importlib.import_module(f"{package}.{name}")
+    except ModuleNotFoundError as error:
+        raise PruneProofError(
+            f"{noun} {name!r} needs the module {error.name!r}, which is not installed: run `make setup`"
+        ) from error
+
+
+def merge(package: str, attribute: str, noun: str, exclude: Iterable[str] = ()) -> Mapping[str, Any]:
+    """One read-only mapping out of the mappings that all members of a package expose under the same attribute.
+
+    Args:
+        package: Dotted name, such as `pruneproof.perturbations.images`.
+        attribute: Name of the mapping in each member, such as `PERTURBATIONS`.
+        noun: What an entry is called in errors, such as `image perturbation`.
+        exclude: Further public modules of that package that are not members.
+
+    Returns:
+        Name to entry, in the order of the members' names and then of their mappings.
+
+    Raises:
+        PruneProofError: if a member lacks the attribute or two members define the same name.
+    """
+    entries: dict[str, Any] = {}
+    owners: dict[str, str] = {}
+    for member in module_names(package, exclude):
+        mapping = getattr(load_module(package, member, noun, exclude), attribute, None)
+        if not isinstance(mapping, Mapping):
+            raise PruneProofError(
+                f"{package}.{member} defines no mapping {attribute}: add one, or start the module's name with '_'"
+            )
+        for name, entry in mapping.items():
+            if name in owners:
+                raise PruneProofError(
+                    f"{noun} {name!r} is defined in {package}.{owners[name]} and again in {package}.{member}: "
+                    "rename one of them"
+                )
+            owners[name], entries[name] = member, entry
+    return MappingProxyType(entries)
+
+
+def unknown(noun: str, name: str, known: Iterable[str]) -> PruneProofError:
+    """The error for a name that does not exist: it lists what does, the closest match first."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    ordered = [*close, *(other for other in names if other not in close)]
+    return PruneProofError(f"unknown {noun} {name!r}{hint}; known: {', '.join(ordered) or 'none'}")

@@ -1,0 +1,1 @@
+"""Figures, tables, claims and one HTML page, drawn from the score and cost tables alone."""

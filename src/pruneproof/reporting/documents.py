@@ -1,0 +1,120 @@
+"""The claims and the page as text: what is said is decided elsewhere, here it is only set."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from pruneproof.reporting import paper_claims
+from pruneproof.reporting.claims import Verdict
+from pruneproof.reporting.paper_claims import Claim
+from pruneproof.reporting.report import Report
+from pruneproof.reporting.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One figure of the page."""
+
+    title: str
+    caption: str
+    path: str
+    """Of the PNG, seen from the reports folder."""
+    png: bytes
+
+    @property
+    def data(self) -> str:
+        """The picture as a data address."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The claims of one backbone."""
+
+    backbone: str
+    built_in: bool
+    label: str
+    """The ATP entry that the claims are judged on."""
+    claims: tuple[Claim, ...]
+    budgets: tuple[tuple[str, tuple[Verdict, ...]], ...]
+    """(label, verdicts in the order of `claims`) of every ATP entry."""
+
+
+def judgements(report: Report) -> tuple[Judgement, ...]:
+    """The claims of every backbone, judged at the paper's budget and, in short, for every other ATP entry."""
+    chosen = paper_claims.paper_method(report)
+    if chosen is None:
+        return ()
+    atp = [method for method in report.methods if method.base == "atp"]
+    found = {name: {m.id: paper_claims.judge(report, name, m) for m in atp} for name in report.backbones}
+    general = paper_claims.generality(report, {name: claims[chosen.id] for name, claims in found.items()})
+    return tuple(
+        Judgement(
+            backbone=name,
+            built_in=paper_claims.is_built_in(report, name),
+            label=chosen.label,
+            claims=(*claims[chosen.id], general),
+            budgets=tuple((m.label, tuple(claim.verdict for claim in claims[m.id])) for m in atp),
+        )
+        for name, claims in found.items()
+    )
+
+
+def claims_page(report: Report, judged: Sequence[Judgement]) -> str:
+    """`claims.md`."""
+    return _environment().get_template("claims.md.j2").render(**_context(report, judged))
+
+
+def html_page(
+    report: Report, judged: Sequence[Judgement], tables: Sequence[Table], figures: Mapping[str, Sequence[Shown]]
+) -> str:
+    """`report.html`: one file that needs no other and no network.
+
+    Args:
+        report: the study.
+        judged: from `judgements`.
+        tables: of all backbones.
+        figures: by backbone; the empty name holds those of the whole study.
+    """
+    context = _context(report, judged) | {"tables": tables, "figures": figures}
+    return _environment().get_template("report.html.j2").render(**context)
+
+
+def _context(report: Report, judged: Sequence[Judgement]) -> dict[str, Any]:
+    perturbations = report.study.perturbations
+    return {
+        "report": report,
+        "study": report.study,
+        "judged": judged,
+        "images": len(report.perturbations("image")),
+        "texts": len(report.perturbations("text")),
+        "severities": ", ".join(str(level) for level in sorted(set(perturbations.image.severities))),
+        "confidence": f"{100 * report.study.scoring.confidence:g}%",
+    }
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pruneproof.reporting"),
+        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = lambda text: text.replace("|", "\\|")
+    environment.filters["index"] = _index
+    return environment
+
+
+def _index(text: str) -> Markup:
+    """Escaped text in which `CHAIR_i` has its index and backticks mark code."""
+    indexed = re.sub(r"CHAIR_([is])\b", r"CHAIR<sub>\1</sub>", str(escape(text)))
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", indexed))

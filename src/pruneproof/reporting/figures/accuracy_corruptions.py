@@ -1,0 +1,69 @@
+"""Accuracy over severity, one small panel per image corruption."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pruneproof.reporting import style
+from pruneproof.reporting.figures import _curves
+from pruneproof.reporting.report import Report
+
+ORDER = 30
+TITLE = "Accuracy under each corruption"
+ACROSS = 6
+
+
+def caption(report: Report) -> str:
+    """One paragraph that lets the figure be read alone."""
+    keep = report.shown_keep() or 1.0
+    return (
+        f"Accuracy over the study's claimed kinds under each image corruption, with {100 * keep:g}% of the visual "
+        f"tokens kept. {_curves.band_note(report)}"
+    )
+
+
+def frames(report: Report) -> dict[str, pd.DataFrame]:
+    """One curve per method and corruption at the keep ratio shown."""
+    return {f"{name}/accuracy_corruptions": _frame(report, name) for name in report.backbones}
+
+
+def _frame(report: Report, backbone: str) -> pd.DataFrame:
+    rows = []
+    for name in report.perturbations("image"):
+        for method in report.at_keep(report.shown_keep()):
+            for severity in _curves.severities(report):
+                cell = _curves.mean_of(report, backbone, method.id, ("accuracy/all",), severity, name)
+                rows.append((name, method.id, severity, cell.value, cell.low, cell.high))
+    frame = pd.DataFrame(rows, columns=["perturbation", "method", "severity", "value", "low", "high"])
+    return frame.dropna(subset="value").reset_index(drop=True)
+
+
+def draw(frame: pd.DataFrame, report: Report) -> Figure:
+    """Panels share both axes; the legend takes the free places or stands above."""
+    names = list(dict.fromkeys(frame["perturbation"]))
+    across = min(ACROSS, len(names))
+    down = math.ceil(len(names) / across)
+    methods = _curves.used_methods(frame, report)
+    figure = style.new_figure(0.45 + 1.25 * down)
+    grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    ticks = sorted(set(frame["severity"]))
+    for index, axes in enumerate(grid.flat):
+        if index >= len(names):
+            axes.set_axis_off()
+            continue
+        axes.set_title(style.plain(names[index]), fontsize=7)
+        for method_id, rows in frame[frame["perturbation"] == names[index]].groupby("method", sort=False):
+            _curves.draw_curve(axes, rows, methods[method_id])
+        last_of_column = index + across >= len(names)
+        _curves.severity_axis(axes, ticks, label=False)
+        axes.set_xticklabels([str(tick) for tick in ticks])
+        axes.tick_params(labelbottom=last_of_column)
+        for line in axes.get_lines():
+            line.set(markersize=2.5, linewidth=1.1)
+    figure.supylabel("accuracy (%)", fontsize=7.5, color="#333333")
+    figure.supxlabel("severity (0: clean)", fontsize=7.5, color="#333333")
+    style.legend_above(figure, _curves.legend_handles(methods, keep=True))
+    return figure

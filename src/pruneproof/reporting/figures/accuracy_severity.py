@@ -1,0 +1,33 @@
+"""Accuracy over severity, averaged over all image corruptions: the study's first figure."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pruneproof.reporting.figures import _curves
+from pruneproof.reporting.report import Report
+
+ORDER = 10
+TITLE = "Accuracy under image corruption"
+MEASURES = (_curves.Measure("accuracy (%)", ("accuracy/all",)),)
+
+
+def caption(report: Report) -> str:
+    """One paragraph that lets the figure be read alone."""
+    count = len(report.perturbations("image"))
+    return (
+        f"Accuracy over the study's claimed kinds, averaged over {count} image corruptions at each severity. A "
+        "method that is as robust as the full model runs parallel to it; a gap that is already there on clean images "
+        f"is the cost of pruning, a gap that widens is a loss of robustness. {_curves.band_note(report)}"
+    )
+
+
+def frames(report: Report) -> dict[str, pd.DataFrame]:
+    """One curve per method and keep ratio."""
+    return {f"{name}/accuracy_severity": _curves.curve_frame(report, name, MEASURES) for name in report.backbones}
+
+
+def draw(frame: pd.DataFrame, report: Report) -> Figure:
+    """One panel per keep ratio."""
+    return _curves.draw_grid(frame, report, row_height=2.1)

@@ -1,0 +1,93 @@
+"""Heat map of the difference in drops by corruption and severity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from pruneproof.reporting import style
+from pruneproof.reporting.estimates import number
+from pruneproof.reporting.methods import Method
+from pruneproof.reporting.report import Report
+
+ORDER = 40
+TITLE = "Difference in drops"
+COLOURS = "RdBu_r"
+
+
+def caption(report: Report) -> str:
+    """One paragraph that lets the figure be read alone."""
+    share = 100 * report.study.scoring.confidence
+    return (
+        "How many points of accuracy a method loses from clean to corrupted beyond what the full model loses: red "
+        "means that pruning made the model less robust, blue more robust. The last row is the mean over all "
+        f"corruptions. Bold: the {share:g}% paired bootstrap interval excludes 0, without correction for the number of "
+        "cells."
+    )
+
+
+def frames(report: Report) -> dict[str, pd.DataFrame]:
+    """Cells of every method that is no variant and has contrasts."""
+    return {f"{name}/drops_heatmap": _frame(report, name) for name in report.backbones}
+
+
+def _frame(report: Report, backbone: str) -> pd.DataFrame:
+    rows = []
+    for method in _ordered(report):
+        for name in [*report.perturbations("image"), "mean"]:
+            for severity in sorted(set(report.study.perturbations.image.severities)):
+                cell = report.contrast(backbone, method.id, "accuracy/all", "image", name, severity)
+                rows.append((method.id, name, severity, cell.value, cell.low, cell.high))
+    frame = pd.DataFrame(rows, columns=["method", "perturbation", "severity", "value", "low", "high"])
+    return frame.dropna(subset="value").reset_index(drop=True)
+
+
+def _ordered(report: Report) -> list[Method]:
+    """ATP first, then other methods, the random control last; within each, the largest keep first."""
+    chosen = [method for method in report.methods if method.id != report.baseline and not method.variant]
+    bases = sorted(dict.fromkeys(m.base for m in chosen), key=lambda base: (base == "random", base != "atp"))
+    return sorted(chosen, key=lambda method: (bases.index(method.base), -(method.keep or 0.0)))
+
+
+def draw(frame: pd.DataFrame, report: Report) -> Figure:
+    """One panel per method; all share rows and colours."""
+    present = set(frame["method"])
+    methods = [method for method in _ordered(report) if method.id in present]
+    names = list(dict.fromkeys(frame["perturbation"]))
+    severities = sorted(set(frame["severity"]))
+    limit = max(float(np.nanquantile(frame["value"].abs(), 0.98)), 1.0)
+    figure = style.new_figure(0.75 + 0.19 * len(names))
+    panels = figure.subplots(1, len(methods), sharey=True, squeeze=False)[0]
+    for axes, method in zip(panels, methods, strict=True):
+        _panel(axes, frame[frame["method"] == method.id], names, severities, limit)
+        axes.set_title(method.label, fontsize=7, loc="center")
+        axes.set_xlabel("severity")
+    panels[0].set_yticks(range(len(names)), [style.plain(name) if name != "mean" else "mean of all" for name in names])
+    scale = ScalarMappable(Normalize(-limit, limit), COLOURS)
+    bar = figure.colorbar(scale, ax=list(panels), aspect=40, pad=0.01, extend="both")
+    bar.set_label("difference in drops (points)")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, names: list[str], severities: list[int], limit: float) -> None:
+    values = np.full((len(names), len(severities)), np.nan)
+    for row in rows.itertuples():
+        y, x = names.index(row.perturbation), severities.index(row.severity)
+        values[y, x] = row.value
+        sure = row.low > 0 or row.high < 0
+        axes.text(
+            x, y, number(row.value, 1 if abs(row.value) < 9.95 else 0), ha="center", va="center", fontsize=5.5,
+            weight="bold" if sure else "normal", color="white" if abs(row.value) > 0.65 * limit else "#222222",
+        )  # fmt: skip
+    axes.imshow(values, cmap=COLOURS, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    axes.set_xticks(range(len(severities)), [str(severity) for severity in severities])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    if "mean" in names:
+        axes.axhline(names.index("mean") - 0.5, color="white", lw=3)

@@ -1,0 +1,158 @@
+"""Scenes, clean and corrupted, with the patches that each method kept and what the model answered."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from pruneproof import files, records
+from pruneproof.reporting import pictures, style
+from pruneproof.reporting.report import Report
+
+ORDER = 90
+TITLE = "Patches kept"
+CORRUPTIONS = 4
+"""Corrupted columns beside the clean one."""
+PREFERRED = ("colour", "relation", "existence")
+COLUMNS = ["image_id", "question", "truth", "method", "condition", "answer", "correct", "boxes", "grid", "kept"]
+
+
+def caption(report: Report) -> str:
+    """One paragraph that lets the figure be read alone."""
+    return (
+        "One scene under several conditions, with the patches that reach the language model; the others are faded. "
+        "Frame: the asked object. Below each picture the model's answer. The scenes are the first of the benchmark, "
+        "not chosen by their result."
+    )
+
+
+def frames(report: Report) -> dict[str, pd.DataFrame]:
+    """One frame per example; `kept` holds raster indices, `boxes` corner coordinates in the shown square."""
+    found = {}
+    for backbone in report.backbones:
+        for index, sample in enumerate(_samples(report), start=1):
+            found[f"{backbone}/kept_patches_{index}"] = _frame(report, backbone, sample)
+    return found
+
+
+def _samples(report: Report) -> list[records.Sample]:
+    """For each of the first images, its first question that asks for an object that is there."""
+    rows = files.read_rows(report.folders.benchmark / "samples.parquet")
+    by_image: dict[str, list[records.Sample]] = {}
+    for row in rows:
+        if row["kind"] in PREFERRED and row["target_objects"]:
+            by_image.setdefault(row["image_id"], []).append(records.sample_from_row(row))
+    firsts = [min(samples, key=lambda sample: PREFERRED.index(sample.kind)) for samples in by_image.values()]
+    return firsts[: report.study.report.examples]
+
+
+def _conditions(report: Report) -> list[tuple[str, str, int]]:
+    """Clean, then corruptions spread evenly over the list, at the middle severity."""
+    names = report.perturbations("image")
+    levels = sorted(set(report.study.perturbations.image.severities))
+    places = [round(index * (len(names) - 1) / max(CORRUPTIONS - 1, 1)) for index in range(CORRUPTIONS)]
+    chosen = list(dict.fromkeys(names[place] for place in places)) if names and levels else []
+    return [("clean", "clean", 0), *(("image", name, levels[len(levels) // 2]) for name in chosen)]
+
+
+def _frame(report: Report, backbone: str, sample: records.Sample) -> pd.DataFrame:
+    scores = pictures.read_where(report.folders.scores / "per_answer.parquet", "sample_id", [sample.sample_id])
+    correct = {
+        (row["method"], row["perturbation"], row["severity"]): row["correct"]
+        for row in scores
+        if row["backbone"] == backbone
+    }
+    boxes = _boxes(report, sample)
+    rows = []
+    for method in report.at_keep(report.shown_keep()):
+        path = report.folders.answers / f"{backbone}_{method.id}.parquet"
+        answers = {
+            (row["family"], row["perturbation"], row["severity"]): row
+            for row in pictures.read_where(path, "sample_id", [sample.sample_id])
+        }
+        if not answers:
+            continue
+        for condition in _conditions(report):
+            if condition in answers:
+                answer = answers[condition]
+                right = correct.get((method.id, *condition[1:]), math.nan)
+                rows.append(_row(sample, method.id, condition, answer, right, boxes))
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame["grid"] = math.isqrt(max((len(kept.split()) for kept in frame["kept"]), default=0))
+    return frame
+
+
+def _row(
+    sample: records.Sample,
+    method: str,
+    condition: tuple[str, str, int],
+    answer: dict[str, Any],
+    right: float,
+    boxes: str,
+) -> tuple[Any, ...]:
+    name = records.Condition(*condition).condition_id  # type: ignore[arg-type]
+    kept = " ".join(str(index) for index in answer["kept"])
+    return (sample.image_id, sample.question, sample.answer, method, name, answer["text"], right, boxes, 0, kept)
+
+
+def _boxes(report: Report, sample: records.Sample) -> str:
+    image = pictures.read_where(
+        report.folders.benchmark / "images.parquet", "image_id", [sample.image_id], ["image_id", "width", "height"]
+    )[0]
+    objects = pictures.read_where(report.folders.benchmark / "objects.parquet", "image_id", [sample.image_id])
+    corners = [
+        pictures.square_box((row["x0"], row["y0"], row["x1"], row["y1"]), image["width"], image["height"])
+        for row in objects
+        if row["object_id"] in sample.target_objects
+    ]
+    return json.dumps([[round(value, 1) for value in box] for box in corners])
+
+
+def draw(frame: pd.DataFrame, report: Report) -> Figure:
+    """Methods down, conditions across."""
+    conditions = list(dict.fromkeys(frame["condition"]))
+    methods = [method for method in report.methods if method.id in set(frame["method"])]
+    images = {name: _picture(report, name, frame["image_id"].iloc[0]) for name in conditions}
+    side = style.WIDTH / max(len(conditions) + 0.25, 4.25)
+    figure = style.new_figure(0.35 + (side + 0.17) * len(methods))
+    grid = figure.subplots(len(methods), len(conditions), squeeze=False)
+    for row, method in enumerate(methods):
+        for column, condition in enumerate(conditions):
+            axes = grid[row][column]
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            cell = frame[(frame["method"] == method.id) & (frame["condition"] == condition)]
+            if len(cell):
+                _cell(axes, cell.iloc[0], images[condition])
+            if row == 0:
+                axes.set_title(style.plain(condition), fontsize=7, loc="center")
+        grid[row][0].set_ylabel(method.label, fontsize=8, fontweight="bold", color=method.colour)
+    figure.suptitle(f"{frame['question'].iloc[0]}  \N{RIGHTWARDS ARROW}  {frame['truth'].iloc[0]}", fontsize=9)
+    return figure
+
+
+def _cell(axes: Axes, cell: Any, image: pictures.Pixels | None) -> None:
+    right = {1.0: " \N{CHECK MARK}", 0.0: " \N{BALLOT X}"}.get(cell["correct"], "")
+    colour = {1.0: "#00694c", 0.0: "#b03a00"}.get(cell["correct"], style.GREY)
+    axes.set_xlabel(f"{cell['answer']}{right}", fontsize=7, color=colour, labelpad=1.5)
+    if image is None:
+        axes.text(0.5, 0.5, "unreadable", ha="center", va="center", transform=axes.transAxes, color=style.GREY)
+        return
+    kept = [int(index) for index in cell["kept"].split()]
+    axes.imshow(pictures.fade_dropped(image, kept, int(cell["grid"])), interpolation="bilinear")
+    for x0, y0, x1, y1 in json.loads(cell["boxes"]):
+        for colour, width in (("white", 1.6), ("#111111", 0.7)):
+            axes.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, ec=colour, lw=width))
+
+
+def _picture(report: Report, condition: str, image_id: str) -> pictures.Pixels | None:
+    clean = report.folders.benchmark / "images.parquet"
+    path = clean if condition == "clean" else report.folders.corrupted / f"{condition}.parquet"
+    rows = pictures.read_where(path, "image_id", [image_id], ["image_id", "png"])
+    return pictures.square(rows[0]["png"]) if rows and rows[0]["png"] else None

@@ -1,0 +1,35 @@
+"""What pruning keeps: patches of the asked object, and the same patches when the image is corrupted."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pruneproof.reporting.figures import _curves
+from pruneproof.reporting.report import Report
+
+ORDER = 80
+TITLE = "What pruning keeps"
+MEASURES = (
+    _curves.Measure("asked object's\npatches kept (%)", ("tokens/target_kept",), baseline=False),
+    _curves.Measure("overlap with tokens kept\non the clean image (%)", ("tokens/overlap_clean",), baseline=False),
+)
+
+
+def caption(report: Report) -> str:
+    """One paragraph that lets the figure be read alone."""
+    return (
+        "Top: share of the asked object's patches among the kept tokens; random pruning keeps as many as its budget. "
+        "Bottom: Jaccard overlap of the tokens kept on the corrupted and on the clean image. Means over all "
+        "corruptions."
+    )
+
+
+def frames(report: Report) -> dict[str, pd.DataFrame]:
+    """Two measures for every pruning method and keep ratio."""
+    return {f"{name}/kept_targets": _curves.curve_frame(report, name, MEASURES) for name in report.backbones}
+
+
+def draw(frame: pd.DataFrame, report: Report) -> Figure:
+    """Measures down, keep ratios across."""
+    return _curves.draw_grid(frame, report, row_height=1.6)

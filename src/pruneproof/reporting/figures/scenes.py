@@ -1,0 +1,43 @@
+"""Contact sheet: what the benchmark's images look like."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pruneproof import files
+from pruneproof.reporting import pictures, style
+from pruneproof.reporting.report import Report
+
+ORDER = 5
+TITLE = "The scenes"
+ACROSS = 6
+COUNT = 24
+
+
+def caption(report: Report) -> str:
+    """One paragraph that lets the figure be read alone."""
+    return f"The first images of the benchmark `{report.study.benchmark.name}` with their group."
+
+
+def frames(report: Report) -> dict[str, pd.DataFrame]:
+    """The first images in the order of the benchmark."""
+    rows = files.read_rows(report.folders.benchmark / "images.parquet", ["image_id", "group"])
+    return {"scenes": pd.DataFrame(rows[:COUNT], columns=["image_id", "group"])}
+
+
+def draw(frame: pd.DataFrame, report: Report) -> Figure:
+    """Rows of six."""
+    rows = pictures.read_where(report.folders.benchmark / "images.parquet", "image_id", list(frame["image_id"]))
+    png = {row["image_id"]: row["png"] for row in rows}
+    down = math.ceil(len(frame) / ACROSS)
+    figure = style.new_figure(down * 1.28, tight=True)
+    panels = figure.subplots(down, ACROSS, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for axes, (image_id, group) in zip(panels.flat, frame.itertuples(index=False, name=None), strict=False):
+        axes.imshow(pictures.square(png[image_id]))
+        axes.set_title(group.replace("_", " "), fontsize=6, fontweight="normal", loc="center", pad=2, color=style.GREY)
+    return figure

@@ -1,0 +1,213 @@
+"""Each claim of the ATP paper beside what was measured, with the random control: the rows of `claims.md`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pruneproof.reporting import claims
+from pruneproof.reporting.claims import Verdict
+from pruneproof.reporting.estimates import Contrast, Estimate, interval, number, p_value
+from pruneproof.reporting.headline import LANGUAGE_MODEL
+from pruneproof.reporting.methods import Method
+from pruneproof.reporting.report import Report
+
+PAPER_FAMILIES = frozenset({"llava", "blip2", "flamingo"})
+"""Backbone families that the paper names."""
+POINTS = " pp"
+NOT_MEASURED = "not measured"
+NOT_APPLICABLE = "does not apply"
+
+Judged = tuple[str, Verdict]
+"""What was measured, as text, and the verdict of the claim's rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One row."""
+
+    key: str
+    text: str
+    """The paper's claim in our words."""
+    rule: str
+    measured: str
+    verdict: Verdict
+    control: str
+    """What random pruning to as many tokens gives under the same rule."""
+    selection: str
+    """Whether ATP beats the random control: without that no benefit is owed to its selection."""
+
+
+def paper_method(report: Report) -> Method | None:
+    """The ATP entry that is nearest to the paper's budget and no variant; None if the study has none."""
+    candidates = [m for m in report.methods if m.base == "atp" and not m.variant and m.keep is not None]
+    return min(candidates, key=lambda method: abs((method.keep or 1.0) - claims.PAPER_KEEP), default=None)
+
+
+def is_built_in(report: Report, backbone: str) -> bool:
+    """Whether a backbone is one of the small models that this project trains."""
+    return Path(report.study.backbones[backbone].checkpoint).name.startswith("builtin")
+
+
+def judge(report: Report, backbone: str, method: Method) -> list[Claim]:
+    """All claims of the paper for one backbone and one ATP entry."""
+    return _Judge(report, backbone, method, report.control(method)).all()
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    report: Report
+    backbone: str
+    method: Method
+    control: Method | None
+
+    @property
+    def level(self) -> float:
+        return round(1.0 - self.report.study.scoring.confidence, 6)
+
+    @property
+    def margin(self) -> float:
+        return self.report.study.scoring.margin
+
+    def all(self) -> list[Claim]:
+        fewer = "interval below 0 (not supported: above 0)"
+        drop = "difference in drops with the full model: interval below 0 (not supported: above 0), and for a primary "
+        drop += f"contrast Holm-corrected p below {self.level:g}"
+        return [
+            self.claim(
+                "flops", "About 40% fewer FLOPs",
+                f"FLOPs of all components at most {claims.FLOPS_AT_MOST} of the full model's", self.flops,
+            ),
+            self.claim(
+                "latency", "About 1.5 times faster",
+                f"quartiles of full over pruned latency above {claims.SPEEDUP_AT_LEAST} (not supported: below)",
+                self.latency,
+            ),
+            self.claim(
+                "accuracy", "Less than 1% of accuracy lost",
+                f"clean accuracy minus the full model's: interval above -{self.margin:g} pp (not supported: below)",
+                self.accuracy, self.selection("clean/accuracy/all", "clean", more_is_better=True),
+            ),
+            self.claim(
+                "captions", "Captions no worse",
+                f"CHAIR_i on clean images minus the full model's, from two separate intervals: below +{self.margin:g} "
+                "pp (not supported: above)",
+                self.captions, NOT_MEASURED,
+            ),
+            self.claim(
+                "images", "More stable under visual corruption", drop, lambda name: self.drop(name, "image"),
+                self.selection("accuracy/all", "image"),
+            ),
+            self.claim(
+                "text", "More stable under reworded questions", drop, lambda name: self.drop(name, "text"),
+                self.selection("accuracy/all", "text"),
+            ),
+            self.claim(
+                "hallucination", "Fewer hallucinations",
+                f"absent objects affirmed on clean images minus the full model's: {fewer}, and recall not below the "
+                "full model's interval",
+                self.hallucination, self.selection("clean/hallucination/rate", "clean"),
+            ),
+        ]  # fmt: skip
+
+    def claim(
+        self, key: str, text: str, rule: str, judged: Callable[[str], Judged], selection: str = NOT_APPLICABLE
+    ) -> Claim:
+        measured, verdict = judged(self.method.id)
+        beside = "none"
+        if self.control is not None:
+            found, outcome = judged(self.control.id)
+            beside = f"{self.control.label}: {outcome}, {found}"
+        return Claim(key, text, rule, measured, verdict, beside, selection)
+
+    def flops(self, name: str) -> Judged:
+        ratio, language = (self.flops_ratio(name, components) for components in ((), LANGUAGE_MODEL))
+        if math.isnan(ratio):
+            return NOT_MEASURED, Verdict.INCONCLUSIVE
+        text = f"{number(ratio, 2)} of the full model's (language model alone: {number(language, 2)})"
+        return text, claims.fewer_flops(ratio)
+
+    def flops_ratio(self, name: str, components: Sequence[str]) -> float:
+        full = self.report.total_flops(self.backbone, self.report.baseline, components)
+        return self.report.total_flops(self.backbone, name, components) / full if full else math.nan
+
+    def latency(self, name: str) -> Judged:
+        speedup = self.report.speedup(self.backbone, name)
+        return _text(speedup, digits=2, unit="x"), claims.faster(speedup)
+
+    def contrast(self, name: str, metric: str, family: str = "clean", baseline: str = "") -> Contrast:
+        return self.report.contrast(self.backbone, name, metric, family, baseline=baseline)
+
+    def accuracy(self, name: str) -> Judged:
+        difference = self.contrast(name, "clean/accuracy/all")
+        return _text(difference, sign=True), claims.non_inferior(difference, self.margin)
+
+    def captions(self, name: str) -> Judged:
+        chair, full = (self.report.estimate(self.backbone, n, "chair/i") for n in (name, self.report.baseline))
+        if not (chair.known and full.known):
+            return NOT_MEASURED, Verdict.INCONCLUSIVE
+        recall = self.report.estimate(self.backbone, name, "chair/recall").value
+        text = (
+            f"CHAIR_i {_text(claims.unpaired_difference(chair, full), sign=True)}, objects recalled {number(recall)}%"
+        )
+        return text, claims.no_worse_captions(chair, full, self.margin)
+
+    def drop(self, name: str, family: str) -> Judged:
+        drop = self.contrast(name, "accuracy/all", family)
+        holm = "" if math.isnan(drop.p_holm) else f", Holm p {p_value(drop.p_holm)}"
+        return _text(drop, sign=True) + holm, claims.better(drop, self.level)
+
+    def hallucination(self, name: str) -> Judged:
+        change = self.contrast(name, "clean/hallucination/rate")
+        recall, full = (self.recall(n) for n in (name, self.report.baseline))
+        text = f"{_text(change, sign=True)}, recall {number(recall.value)}% (full: {number(full.value)}%)"
+        rise = self.contrast(name, "hallucination/rate", "image")
+        if rise.known:
+            text += f"; its rise under corruption minus the full model's: {_text(rise, sign=True)}"
+        return text, claims.fewer_hallucinations(change, recall, full, self.level)
+
+    def recall(self, name: str) -> Estimate:
+        return self.report.estimate(self.backbone, name, "pope/recall_random")
+
+    def selection(self, metric: str, family: str, more_is_better: bool = False) -> str:
+        if self.control is None:
+            return "no random control"
+        versus = self.contrast(self.method.id, metric, family, self.control.id)
+        if not versus.bounded:
+            return NOT_MEASURED
+        less = Contrast(-versus.value, -versus.high, -versus.low) if more_is_better else versus
+        words = {
+            Verdict.SUPPORTED: "yes",
+            Verdict.NOT_SUPPORTED: "no, random is better",
+            Verdict.INCONCLUSIVE: "undecided",
+        }
+        return f"{words[claims.better(less, self.level)]}: {_text(versus, sign=True)}"
+
+
+def generality(report: Report, judged: Mapping[str, Sequence[Claim]]) -> Claim:
+    """The claim that ATP works on LLaVA, BLIP-2 and Flamingo alike, from the other claims of every backbone."""
+    published = [name for name in report.backbones if not is_built_in(report, name)]
+    families = {report.study.backbones[name].family for name in published}
+    verdicts = {c.verdict for name in published for c in judged.get(name, ()) if c.key in ("flops", "accuracy")}
+    verdict = Verdict.INCONCLUSIVE
+    if Verdict.NOT_SUPPORTED in verdicts:
+        verdict = Verdict.NOT_SUPPORTED
+    elif families >= PAPER_FAMILIES and verdicts == {Verdict.SUPPORTED}:
+        verdict = Verdict.SUPPORTED
+    names = (
+        f"`{name}`" + (" (small built-in model)" if is_built_in(report, name) else "") for name in report.backbones
+    )
+    rule = (
+        "claims on FLOPs and accuracy supported on a published checkpoint of all three families (not supported: one of "
+    )
+    rule += "them not supported); built-in models do not count"
+    return Claim(
+        "generality", "The same on LLaVA, BLIP-2 and Flamingo", rule, f"measured on {', '.join(names)}", verdict,
+        NOT_APPLICABLE, NOT_APPLICABLE,
+    )  # fmt: skip
+
+
+def _text(estimate: Estimate, digits: int = 1, sign: bool = False, unit: str = POINTS) -> str:
+    return interval(estimate, digits, sign, unit) if estimate.known else NOT_MEASURED

@@ -1,0 +1,188 @@
+"""The tables of a study, read once and looked up by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pruneproof import files
+from pruneproof.errors import PruneProofError
+from pruneproof.folders import Folders
+from pruneproof.reporting.estimates import Contrast, Estimate
+from pruneproof.reporting.methods import Method, describe
+from pruneproof.settings import Study
+
+ESTIMATE = ["value", "low", "high"]
+KEY = ["backbone", "method", "family", "perturbation", "severity", "metric"]
+COLUMNS = {
+    "summary": [*KEY, *ESTIMATE, "n"],
+    "contrasts": ["backbone", "method", "baseline", *KEY[2:], *ESTIMATE, "p", "p_holm", "primary"],
+    "flops": ["backbone", "method", "component", "flops", "visual_tokens", "kv_cache_bytes"],
+    "latency": ["backbone", "method", "batch", "ratio_full_over_this", "ratio_low", "ratio_high"],
+}
+"""Columns that each table must have."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that figures, tables and claims are drawn from."""
+
+    study: Study
+    folders: Folders
+    summary: pd.DataFrame
+    contrasts: pd.DataFrame
+    flops: pd.DataFrame
+    latency: pd.DataFrame
+    machine: dict[str, Any]
+
+    @cached_property
+    def methods(self) -> tuple[Method, ...]:
+        """The study's methods that have scores, in the order of params.yaml."""
+        scored = set(self.summary["method"])
+        return tuple(method for method in describe(self.study.methods) if method.id in scored)
+
+    @cached_property
+    def backbones(self) -> tuple[str, ...]:
+        """The study's backbones that have scores, in the order of params.yaml."""
+        scored = set(self.summary["backbone"])
+        return tuple(name for name in self.study.backbones if name in scored)
+
+    @property
+    def baseline(self) -> str:
+        """Id of the method that every other one is compared with."""
+        return self.study.scoring.baseline
+
+    def keeps(self) -> list[float]:
+        """Keep ratios at which ATP has a random control, largest first; all ratios if there is no such pair."""
+        shares: dict[str, set[float]] = {"atp": set(), "random": set()}
+        for method in self.methods:
+            if method.keep is not None and not method.variant:
+                shares.setdefault(method.base, set()).add(method.keep)
+        return sorted(shares["atp"] & shares["random"] or set().union(*shares.values()), reverse=True)
+
+    def shown_keep(self) -> float | None:
+        """The keep ratio of figures that show only one: the middle one of `keeps`."""
+        keeps = self.keeps()
+        return keeps[len(keeps) // 2] if keeps else None
+
+    def at_keep(self, keep: float | None) -> tuple[Method, ...]:
+        """The baseline and the methods with this keep ratio, without variants."""
+        return tuple(m for m in self.methods if m.id == self.baseline or (not m.variant and m.keep == keep and keep))
+
+    def control(self, method: Method) -> Method | None:
+        """The random method that keeps as many tokens, if the study has one."""
+        return next((m for m in self.methods if m.base == "random" and not m.variant and m.keep == method.keep), None)
+
+    def perturbations(self, family: str) -> list[str]:
+        """Names in the order of params.yaml that have scores, without the mean."""
+        chosen = self.study.perturbations.image if family == "image" else self.study.perturbations.text
+        scored = set(self.summary.loc[self.summary["family"] == family, "perturbation"])
+        return [name for name in chosen.names if name in scored]
+
+    @cached_property
+    def _estimates(self) -> dict[tuple[str, ...], Estimate]:
+        rows = self.summary[[*KEY, *ESTIMATE]].itertuples(index=False, name=None)
+        return {row[:6]: Estimate(*row[6:]) for row in rows}
+
+    def estimate(
+        self,
+        backbone: str,
+        method: str,
+        metric: str,
+        family: str = "clean",
+        perturbation: str = "",
+        severity: str | int = "",
+    ) -> Estimate:
+        """One row of the summary; without perturbation and severity, the clean condition or the family's mean.
+
+        The mean of a family at one severity is taken over its perturbations if the summary has no row for it; it then
+        has no interval.
+        """
+        perturbation = perturbation or ("clean" if family == "clean" else "mean")
+        severity = str(severity) if severity != "" else ("0" if family == "clean" else "mean")
+        found = self._estimates.get((backbone, method, family, perturbation, severity, metric))
+        if found is None and perturbation == "mean" and severity != "mean":
+            cells = (
+                self._estimates.get((backbone, method, family, name, severity, metric), Estimate())
+                for name in self.perturbations(family)
+            )
+            values = [cell.value for cell in cells if cell.known]
+            found = Estimate(sum(values) / len(values)) if values else None
+        return found or Estimate()
+
+    @cached_property
+    def _contrasts(self) -> dict[tuple[str, ...], Contrast]:
+        columns = COLUMNS["contrasts"][:-1]
+        return {row[:7]: Contrast(*row[7:]) for row in self.contrasts[columns].itertuples(index=False, name=None)}
+
+    def contrast(
+        self,
+        backbone: str,
+        method: str,
+        metric: str,
+        family: str = "clean",
+        perturbation: str = "",
+        severity: str | int = "",
+        baseline: str = "",
+    ) -> Contrast:
+        """One row of the contrasts, by default over all conditions of the family and against the baseline."""
+        perturbation = perturbation or ("clean" if family == "clean" else "mean")
+        severity = str(severity) if severity != "" else ("0" if family == "clean" else "mean")
+        key = (backbone, method, baseline or self.baseline, family, perturbation, severity, metric)
+        return self._contrasts.get(key, Contrast())
+
+    def total_flops(self, backbone: str, method: str, components: Sequence[str] = ()) -> float:
+        """FLOPs of one question, of all components or of those named; NaN if not measured."""
+        table = self.flops[(self.flops["backbone"] == backbone) & (self.flops["method"] == method)]
+        if components:
+            table = table[table["component"].isin(components)]
+        return float(table["flops"].sum()) if len(table) else math.nan
+
+    def speedup(self, backbone: str, method: str) -> Estimate:
+        """Latency of the full model divided by the method's, at the smallest batch, with its quartiles."""
+        table = self.latency[(self.latency["backbone"] == backbone) & (self.latency["method"] == method)]
+        if not len(table):
+            return Estimate()
+        row = table.sort_values("batch").iloc[0]
+        return Estimate(float(row["ratio_full_over_this"]), float(row["ratio_low"]), float(row["ratio_high"]))
+
+
+def load(study: Study, folders: Folders) -> Report:
+    """Read the tables of a study.
+
+    Raises:
+        PruneProofError: if a table is missing, lacks a column or holds no row of this study.
+    """
+    paths = {name: folders.scores / f"{name}.csv" for name in ("summary", "contrasts")}
+    paths |= {name: folders.costs / f"{name}.csv" for name in ("flops", "latency")}
+    tables = {name: read_csv(path, COLUMNS[name]) for name, path in paths.items()}
+    machine = files.read_json(folders.costs / "machine.json")
+    report = Report(study, folders, **tables, machine=machine)
+    if not report.methods or not report.backbones:
+        raise PruneProofError(f"{paths['summary']} has no row of this study's methods: run `dvc repro score_answers`")
+    return report
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a CSV file; severities stay text (`3`, `mean`), other text columns are never numbers.
+
+    Raises:
+        PruneProofError: if the file is missing, empty or lacks a column.
+    """
+    text = ("backbone", "method", "baseline", "family", "perturbation", "severity", "metric", "component")
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise PruneProofError(f"{path} is missing: run the stage that writes it (`dvc repro`)") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise PruneProofError(f"{path} cannot be read ({error}): delete it and run `dvc repro`") from None
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise PruneProofError(f"{path} lacks the column {missing[0]!r}: delete it and run `dvc repro`")
+    return table

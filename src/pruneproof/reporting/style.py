@@ -1,0 +1,118 @@
+"""One look for every figure, and files whose bytes depend on the drawing alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from pruneproof import files
+from pruneproof.reporting.methods import Method
+
+WIDTH = 7.0
+"""Inches: the text width of a two-column paper."""
+DPI = 200
+GREY = "#6b6b6b"
+RULES: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 7.5,
+    "axes.labelcolor": "#333333",
+    "axes.edgecolor": "#999999",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "legend.handlelength": 2.2,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,
+    "text.usetex": False,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib's defaults with this project's rules, whatever the user's own configuration says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(RULES)
+        yield
+
+
+def new_figure(height: float, tight: bool = False) -> Figure:
+    """A figure of the paper's width; `height` in inches; `tight` leaves hardly any room between panels."""
+    layout: Any = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0) if tight else "constrained"
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """The figure as `png` or `pdf`, without date or program name."""
+    empty: dict[str, Any] = (
+        {"Software": None} if kind == "png" else {"Creator": None, "Producer": None, "CreationDate": None}
+    )
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=DPI, metadata=empty)
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `path` with the endings `.pdf` and `.png`."""
+    # Laying out is the slow part, so it is done once for both.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for kind in ("pdf", "png"):
+        files.write_bytes(path.with_name(f"{path.name}.{kind}"), render(figure, kind))
+
+
+def handle(method: Method, label: str, line: bool = True) -> Line2D:
+    """A legend entry; without `line` only the marker."""
+    dashes = method.line if line else "none"
+    face = "white" if method.variant else method.colour
+    return Line2D([], [], color=method.colour, marker=method.marker, mfc=face, ls=dashes, label=label)
+
+
+def legend_above(figure: Figure, handles: list[Line2D], columns: int = 6) -> None:
+    """One legend for the whole figure, above its panels."""
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), columns))
+
+
+def percent_axis(axes: Axes, label: str = "") -> None:
+    """Label a y axis that holds percentages."""
+    axes.set_ylabel(label)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def plain(name: str) -> str:
+    """A perturbation's name for a reader: `jpeg_compression` -> `JPEG compression`."""
+    text = name.replace("_", " ")
+    return text.replace("jpeg", "JPEG").replace("ocr", "OCR") if text else text

@@ -1,0 +1,174 @@
+"""Every answer of one backbone and method, scored: dense arrays of conditions x samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pruneproof.errors import PruneProofError
+from pruneproof.records import CLEAN, Condition
+from pruneproof.scoring import kept, robustness
+from pruneproof.scoring.questions import CaptionTruth, Questions
+from pruneproof.scoring.reading import read_answers
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int_]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Answers of one method. Arrays are (C, S), conditions x samples; row 0 is the clean condition.
+
+    Scores are nan where there is no answer or the score does not apply.
+    """
+
+    conditions: tuple[Condition, ...]
+    present: Bools
+    """Whether there is an answer."""
+    text: Ints
+    """Index into `texts`, -1 without an answer."""
+    texts: tuple[str, ...]
+    prediction: Ints
+    """Index into `predictions`, -1 without an answer."""
+    predictions: tuple[str, ...]
+    parseable: Floats
+    """1 where exactly one value was named."""
+    correct: Floats
+    """1 or 0; for a caption the share of its mentions that are true, nan if it mentions nothing."""
+    flipped: Floats
+    """1 where the prediction differs from the same method's on clean input; nan under the clean condition."""
+    captions: Floats
+    """(C, S, 5) `chair.CaptionCounts`; nan for other kinds."""
+    target_kept: Floats
+    """Share of the asked object's patches that were kept."""
+    overlap_clean: Floats
+    """Jaccard overlap of the kept tokens with those on clean input; nan under the clean condition."""
+    visual_tokens: Floats
+    """Visual tokens at the language model's input."""
+
+
+def conditions_of(answers: pa.Table, order: Sequence[str]) -> tuple[Condition, ...]:
+    """The conditions of an answers table: clean, then image, then text, names in the order given, then by severity.
+
+    Raises:
+        PruneProofError: if the clean condition is missing.
+    """
+    families = ("clean", "image", "text")
+    place = {name: index for index, name in enumerate(order)}
+    names = ["family", "perturbation", "severity"]
+    found = [Condition(**row) for row in answers.select(names).group_by(names).aggregate([]).to_pylist()]
+    if CLEAN not in found:
+        raise PruneProofError("answers: the clean condition is missing; run `dvc repro answer_questions`")
+    return tuple(
+        sorted(
+            found,
+            key=lambda c: (
+                families.index(c.family),
+                place.get(c.perturbation, len(place)),
+                c.perturbation,
+                c.severity,
+            ),
+        )
+    )
+
+
+def score(
+    answers: pa.Table,
+    conditions: tuple[Condition, ...],
+    questions: Questions,
+    truth: CaptionTruth,
+    target: Bools,
+) -> Scored:
+    """Score the answers of one method.
+
+    Args:
+        answers: columns of `records.ANSWERS`.
+        conditions: those of the baseline, from `conditions_of`.
+        questions: the benchmark.
+        truth: what captions are held against.
+        target: (S, tokens) patches of the asked objects, from `target_patches`.
+
+    Raises:
+        PruneProofError: for an unknown sample or condition, two answers to one question, or an impossible token.
+    """
+    shape = (len(conditions), len(questions.kind))
+    cell = _cells(answers, conditions, questions)
+    text, texts = _dense_codes(answers["text"], cell, shape)
+    read = read_answers(text, texts, questions, truth)
+    bits = np.zeros((*shape, target.shape[1]), bool)
+    bits.reshape(-1, target.shape[1])[cell] = kept.kept_bits(_one_chunk(answers["kept"]), target.shape[1])
+    flipped = robustness.flips(read.prediction[0], read.prediction)
+    flipped[0] = np.nan
+    overlap = np.full(shape, np.nan)
+    target_kept = np.full(shape, np.nan)
+    both = (text >= 0) & (text[0] >= 0)
+    for row in range(shape[0]):
+        target_kept[row] = kept.share_kept(bits[row], target)
+        if row:
+            overlap[row] = np.where(both[row], kept.jaccard(bits[row], bits[0]), np.nan)
+    tokens = np.full(shape, np.nan)
+    tokens.reshape(-1)[cell] = answers["visual_tokens"].to_numpy()
+    return Scored(
+        conditions=conditions,
+        present=text >= 0,
+        text=text,
+        texts=texts,
+        prediction=read.prediction,
+        predictions=read.predictions,
+        parseable=read.parseable,
+        correct=read.correct,
+        flipped=flipped,
+        captions=read.captions,
+        target_kept=target_kept,
+        overlap_clean=overlap,
+        visual_tokens=tokens,
+    )
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined
+
+
+def _cells(answers: pa.Table, conditions: tuple[Condition, ...], questions: Questions) -> Ints:
+    """Flat index of each answer in the (conditions, samples) arrays."""
+    sample = pc.index_in(answers["sample_id"], value_set=_one_chunk(questions.table["sample_id"]))
+    if sample.null_count:
+        unknown = answers["sample_id"].filter(pc.is_null(sample))[0].as_py()
+        raise PruneProofError(f"answers: sample {unknown!r} is not in the benchmark; run `dvc repro answer_questions`")
+    names = [_name(c.family, c.perturbation, c.severity) for c in conditions]
+    joined = pc.binary_join_element_wise(
+        answers["family"], answers["perturbation"], pc.cast(answers["severity"], pa.string()), "\x1f"
+    )
+    row = pc.index_in(joined, value_set=pa.array(names))
+    if row.null_count:
+        unknown = answers.filter(pc.is_null(row)).select(["perturbation", "severity"]).slice(0, 1).to_pylist()[0]
+        raise PruneProofError(
+            f"answers: condition {unknown['perturbation']}_{unknown['severity']} has no answers of the baseline to "
+            "compare with; run `dvc repro answer_questions`"
+        )
+    cell: Ints = row.to_numpy().astype(np.int_) * len(questions.kind) + sample.to_numpy()
+    seen, times = np.unique(cell, return_counts=True)
+    if times.size and times.max() > 1:
+        twice = seen[times.argmax()]
+        name = questions.table["sample_id"][int(twice % len(questions.kind))].as_py()
+        where = conditions[int(twice // len(questions.kind))].condition_id
+        raise PruneProofError(f"answers: {name!r} is answered twice under {where}; run `dvc repro answer_questions`")
+    return cell
+
+
+def _name(family: str, perturbation: str, severity: int) -> str:
+    return "\x1f".join((family, perturbation, str(severity)))
+
+
+def _dense_codes(column: pa.ChunkedArray, cell: Ints, shape: tuple[int, int]) -> tuple[Ints, tuple[str, ...]]:
+    encoded = _one_chunk(column).dictionary_encode()
+    codes = np.full(shape, -1)
+    codes.reshape(-1)[cell] = encoded.indices.to_numpy()
+    return codes, tuple(encoded.dictionary.to_pylist())

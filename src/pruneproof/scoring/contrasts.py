@@ -1,0 +1,105 @@
+"""Paired differences between methods: `contrasts.csv`, with the study's main number.
+
+Every method is compared with the baseline (the full model), and every other pruner also with random pruning to as many
+tokens: only what it does better than that is owed to its choice of tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pruneproof.scoring import robustness
+from pruneproof.scoring.groups import MEAN, Group, Measured, estimates
+from pruneproof.scoring.questions import Questions
+from pruneproof.scoring.statistics import holm, mean_ratio
+from pruneproof.scoring.tables import ContrastRow
+from pruneproof.settings import MethodSettings
+
+Floats = NDArray[np.float64]
+
+MAIN = "accuracy/all"
+"""The metric of the primary contrasts."""
+
+
+def pairs(methods: Mapping[str, MethodSettings], baseline: str) -> list[tuple[str, str]]:
+    """(method, what it is compared with): the baseline, then the random method with the same `keep` if there is one."""
+    random = {m.options.get("keep"): name for name, m in reversed(list(methods.items())) if m.method == "random"}
+    result = []
+    for name, method in methods.items():
+        if name != baseline:
+            result.append((name, baseline))
+            control = random.get(method.options.get("keep"))
+            if method.method != "random" and control not in (None, baseline):
+                result.append((name, control))
+    return result
+
+
+def contrast(
+    backbone: str,
+    method: str,
+    baseline_name: str,
+    correct: Floats,
+    baseline: Floats,
+    questions: Questions,
+    draws: Floats,
+    groups: Sequence[Group],
+    confidence: float,
+    primary: bool,
+) -> list[ContrastRow]:
+    """All contrasts of one method with a baseline, `p_holm` still empty (see `with_holm`).
+
+    Under a perturbation: difference in drops; positive = the method loses more than the baseline, which for the
+    hallucination rate means that it rises more. Under the clean condition, with `clean/` before the metric: the
+    method's score minus the baseline's. A question takes part if both methods answered it clean and perturbed.
+
+    Args:
+        backbone: written into every row.
+        method: written into every row.
+        baseline_name: written into every row.
+        correct: (C, U) correctness of the method by unit.
+        baseline: that of the baseline.
+        questions: the benchmark.
+        draws: (resamples, images) from `statistics.draw_images`, the same for every method: that pairs them.
+        groups: from `groups_of`.
+        confidence: of the intervals.
+        primary: whether the method's contrasts in accuracy over all conditions of a family are primary.
+    """
+    rows = []
+    for measured in _differences(correct, baseline, questions, draws):
+        for group, e in estimates(measured, groups, confidence):
+            main = primary and measured.name == MAIN and group.perturbation == group.severity == MEAN
+            where = (backbone, method, baseline_name, group.family, group.perturbation, group.severity)
+            rows.append(ContrastRow(*where, measured.name, e.value, e.low, e.high, e.p, np.nan, main))
+    return rows
+
+
+def _differences(method: Floats, full: Floats, questions: Questions, draws: Floats) -> Iterator[Measured]:
+    kind = questions.kind[questions.first]
+    image = questions.image[questions.first]
+    absent = (kind == "existence") & ~questions.truth_yes[questions.first]
+    clean = method[:1] - full[:1]
+    drops = robustness.difference_in_drops(robustness.drop(method[0], method), robustness.drop(full[0], full))
+    drops[0] = np.nan
+    for name, mask, clean_sign in (
+        (MAIN, questions.counted, 1),
+        ("accuracy/existence", kind == "existence", 1),
+        # Affirming an absent object is being wrong about it: the rate is one minus accuracy there, so its rise is the
+        # drop of that accuracy, while its clean difference changes sign.
+        ("hallucination/rate", absent, -1),
+    ):
+        for prefix, values in (("", drops), ("clean/", clean_sign * clean)):
+            ratio = mean_ratio(values[:, mask], image[mask], questions.images)
+            n = ratio.denominator.sum(-1).astype(int)
+            padded = np.zeros(len(method), int)
+            padded[: len(n)] = n
+            yield Measured(prefix + name, ratio.estimate, ratio.replicates(draws), padded)
+
+
+def with_holm(rows: Sequence[ContrastRow]) -> list[ContrastRow]:
+    """Fill `p_holm` of the primary rows: Holm's correction over all of them, of every backbone together."""
+    adjusted = iter(holm([row.p for row in rows if row.primary]).tolist())
+    return [replace(row, p_holm=next(adjusted)) if row.primary else row for row in rows]

@@ -1,0 +1,87 @@
+"""From a model's free text to an answer that can be compared with the truth, for every kind of question but captions.
+
+Existence is read by POPE's official rule. Every other kind is read by the type of its truth: a truth of `3` makes the
+question a count, whatever the kind is called, so that two-step questions need no rule of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from pruneproof.scoring import pope
+from pruneproof.scoring.matching import SurfaceForms, mentions, surface_forms, words_of
+
+AnswerType = Literal["pope", "yes_no", "colour", "count", "relation", "phrase"]
+
+_COLOURS = (
+    "red orange yellow green blue purple pink brown black white grey "
+    "cyan teal turquoise magenta violet beige gold silver"
+)
+_NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve "
+    "thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
+)
+
+_VALUES: Mapping[AnswerType, Mapping[str, tuple[str, ...]]] = {
+    "yes_no": {"yes": (), "no": ()},
+    "colour": {colour: ("gray",) if colour == "grey" else () for colour in _COLOURS.split()},
+    "count": {str(value): (word,) for value, word in enumerate(_NUMBERS.split())},
+    "relation": {
+        "left": (),
+        "right": (),
+        "above": ("over", "on top", "on top of"),
+        "below": ("under", "beneath", "underneath"),
+    },
+}
+"""Closed answer sets: value -> other ways to write it."""
+
+_ARTICLES = frozenset({"a", "an", "the"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a text says."""
+
+    prediction: str
+    """The value it names; the text's words in lower case where it names none or several."""
+    parseable: bool
+    """Whether it names exactly one value."""
+
+
+@cache
+def _forms(answer_type: AnswerType) -> SurfaceForms:
+    return surface_forms(_VALUES[answer_type])
+
+
+def answer_type(kind: str, truth: str) -> AnswerType:
+    """How answers to a question are read: by POPE's rule for existence, else by the type of the true answer."""
+    if kind == "existence":
+        return "pope"
+    for name in _VALUES:
+        if tuple(words_of(truth)) in _forms(name):
+            return name
+    return "phrase"
+
+
+def parse(text: str, how: AnswerType) -> Parsed:
+    """Read an answer.
+
+    Closed answer sets: '3', 'three' and 'There are three.' all give `3`. A text that names several different values
+    ('red or blue') is not parseable and never correct, so hedging does not pay. `phrase`: the words without articles.
+
+    Examples:
+        >>> parse("On the left.", "relation")
+        Parsed(prediction='left', parseable=True)
+        >>> parse("red and blue", "colour")
+        Parsed(prediction='red and blue', parseable=False)
+    """
+    if how == "pope":
+        return Parsed(pope.parse(text), pope.parseable(text))
+    if how == "phrase":
+        words = [word for word in words_of(text) if word not in _ARTICLES]
+        return Parsed(" ".join(words), bool(words))
+    named = set(mentions(text, _forms(how)))
+    return Parsed(named.pop(), True) if len(named) == 1 else Parsed(" ".join(words_of(text)), False)

@@ -1,0 +1,145 @@
+"""The tables that scoring writes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from io import StringIO
+from math import isfinite
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pruneproof.scoring.answers import Scored
+from pruneproof.scoring.questions import Questions
+
+PER_ANSWER = pa.schema(
+    [
+        pa.field("backbone", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("perturbation", pa.string(), nullable=False),
+        pa.field("severity", pa.int32(), nullable=False),
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("prediction", pa.string(), nullable=False),
+        pa.field("parseable", pa.bool_(), nullable=False),
+        pa.field("correct", pa.float32()),
+        pa.field("affirmed_absent", pa.bool_()),
+        pa.field("flipped", pa.bool_()),
+        pa.field("target_kept", pa.float32()),
+        pa.field("overlap_clean", pa.float32()),
+        pa.field("visual_tokens", pa.int32(), nullable=False),
+    ]
+)
+"""`per_answer.parquet`: one row per answer.
+
+`correct` of a caption is the share of its mentions that are true (null if it mentions nothing), and its `prediction`
+the classes it mentions; `affirmed_absent` is null unless the question asks for an absent object; `flipped` and
+`overlap_clean` are null under the clean condition.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """One row of `summary.csv`; shares in percent, nan (written as an empty field) where undefined."""
+
+    backbone: str
+    method: str
+    family: str
+    perturbation: str
+    """Name, `clean`, or `mean` over the perturbations of the family."""
+    severity: str
+    """0 to 5, or `mean`."""
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    """Answers behind the value (different questions, but for POPE's own numbers); summed over conditions for means."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastRow:
+    """One row of `contrasts.csv`: a paired difference between a method and the baseline, in percentage points."""
+
+    backbone: str
+    method: str
+    baseline: str
+    family: str
+    perturbation: str
+    severity: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    """nan (empty) unless primary."""
+    primary: bool
+
+
+def per_answer(backbone: str, method: str, scored: Scored, questions: Questions) -> pa.Table:
+    """The answers of one method as rows of `PER_ANSWER`, conditions in order and samples in the benchmark's order."""
+    row, sample = np.nonzero(scored.present)
+
+    def constant(value: str) -> pa.Array:
+        return pa.repeat(pa.scalar(value), len(row))
+
+    def condition(name: str, dtype: pa.DataType) -> pa.Array:
+        return pa.array([getattr(c, name) for c in scored.conditions], dtype).take(pa.array(row))
+
+    def taken(values: tuple[str, ...], codes: NDArray[np.int_]) -> pa.Array:
+        return pa.array(values, pa.string()).take(pa.array(codes[row, sample]))
+
+    def nullable(values: NDArray[np.float64], dtype: pa.DataType) -> pa.Array:
+        flat = values[row, sample]
+        return pa.array(flat, mask=~np.isfinite(flat)).cast(dtype)
+
+    absent = (questions.kind == "existence") & ~questions.truth_yes
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        "backbone": constant(backbone),
+        "method": constant(method),
+        "family": condition("family", pa.string()),
+        "perturbation": condition("perturbation", pa.string()),
+        "severity": condition("severity", pa.int32()),
+        **{
+            name: questions.table[name].take(pa.array(sample))
+            for name in ("sample_id", "image_id", "kind", "split", "detail")
+        },
+        "text": taken(scored.texts, scored.text),
+        "prediction": taken(scored.predictions, scored.prediction),
+        "parseable": nullable(scored.parseable, pa.bool_()),
+        "correct": nullable(scored.correct, pa.float32()),
+        "affirmed_absent": nullable(np.where(absent, 1 - scored.correct, np.nan), pa.bool_()),
+        "flipped": nullable(scored.flipped, pa.bool_()),
+        "target_kept": nullable(scored.target_kept, pa.float32()),
+        "overlap_clean": nullable(scored.overlap_clean, pa.float32()),
+        "visual_tokens": nullable(scored.visual_tokens, pa.int32()),
+    }
+    return pa.table(columns, schema=PER_ANSWER)
+
+
+def to_csv(kind: type[SummaryRow] | type[ContrastRow], rows: Iterable[SummaryRow | ContrastRow]) -> str:
+    """Rows as CSV with a header; numbers to six decimals, nan as an empty field, truth as `true` and `false`."""
+    names = [field.name for field in fields(kind)]
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_cell(getattr(row, name)) for name in names] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: str | float | bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, float):
+        return str(value)
+    # Adding zero turns -0 into 0.
+    return f"{round(value, 6) + 0.0:.6f}".rstrip("0").rstrip(".") if isfinite(value) else ""

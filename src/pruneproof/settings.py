@@ -1,0 +1,169 @@
+"""params.yaml as frozen, typed models.
+
+Everything that changes a result is here and nothing that only changes speed: workers, batch size and device come from
+the environment (see `pruneproof.machine`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Severity = Annotated[int, Field(ge=1, le=5)]
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+AnsweredKind = Literal["existence", "colour", "count", "relation", "compositional"]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Lower case, digits and `_`: DVC joins ids with `-`, so an id must not hold one."""
+
+
+class Frozen(BaseModel):
+    """A model that refuses unknown keys and cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class StudySettings(Frozen):
+    """What the study is called and where its seed starts."""
+
+    name: Identifier
+    """Name of the study; also the MLflow experiment."""
+    root: str = "."
+    """Folder of the project (its `src` and `data/backbones`), seen from the study's own folder."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Every random stream of the study starts from this number."""
+
+
+class BenchmarkSettings(Frozen):
+    """Where images, questions and truth come from."""
+
+    name: Identifier = "scenes"
+    """A module of `pruneproof.benchmarks`."""
+    images: Annotated[int, Field(ge=2)] = 40
+    """Number of images of the test split."""
+    options: dict[str, Any] = {}
+    """Settings of that benchmark alone, validated by its own model."""
+
+
+class ImagePerturbationSettings(Frozen):
+    """Which image corruptions are made."""
+
+    names: tuple[str, ...] = ()
+    """Names of registered image perturbations; all of ImageNet-C's 15 are `corruptions` 1 to 15 of the package."""
+    severities: tuple[Severity, ...] = (1, 3, 5)
+    resolution: Literal["native", "model"] = "native"
+    """`native` corrupts the stored image; `model` first resizes its shorter side to `model_pixels`, crops its centre.
+    """
+    model_pixels: Annotated[int, Field(ge=32)] = 224
+    """Side of the vision tower's input in pixels; used with `resolution: model` only."""
+
+
+class TextPerturbationSettings(Frozen):
+    """Which question perturbations are made."""
+
+    names: tuple[str, ...] = ()
+    severities: tuple[Severity, ...] = (1, 3, 5)
+    """Used by perturbations that have severities (typos); the others have the single severity 1."""
+
+
+class PerturbationSettings(Frozen):
+    """Perturbations of both inputs; each acts alone, never both at once."""
+
+    image: ImagePerturbationSettings = ImagePerturbationSettings()
+    text: TextPerturbationSettings = TextPerturbationSettings()
+
+
+class BackboneSettings(Frozen):
+    """One vision-language model."""
+
+    family: Identifier
+    """A module of `pruneproof.backbones`, such as `llava`."""
+    checkpoint: str
+    """A local folder (seen from the project's root) or a hub name."""
+    revision: str | None = None
+    """Commit of a hub checkpoint; must be given for a hub name."""
+    text_tower: str
+    """open_clip name of the text tower that matches the vision tower: `ViT-L-14-336`, or a local folder."""
+    text_tower_pretrained: str | None = None
+    """open_clip's pretrained tag, such as `openai`; None for a local folder."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    question_suffix: str = ""
+    """Put behind every question but captions, such as LLaVA's `Answer the question using a single word or phrase.`"""
+    caption_prompt: str = ""
+    """Overrides the benchmark's caption prompt if not empty."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 8
+    max_caption_tokens: Annotated[int, Field(ge=1)] = 64
+
+
+class MethodSettings(BaseModel):
+    """One pruning method with its own options; the options are validated by the method's own model."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    method: Identifier
+    """A module of `pruneproof.pruning`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All keys but `method`."""
+        return dict(self.model_extra or {})
+
+
+class AnsweringSettings(Frozen):
+    """What is asked under which condition."""
+
+    caption_conditions: tuple[str, ...] = ("clean",)
+    """Condition ids (`clean`, `gaussian_noise_3`) under which captions are generated; other kinds are always asked."""
+
+
+class ScoringSettings(Frozen):
+    """Statistics."""
+
+    kinds: Annotated[tuple[AnsweredKind, ...], Field(min_length=1)] = (
+        "existence",
+        "colour",
+        "count",
+        "relation",
+        "compositional",
+    )
+    """Kinds of question that enter `accuracy/all`, and with it drops, contrasts and claims: leave out what the backbone
+    cannot do on clean images. Every kind keeps a row of its own."""
+    resamples: Annotated[int, Field(ge=100)] = 2000
+    """Bootstrap resamples; images are drawn with all their questions."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    margin: Annotated[float, Field(gt=0.0)] = 1.0
+    """Non-inferiority margin for accuracy, in percentage points."""
+    baseline: Identifier = "full"
+    """Method whose answers are the reference of every paired difference."""
+    primary: tuple[Identifier, ...] = ()
+    """Methods whose difference in drops is a primary contrast (Holm correction runs over these)."""
+
+
+class CostSettings(Frozen):
+    """How costs are measured."""
+
+    images: Annotated[int, Field(ge=1)] = 4
+    """Images used for latency."""
+    repeats: Annotated[int, Field(ge=3)] = 15
+    """Timed rounds; in each, every method is run once, in turn."""
+
+
+class ReportSettings(Frozen):
+    """What the report shows."""
+
+    examples: Annotated[int, Field(ge=0)] = 3
+    """Scenes shown with their kept patches."""
+
+
+class Study(Frozen):
+    """The whole of params.yaml."""
+
+    study: StudySettings
+    benchmark: BenchmarkSettings = BenchmarkSettings()
+    perturbations: PerturbationSettings = PerturbationSettings()
+    backbones: dict[Identifier, BackboneSettings]
+    methods: dict[Identifier, MethodSettings]
+    answering: AnsweringSettings = AnsweringSettings()
+    scoring: ScoringSettings = ScoringSettings()
+    costs: CostSettings = CostSettings()
+    report: ReportSettings = ReportSettings()

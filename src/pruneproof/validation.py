@@ -1,0 +1,128 @@
+"""What the types of params.yaml cannot tell: names that must exist, options of one method, references between parts.
+
+Every check reads the raw values and looks away from what has the wrong type: that is reported by the types already.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pruneproof import registry
+from pruneproof.backbones import families
+from pruneproof.perturbations import images, text
+from pruneproof.problems import Location, Problem, model_problems, suggestion
+from pruneproof.settings import Study
+
+
+def semantic_problems(values: Any) -> list[Problem]:
+    """Everything wrong with the values of params.yaml that its types do not show."""
+    checks = (_benchmark, _perturbations, _backbones, _methods, _answer_files, _captions, _scoring)
+    return [problem for check in checks for problem in check(values)]
+
+
+def _at(values: Any, *where: str) -> Any:
+    """The value at a location, or None where any part of the way is missing or of another type."""
+    for part in where:
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def _mapping(values: Any, *where: str) -> dict[str, Any]:
+    found = _at(values, *where)
+    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _names(values: Any, *where: str) -> list[tuple[int, str]]:
+    found = _at(values, *where)
+    return [(i, name) for i, name in enumerate(found) if isinstance(name, str)] if isinstance(found, list) else []
+
+
+def _known(where: Location, name: Any, known: Iterable[str], noun: str) -> Iterator[Problem]:
+    allowed = list(known)
+    if isinstance(name, str) and name not in allowed:
+        yield Problem(where, f"unknown {noun} {name!r}{suggestion(name, allowed)}")
+
+
+def _benchmark(values: Any) -> Iterator[Problem]:
+    name = _at(values, "benchmark", "name") or "scenes"
+    known = registry.module_names("pruneproof.benchmarks")
+    yield from _known(("benchmark", "name"), name, known, "benchmark")
+    if isinstance(name, str) and name in known:
+        model = registry.load_module("pruneproof.benchmarks", name, "benchmark").Options
+        yield from model_problems(model, _mapping(values, "benchmark", "options"), ("benchmark", "options"))
+
+
+def _perturbations(values: Any) -> Iterator[Problem]:
+    for family, known in (("image", images.registered()), ("text", text.registered())):
+        for index, name in _names(values, "perturbations", family, "names"):
+            yield from _known(("perturbations", family, "names", index), name, known, f"{family} perturbation")
+        for key in ("names", "severities"):
+            yield from _repeated(values, "perturbations", family, key)
+
+
+def _repeated(values: Any, *where: str) -> Iterator[Problem]:
+    found = _at(values, *where)
+    if isinstance(found, list):
+        for value, count in Counter(map(repr, found)).items():
+            if count > 1:
+                yield Problem(where, f"{value} stands {count} times: give it once")
+
+
+def _backbones(values: Any) -> Iterator[Problem]:
+    backbones = _mapping(values, "backbones")
+    if _at(values, "backbones") == {}:
+        yield Problem(("backbones",), "is empty: give at least one backbone")
+    for name, settings in backbones.items():
+        yield from _known(("backbones", name, "family"), _at(settings, "family"), families(), "backbone family")
+
+
+def _methods(values: Any) -> Iterator[Problem]:
+    known = registry.module_names("pruneproof.pruning")
+    if _at(values, "methods") == {}:
+        yield Problem(("methods",), "is empty: give at least `full: {method: full}`")
+    for name, settings in _mapping(values, "methods").items():
+        where = ("methods", name)
+        method = _at(settings, "method")
+        yield from _known((*where, "method"), method, known, "pruning method")
+        if isinstance(method, str) and method in known:
+            model = registry.load_module("pruneproof.pruning", method, "pruning method").Settings
+            options = {key: value for key, value in settings.items() if key != "method"}
+            yield from model_problems(model, options, where)
+
+
+def _answer_files(values: Any) -> Iterator[Problem]:
+    """Answers of a backbone and a method lie in `<backbone>_<method>.parquet`: no two pairs may share that name."""
+    owners: dict[str, tuple[str, str]] = {}
+    for backbone in _mapping(values, "backbones"):
+        for method in _mapping(values, "methods"):
+            first = owners.setdefault(f"{backbone}_{method}", (backbone, method))
+            if first != (backbone, method):
+                yield Problem(
+                    ("methods", method),
+                    f"backbone {backbone!r} with method {method!r} and backbone {first[0]!r} with method {first[1]!r} "
+                    f"would share the file {backbone}_{method}.parquet: rename one of them",
+                )
+
+
+def _captions(values: Any) -> Iterator[Problem]:
+    severities = _at(values, "perturbations", "image", "severities")
+    if not isinstance(severities, list):
+        severities = Study.model_fields["perturbations"].default.image.severities
+    names = [name for _, name in _names(values, "perturbations", "image", "names")]
+    known = ["clean", *(f"{name}_{severity}" for name in names for severity in severities)]
+    for index, condition in _names(values, "answering", "caption_conditions"):
+        where = ("answering", "caption_conditions", index)
+        yield from _known(where, condition, known, "condition of this study")
+
+
+def _scoring(values: Any) -> Iterator[Problem]:
+    methods = _mapping(values, "methods")
+    baseline = _at(values, "scoring", "baseline") or "full"
+    yield from _known(("scoring", "baseline"), baseline, methods, "method of this study")
+    for index, name in _names(values, "scoring", "primary"):
+        yield from _known(("scoring", "primary", index), name, methods, "method of this study")
+        if name == baseline:
+            yield Problem(("scoring", "primary", index), f"{name!r} is the baseline and cannot differ from itself")
+    yield from _repeated(values, "scoring", "primary")

@@ -1,0 +1,78 @@
+"""Work on several processes, in order, with none left behind: what every stage that uses all cores shares."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
+from typing import Literal, TypeVar
+
+from pruneproof.errors import PruneProofError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+Start = Literal["spawn", "fork"]
+
+
+def run_in_order(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    workers: int,
+    prepare: Callable[[], None] | None = None,
+    start: Start = "spawn",
+) -> Iterator[tuple[Task, Result]]:
+    """Run tasks on several processes and yield each with its result, in the order given.
+
+    With one worker everything runs in this process. The processes end when this one does, however it ends.
+
+    Args:
+        function: what is done with a task; must be importable by name.
+        tasks: all tasks.
+        workers: number of processes.
+        prepare: runs once in every worker before its first task.
+        start: `spawn` gives each worker a fresh interpreter, so that it inherits no lock and no random state; `fork`
+            lets it share what this process has loaded, which is safe only while no thread computes here.
+
+    Raises:
+        PruneProofError: if the system ended a worker.
+    """
+    tasks = list(tasks)
+    if workers == 1 or len(tasks) < 2:
+        yield from ((task, function(task)) for task in tasks)
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, len(tasks)),
+        mp_context=multiprocessing.get_context(start),
+        initializer=_prepare,
+        initargs=(prepare,),
+    )
+    try:
+        yield from zip(tasks, pool.map(function, tasks), strict=True)
+    except BrokenProcessPool:
+        raise PruneProofError(
+            f"one of {workers} workers was ended from outside, probably for want of memory: "
+            "run again with a smaller PRUNEPROOF_WORKERS; finished work is kept"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(prepare: Callable[[], None] | None) -> None:
+    """Interrupts are left to the parent, and there is no life without it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+    if prepare is not None:
+        prepare()
+
+
+def _end_with_parent() -> None:
+    """A pool's processes wait for work for ever if their parent is killed; these do not."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

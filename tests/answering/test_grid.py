@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pruneproof.answering.grid import Question, batches, cells, conditions, prompt_text
+from pruneproof.folders import Folders
+from pruneproof.records import CLEAN, Condition
+from pruneproof.settings import BackboneSettings, Study
+
+
+def asked(study: Study, folders: Folders) -> dict[str, dict[str, tuple[Question, ...]]]:
+    found: dict[str, dict[str, tuple[Question, ...]]] = {}
+    for batch in batches(study, folders):
+        for image in batch.images:
+            found.setdefault(batch.condition.condition_id, {})[image.image_id] = image.questions
+    return found
+
+
+def test_conditions_and_cells_in_order(study: Study) -> None:
+    expected = (CLEAN, *(Condition("image", "gaussian_noise", n) for n in (1, 3)), Condition("text", "typo_swap", 2))
+    assert conditions(study) == expected
+    found = cells(study)
+    assert len(found) == len(set(found)) == 4 * 4
+    assert [cell.method for cell in found[:5]] == ["full"] * 4 + ["random_25"]
+
+
+def test_a_text_is_asked_once_for_all_splits(study: Study, folders: Folders) -> None:
+    boat = asked(study, folders)["clean"]["one"][3]
+    assert boat == Question("is there a boat here?", False, ("one/boat/random", "one/boat/popular"))
+
+
+def test_captions_only_where_the_settings_say(study: Study, folders: Folders) -> None:
+    captions = {name: sum(q.caption for q in images["one"]) for name, images in asked(study, folders).items()}
+    assert captions == {"clean": 1, "gaussian_noise_1": 0, "gaussian_noise_3": 0, "typo_swap_2": 0}
+
+
+def test_an_image_that_could_not_be_corrupted_is_left_out_there_alone(study: Study, folders: Folders) -> None:
+    present = {name: tuple(images) for name, images in asked(study, folders).items()}
+    everyone = ("one", "two", "three")
+    assert present["gaussian_noise_3"] == ("one", "three")
+    assert present["clean"] == present["gaussian_noise_1"] == present["typo_swap_2"] == everyone
+
+
+def test_what_the_gate_rejected_is_not_asked(study: Study, folders: Folders) -> None:
+    texts = [question.text for question in asked(study, folders)["typo_swap_2"]["two"]]
+    assert texts == [f"is htere a {noun} here?" for noun in ("dog", "bus", "boat")]
+
+
+def test_text_conditions_show_the_clean_image(study: Study, folders: Folders) -> None:
+    pictures = {
+        batch.condition.condition_id: [image.png for image in batch.images] for batch in batches(study, folders)
+    }
+    assert pictures["typo_swap_2"] == pictures["clean"]
+    assert pictures["gaussian_noise_1"] != pictures["clean"]
+
+
+def test_only_the_conditions_asked_for_are_read(study: Study, folders: Folders) -> None:
+    (folders.reworded / "questions.parquet").unlink()
+    (folders.corrupted / "gaussian_noise_1.parquet").unlink()
+    assert [batch.condition for batch in batches(study, folders, [CLEAN])] == [CLEAN]
+
+
+def test_suffix_and_caption_prompt(llava_settings: BackboneSettings) -> None:
+    question, caption = Question("is it red?", False, ("a",)), Question("describe it.", True, ("b",))
+    assert prompt_text(question, llava_settings) == "is it red?"
+    other = llava_settings.model_copy(update={"question_suffix": "Say yes or no.", "caption_prompt": "Caption:"})
+    assert prompt_text(question, other) == "is it red?\nSay yes or no."
+    assert prompt_text(caption, other) == "Caption:"
+    assert prompt_text(caption, llava_settings) == "describe it."

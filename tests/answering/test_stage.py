@@ -1,0 +1,187 @@
+"""The stage end to end on a small LLaVA with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pruneproof.answering import stage
+from pruneproof.answering.answerer import Answerer
+from pruneproof.errors import PruneProofError
+from pruneproof.folders import Folders
+from pruneproof.records import ANSWERS
+from pruneproof.settings import Study
+
+Answer = Callable[..., bytes]
+
+
+def rows(folders: Folders, method: str) -> list[dict[str, Any]]:
+    table = pq.read_table(folders.answers / f"tiny_{method}.parquet")
+    assert table.schema.equals(ANSWERS)
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Conditions of the batches that are really answered."""
+    answered: list[str] = []
+    original = Answerer.answer
+
+    def counted(self: Answerer, batch: Any) -> Any:
+        answered.append(batch.condition.condition_id)
+        return original(self, batch)
+
+    monkeypatch.setattr(Answerer, "answer", counted)
+    return answered
+
+
+def test_every_sample_is_answered_under_every_condition(answer: Answer, folders: Folders) -> None:
+    answer("atp_25")
+    found = rows(folders, "atp_25")
+    by_condition: dict[str, set[str]] = {}
+    for row in found:
+        by_condition.setdefault(f"{row['perturbation']}_{row['severity']}", set()).add(row["sample_id"])
+    assert {name: len(ids) for name, ids in by_condition.items()} == {
+        "clean_0": 3 * 6,
+        "gaussian_noise_1": 3 * 5,
+        "gaussian_noise_3": 2 * 5,
+        "typo_swap_2": 3 * 4,
+    }
+    assert sum(map(len, by_condition.values())) == len(found)
+    assert {row["visual_tokens"] for row in found} == {4}
+    assert all(len(row["kept"]) == 4 and row["kept"] == sorted(row["kept"]) for row in found)
+
+
+def test_samples_of_one_question_get_one_answer(answer: Answer, folders: Folders) -> None:
+    answer("atp_25")
+    answers = {(r["perturbation"], r["severity"], r["sample_id"]): r for r in rows(folders, "atp_25")}
+    for image in ("one", "two", "three"):
+        first, second = (answers["clean", 0, f"{image}/boat/{split}"] for split in ("random", "popular"))
+        assert {**first, "sample_id": ""} == {**second, "sample_id": ""}
+
+
+def test_kept_tokens_follow_the_method(answer: Answer, folders: Folders) -> None:
+    kept: dict[str, dict[str, set[tuple[int, ...]]]] = {}
+    for method in ("full", "random_25", "attention_25", "atp_25"):
+        answer(method)
+        for row in rows(folders, method):
+            if row["perturbation"] == "clean":
+                image = row["sample_id"].split("/")[0]
+                kept.setdefault(method, {}).setdefault(image, set()).add(tuple(row["kept"]))
+    assert kept["full"]["one"] == {tuple(range(16))}
+    for method in ("random_25", "attention_25"):
+        assert [len(sets) for sets in kept[method].values()] == [1, 1, 1]
+        assert len(set.union(*kept[method].values())) > 1
+    assert max(len(sets) for sets in kept["atp_25"].values()) > 1
+
+
+@pytest.mark.parametrize("method", ["full", "atp_25"])
+def test_the_same_bytes_for_any_number_of_workers_and_any_order_of_methods(
+    study: Study, folders: Folders, tmp_path: Path, answer: Answer, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = answer(method)
+    folders.cells.rename(tmp_path / "aside")
+    monkeypatch.setenv("PRUNEPROOF_WORKERS", "2")
+    assert answer(method) == expected
+    folders.cells.rename(tmp_path / "aside too")
+    monkeypatch.setenv("PRUNEPROOF_WORKERS", "1")
+    # Another method first: encoded images and embedded texts are found instead of computed.
+    answer("attention_25")
+    assert answer(method) == expected
+    monkeypatch.setenv("PRUNEPROOF_FEATURES_MB", "0")
+    folders.cells.rename(tmp_path / "aside three")
+    assert answer(method) == expected
+
+
+def test_a_second_run_answers_nothing_and_loads_nothing(
+    answer: Answer, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = answer("random_25")
+    assert calls == ["clean", "gaussian_noise_1", "gaussian_noise_3", "typo_swap_2"]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a model was loaded although everything is answered")
+
+    monkeypatch.setattr(stage, "_load", refuse)
+    assert answer("random_25") == first
+    assert len(calls) == 4
+
+
+def test_after_a_kill_only_the_batch_in_work_is_lost(
+    answer: Answer, folders: Folders, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = answer("full")
+    for path in folders.cells.rglob("*.parquet"):
+        path.unlink()
+    calls.clear()
+    counted = Answerer.answer
+
+    def killed(self: Answerer, batch: Any) -> Any:
+        if batch.condition.condition_id == "gaussian_noise_3":
+            raise KeyboardInterrupt
+        return counted(self, batch)
+
+    monkeypatch.setattr(Answerer, "answer", killed)
+    with pytest.raises(KeyboardInterrupt):
+        answer("full")
+    monkeypatch.setattr(Answerer, "answer", counted)
+    assert answer("full") == expected
+    assert calls == ["clean", "gaussian_noise_1", "gaussian_noise_3", "typo_swap_2"]
+
+
+def test_a_changed_setting_recomputes_its_own_cells_alone(study: Study, answer: Answer, calls: list[str]) -> None:
+    for method in ("full", "atp_25"):
+        answer(method)
+    calls.clear()
+    changed = study.model_dump()
+    changed["methods"]["atp_25"]["alpha"] = 0.75
+    answer("full", Study.model_validate(changed))
+    assert calls == []
+    answer("atp_25", Study.model_validate(changed))
+    assert len(calls) == 4
+
+
+def test_a_changed_image_recomputes_its_condition_alone(answer: Answer, folders: Folders, calls: list[str]) -> None:
+    answer("full")
+    calls.clear()
+    path = folders.corrupted / "gaussian_noise_1.parquet"
+    path.write_bytes((folders.corrupted / "gaussian_noise_3.parquet").read_bytes())
+    answer("full")
+    assert calls == ["gaussian_noise_1"]
+
+
+def test_damaged_features_are_made_again(answer: Answer, folders: Folders, tmp_path: Path) -> None:
+    expected = answer("atp_25")
+    for path in folders.cells.rglob("*.parquet"):
+        path.unlink()
+    stored = list(folders.features.iterdir())
+    assert len(stored) == 3, "clean images serve text conditions too"
+    for path in stored:
+        path.write_bytes(path.read_bytes()[:-100])
+    assert answer("atp_25") == expected
+
+
+def test_features_stay_under_their_limit(answer: Answer, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = answer("atp_25")
+    sizes = [path.stat().st_size for path in folders.features.iterdir()]
+    for path in folders.cells.rglob("*.*"):
+        path.unlink()
+    monkeypatch.setattr("pruneproof.machine.feature_bytes", lambda: 2 * max(sizes))
+    stage._LOADED.clear()
+    assert answer("atp_25") == expected
+    assert len(list(folders.features.iterdir())) == 2
+
+
+def test_a_missing_checkpoint_is_said_before_anything_is_computed(
+    study: Study, answer: Answer, calls: list[str]
+) -> None:
+    changed = study.model_dump()
+    changed["backbones"]["tiny"]["checkpoint"] = "no/such/place"
+    with pytest.raises(PruneProofError, match="neither a folder"):
+        answer("full", Study.model_validate(changed))
+    assert calls == []

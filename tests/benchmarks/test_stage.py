@@ -1,0 +1,72 @@
+"""The stage `draw_scenes`: its tables are whole, and the same at every run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pruneproof.benchmarks import stage
+from pruneproof.files import read_json, read_rows
+from pruneproof.folders import Folders
+from pruneproof.records import sample_from_row
+from pruneproof.settings import Study
+
+
+def study(images: int) -> Study:
+    return Study.model_validate(
+        {
+            "study": {"name": "tiny", "seed": 9},
+            "benchmark": {"name": "scenes", "images": images},
+            "backbones": {},
+            "methods": {"full": {"method": "full"}},
+        }
+    )
+
+
+def test_tables_are_written_and_repeatable(tmp_path: Path) -> None:
+    contents = []
+    for name in ("a", "b"):
+        folders = Folders(tmp_path / name)
+        stage.run(study(3), folders)
+        contents.append({path.name: path.read_bytes() for path in sorted(folders.benchmark.iterdir())})
+    assert contents[0] == contents[1]
+    assert set(contents[0]) == {
+        "images.parquet",
+        "objects.parquet",
+        "samples.parquet",
+        "vocabulary.json",
+        "manifest.json",
+    }
+
+
+def test_rows_refer_to_each_other(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    stage.run(study(3), folders)
+    images = {row["image_id"] for row in read_rows(folders.benchmark / "images.parquet")}
+    objects = {(row["image_id"], row["object_id"]) for row in read_rows(folders.benchmark / "objects.parquet")}
+    samples = [sample_from_row(row) for row in read_rows(folders.benchmark / "samples.parquet")]
+    assert len(images) == 3
+    assert {image_id for image_id, _ in objects} == images
+    for sample in samples:
+        assert sample.image_id in images
+        assert all((sample.image_id, number) in objects for number in sample.target_objects)
+    manifest = read_json(folders.benchmark / "manifest.json")
+    assert sum(manifest["samples"].values()) == len(samples)
+
+
+def test_the_first_scenes_of_a_larger_study_are_the_same(tmp_path: Path) -> None:
+    pixels = []
+    for images in (2, 4):
+        folders = Folders(tmp_path / str(images))
+        stage.run(study(images), folders)
+        pixels.append([row["png"] for row in read_rows(folders.benchmark / "images.parquet")][:2])
+    assert pixels[0] == pixels[1]
+
+
+def test_an_unknown_benchmark_is_named_with_those_that_exist(tmp_path: Path) -> None:
+    from pruneproof.errors import PruneProofError
+
+    wrong = study(2).model_copy(update={"benchmark": study(2).benchmark.model_copy(update={"name": "scene"})})
+    with pytest.raises(PruneProofError, match="scenes"):
+        stage.run(wrong, Folders(tmp_path))

@@ -1,0 +1,94 @@
+"""Decoding, the resolution policy, and PNGs."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from scenery import disc, pixels, png, standard_benchmark, write_benchmark
+
+from pruneproof.errors import PruneProofError
+from pruneproof.folders import Folders
+from pruneproof.perturbations.images._pictures import StoredPicture, decode, encode, read_stored
+
+
+def test_images_come_with_their_masks_in_the_order_of_object_ids(tmp_path) -> None:
+    folders = Folders(tmp_path)
+    masks = [png(np.eye(8, k=shift, dtype=np.bool_)) for shift in (0, 1)]
+    write_benchmark(folders, [("b", png(pixels(0, 8, 8)), masks), ("a", png(pixels(1, 8, 8)), [])])
+    stored = read_stored(folders.benchmark / "images.parquet", folders.benchmark / "objects.parquet")
+    assert stored == [StoredPicture("b", png(pixels(0, 8, 8)), tuple(masks)), StoredPicture("a", png(pixels(1, 8, 8)))]
+
+
+def test_a_missing_table_is_named(tmp_path) -> None:
+    folders = standard_benchmark(tmp_path, height=8, width=8)
+    (folders.benchmark / "objects.parquet").unlink()
+    with pytest.raises(PruneProofError, match=r"objects\.parquet is missing"):
+        read_stored(folders.benchmark / "images.parquet", folders.benchmark / "objects.parquet")
+
+
+def test_stored_pictures_survive_the_round_trip() -> None:
+    stored = StoredPicture("a", encode(pixels(0, 40, 50)), (png(disc(40, 50)),))
+    picture = decode(stored)
+    np.testing.assert_array_equal(picture.pixels, pixels(0, 40, 50))
+    np.testing.assert_array_equal(picture.masks[0], disc(40, 50))
+    assert encode(picture.pixels) == stored.png
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
+def test_every_colour_mode_becomes_rgb(mode: str) -> None:
+    buffer = BytesIO()
+    Image.new("RGB", (5, 4), (255, 255, 255)).convert(mode).save(buffer, "TIFF")
+    np.testing.assert_array_equal(decode(StoredPicture("a", buffer.getvalue())).pixels, np.full((4, 5, 3), 255))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (png(pixels(0, 64, 64))[:-400], r"image cannot be decoded \(.*truncated.*\)"),
+        (b"not an image", r"image is in no known format \(12 bytes\)"),
+        (b"", r"image is in no known format \(0 bytes\)"),
+    ],
+)
+def test_truncated_and_foreign_content_is_refused(content: bytes, message: str) -> None:
+    with pytest.raises(PruneProofError, match=message):
+        decode(StoredPicture("a", content))
+
+
+def test_a_truncated_mask_is_named_by_its_number() -> None:
+    masks = (png(disc(64, 64)), png(disc(64, 64))[:60])
+    with pytest.raises(PruneProofError, match="mask 1 cannot be decoded"):
+        decode(StoredPicture("a", png(pixels(0, 64, 64)), masks))
+
+
+def test_model_resolution_resizes_the_shorter_side_and_keeps_the_centre() -> None:
+    # 80 x 40: the shorter side goes from 40 to 20, the longer from 80 to 40, and columns 10 to 29 of it remain,
+    # columns 20 to 59 of the original. Its left quarter is red, its centre half green, its right quarter blue.
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, :20, 0], image[:, 20:60, 1], image[:, 60:, 2] = 255, 255, 255
+    mask = np.zeros((40, 80), np.bool_)
+    mask[:, 30:50] = True
+    picture = decode(StoredPicture("a", png(image), (png(mask),)), model_pixels=20)
+    assert picture.pixels.shape == (20, 20, 3)
+    np.testing.assert_array_equal(picture.pixels[:, 2:-2], np.full((20, 16, 3), (0, 255, 0)))
+    expected = np.zeros((20, 20), np.bool_)
+    expected[:, 5:15] = True
+    np.testing.assert_array_equal(picture.masks[0], expected)
+
+
+@pytest.mark.slow
+def test_model_resolution_equals_clips_preprocessing() -> None:
+    from transformers import CLIPImageProcessorPil
+
+    processor = CLIPImageProcessorPil(size={"shortest_edge": 56}, crop_size=56, do_rescale=False, do_normalize=False)
+    image = pixels(3, 90, 137)
+    expected = np.asarray(processor(Image.fromarray(image))["pixel_values"][0]).transpose(1, 2, 0)
+    np.testing.assert_allclose(decode(StoredPicture("a", png(image)), 56).pixels.astype(float), expected, atol=1)
+
+
+def test_a_picture_of_the_models_size_is_not_touched() -> None:
+    stored = StoredPicture("a", png(pixels()), (png(disc()),))
+    np.testing.assert_array_equal(decode(stored, 224).pixels, pixels())
+    np.testing.assert_array_equal(decode(stored, 224).masks[0], disc())

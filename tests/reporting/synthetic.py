@@ -1,0 +1,404 @@
+"""A made-up study with plausible curves: every table and image that tracking and reporting read, in seconds."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from PIL import Image, ImageDraw
+
+from pruneproof import files, records
+from pruneproof.folders import Folders
+from pruneproof.settings import Study
+
+CORRUPTIONS = [
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "occlusion_random",
+    "occlusion_object",
+]
+REWORDINGS = [
+    "paraphrase_phrasing",
+    "paraphrase_synonym",
+    "distractor_neutral",
+    "distractor_absent",
+    "distractor_misleading",
+    "typo_keyboard",
+    "typo_ocr",
+    "typo_swap",
+    "typo_spelling",
+    "typo_split",
+]
+METHODS: dict[str, dict[str, Any]] = {
+    "full": {"method": "full"},
+    "random_60": {"method": "random", "keep": 0.60},
+    "random_25": {"method": "random", "keep": 0.25},
+    "random_10": {"method": "random", "keep": 0.10},
+    "atp_60": {"method": "atp", "keep": 0.60, "alpha": 0.5},
+    "atp_25": {"method": "atp", "keep": 0.25, "alpha": 0.5},
+    "atp_10": {"method": "atp", "keep": 0.10, "alpha": 0.5},
+    "atp_25_attention": {"method": "atp", "keep": 0.25, "alpha": 0.0},
+    "atp_25_relevance": {"method": "atp", "keep": 0.25, "alpha": 1.0},
+    "atp_25_reversed": {"method": "atp", "keep": 0.25, "alpha": 0.5, "relevance_sign": -1},
+}
+COST = {
+    "full": 0.0,
+    "random_60": 3.5,
+    "random_25": 11.0,
+    "random_10": 22.0,
+    "atp_60": 0.7,
+    "atp_25": 3.0,
+    "atp_10": 8.5,
+}
+"""Points of clean accuracy that a method loses."""
+EXTRA = {"random_60": 0.4, "random_25": 1.5, "random_10": 0.5, "atp_60": 0.3, "atp_25": 2.6, "atp_10": 4.0}
+"""Points of drop per unit of hardness that a method loses beyond the full model."""
+HARDNESS = {name: 0.35 + 1.3 * ((7 * i) % 17) / 17 for i, name in enumerate(CORRUPTIONS)}
+KINDS = {"existence": 2.0, "colour": 1.0, "count": -22.0, "relation": -4.0, "compositional": -6.0}
+CAPTIONED = ("clean_0", "gaussian_noise_3", "motion_blur_3", "occlusion_object_3")
+
+
+@dataclass
+class Grid:
+    """What the made-up study holds; shrink it for speed or to reach an edge case."""
+
+    corruptions: tuple[str, ...] = tuple(CORRUPTIONS)
+    rewordings: tuple[str, ...] = tuple(REWORDINGS)
+    severities: tuple[int, ...] = (1, 3, 5)
+    methods: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(METHODS))
+    backbones: tuple[str, ...] = ("builtin_llava",)
+    images: int = 4
+    intervals: bool = True
+
+    def conditions(self) -> list[tuple[str, str, int]]:
+        """(family, perturbation, severity) of every condition, the clean one first."""
+        image = [("image", name, level) for name in self.corruptions for level in self.severities]
+        text = [
+            ("text", name, level)
+            for name in self.rewordings
+            for level in (self.severities if name.startswith("typo") else (1,))
+        ]
+        return [("clean", "clean", 0), *image, *text]
+
+
+def study(grid: Grid) -> Study:
+    """The settings of the made-up study."""
+    return Study.model_validate(
+        {
+            "study": {"name": "synthetic", "seed": 7},
+            "benchmark": {"name": "scenes", "images": max(grid.images, 2)},
+            "perturbations": {
+                "image": {"names": grid.corruptions, "severities": grid.severities},
+                "text": {"names": grid.rewordings, "severities": grid.severities},
+            },
+            "backbones": {
+                name: {"family": "llava", "checkpoint": f"data/backbones/{name}", "text_tower": "clip"}
+                for name in grid.backbones
+            },
+            "methods": grid.methods,
+            "scoring": {"primary": [name for name in ("atp_60", "atp_25", "atp_10") if name in grid.methods]},
+        }
+    )
+
+
+def base_id(method: str) -> str:
+    """The method without its variant: `atp_25_reversed` -> `atp_25`."""
+    return "_".join(method.split("_")[:2])
+
+
+def drop(method: str, family: str, perturbation: str, severity: int) -> float:
+    """Points of accuracy lost under a condition."""
+    if family == "clean":
+        return 0.0
+    if family == "image":
+        hardness = HARDNESS[perturbation] * severity
+        return 4.0 * hardness + EXTRA.get(base_id(method), 0.0) * hardness
+    level = severity if perturbation.startswith("typo") else 2
+    return 1.6 * level + (6.0 if "misleading" in perturbation else 0.0) + 0.2 * EXTRA.get(base_id(method), 0.0) * level
+
+
+def metrics(method: str, family: str, perturbation: str, severity: int) -> dict[str, float]:
+    """Every metric of one condition, before noise."""
+    variant = {"attention": 2.0, "relevance": 5.0, "reversed": -1.0}.get(method.split("_")[-1], 0.0)
+    loss = drop(method, family, perturbation, severity)
+    accuracy = max(93.0 - COST[base_id(method)] - variant - loss, 42.0)
+    keep = METHODS.get(method, {}).get("keep", 1.0)
+    values = {"accuracy/all": accuracy}
+    values |= {f"accuracy/{kind}": min(99.0, accuracy + shift) for kind, shift in KINDS.items()}
+    values |= {"accuracy/relation/horizontal": accuracy - 3.0, "accuracy/relation/vertical": accuracy - 5.0}
+    yes = 50.0 - 0.25 * (93.0 - accuracy)
+    for index, split in enumerate(("random", "popular", "adversarial")):
+        values |= {
+            f"pope/accuracy_{split}": accuracy + 3.0 - 2.0 * index,
+            f"pope/precision_{split}": accuracy + 4.0 - 3.0 * index,
+            f"pope/recall_{split}": accuracy + 1.0 - 0.4 * (93.0 - accuracy),
+            f"pope/f1_{split}": accuracy + 2.0 - 2.0 * index,
+            f"pope/yes_ratio_{split}": yes + index,
+        }
+    values |= {"pope/f1_mean": accuracy, "hallucination/rate": 5.0 + 0.5 * (93.0 - accuracy)}
+    values |= {"hallucination/unparseable": 0.02 * (93.0 - accuracy), "robust/drop_all": loss}
+    values |= {"robust/flip_rate": 1.2 * loss, "tokens/visual": round(256 * keep)}
+    values |= {
+        "tokens/target_kept": min(100.0, 100 * keep + 25 * method.startswith("atp")),
+        "tokens/overlap_clean": 80.0,
+    }
+    if family == "image":
+        values["robust/corruption_error"] = 100.0 + 8.0 * EXTRA.get(base_id(method), 0.0)
+    if f"{perturbation}_{severity}" in CAPTIONED:
+        values |= {"chair/i": 12.0 + loss / 3, "chair/s": 30.0 + loss / 2, "chair/recall": 60.0 - loss / 3}
+    return values
+
+
+def summary(grid: Grid) -> pd.DataFrame:
+    """`summary.csv`: conditions and the means over severities, corruptions and families."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, Any]] = []
+    for backbone in grid.backbones:
+        for method in grid.methods:
+            for family, perturbation, severity in grid.conditions():
+                for metric, value in metrics(method, family, perturbation, severity).items():
+                    noisy = value if metric.startswith("tokens") else max(value + rng.normal(0, 0.4), 0.0)
+                    rows.append(_row(backbone, method, family, perturbation, severity, metric, noisy, grid, 320))
+    table = pd.DataFrame(rows)
+    means: list[dict[str, Any]] = []
+    perturbed = table[table["family"] != "clean"]
+    keys = ["backbone", "method", "family", "metric"]
+    for by, fixed in (
+        ([*keys, "perturbation"], {"severity": "mean"}),
+        ([*keys, "severity"], {"perturbation": "mean"}),
+        (keys, {"severity": "mean", "perturbation": "mean"}),
+    ):
+        for names, group in perturbed.groupby(by, sort=False):
+            cell = dict(zip(by, names, strict=True)) | fixed
+            if cell["family"] == "text" and cell["perturbation"] == "mean" and cell["severity"] != "mean":
+                continue
+            value = float(group["value"].mean())
+            means.append(_row(n=len(group) * 320, value=value, grid=grid, **cell))
+    return pd.concat([table, pd.DataFrame(means)], ignore_index=True)
+
+
+def _row(
+    backbone: str,
+    method: str,
+    family: str,
+    perturbation: str,
+    severity: Any,
+    metric: str,
+    value: float,
+    grid: Grid,
+    n: int,
+) -> dict[str, Any]:
+    half = 2.2 if perturbation != "mean" else 1.3
+    bounded = grid.intervals and not metric.startswith("tokens")
+    return {
+        "backbone": backbone, "method": method, "family": family, "perturbation": perturbation,
+        "severity": str(severity), "metric": metric, "value": value, "low": value - half if bounded else np.nan,
+        "high": value + half if bounded else np.nan, "n": n,
+    }  # fmt: skip
+
+
+def contrasts(grid: Grid, table: pd.DataFrame) -> pd.DataFrame:
+    """`contrasts.csv`: differences in drops and in clean values, against the full model and the random control."""
+    wanted = table[table["metric"].isin(["accuracy/all", "accuracy/existence", "hallucination/rate"])]
+    values = wanted.set_index(["backbone", "method", "family", "perturbation", "severity", "metric"])["value"]
+    rows: list[dict[str, Any]] = []
+    pairs = [(m, "full") for m in grid.methods if m != "full"]
+    pairs += [(m, "random_" + m.split("_")[1]) for m in grid.methods if m.startswith("atp")]
+    for (backbone, method, family, perturbation, severity, metric), value in values.items():
+        for name, baseline in pairs:
+            if name != method or baseline not in grid.methods:
+                continue
+            other = values[(backbone, baseline, family, perturbation, severity, metric)]
+            clean = values[(backbone, method, "clean", "clean", "0", metric)]
+            clean_other = values[(backbone, baseline, "clean", "clean", "0", metric)]
+            is_clean = family == "clean"
+            difference = value - other if is_clean else (clean - value) - (clean_other - other)
+            if metric == "hallucination/rate" and not is_clean:
+                difference = -difference
+            half = 0.9 if perturbation == "mean" else 2.5
+            p = float(np.exp(-abs(difference) * 3 / half))
+            primary = (
+                baseline == "full" and base_id(method) == method and method.startswith("atp")
+                and perturbation == severity == "mean" and metric == "accuracy/all"
+            )  # fmt: skip
+            rows.append(
+                {
+                    "backbone": backbone, "method": method, "baseline": baseline, "family": family,
+                    "perturbation": perturbation, "severity": severity,
+                    "metric": f"clean/{metric}" if is_clean else metric, "value": difference,
+                    "low": difference - half, "high": difference + half, "p": p,
+                    "p_holm": min(1.0, 6 * p) if primary else np.nan, "primary": primary,
+                }
+            )  # fmt: skip
+    keys = ["backbone", "method", "baseline", "family", "perturbation", "severity", "metric"]
+    return pd.DataFrame(rows, columns=[*keys, "value", "low", "high", "p", "p_holm", "primary"])
+
+
+def costs(grid: Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`flops.csv` and `latency.csv`."""
+    flops: list[dict[str, Any]] = []
+    latency: list[dict[str, Any]] = []
+    for backbone in grid.backbones:
+        for method, options in grid.methods.items():
+            keep = options.get("keep", 1.0)
+            parts = {
+                "vision_tower": 1.6e9, "text_tower": 4e7 if options["method"] == "atp" else 0.0,
+                "scoring": 1e6 if options["method"] == "atp" else 0.0, "connector": 1e8 * keep,
+                "prefill": 2.4e9 * keep + 2e8, "decode": 3e7,
+            }  # fmt: skip
+            for component, count in parts.items():
+                flops.append(
+                    {
+                        "backbone": backbone, "method": method, "component": component, "flops": count,
+                        "visual_tokens": round(256 * keep), "kv_cache_bytes": round(4e5 * keep + 4e4),
+                    }
+                )  # fmt: skip
+            seconds = 0.02 + 0.03 * keep
+            ratio = 0.05 / seconds
+            latency.append(
+                {
+                    "backbone": backbone, "method": method, "batch": 1, "median_s": seconds, "low_s": 0.96 * seconds,
+                    "high_s": 1.05 * seconds, "ratio_full_over_this": ratio, "ratio_low": 0.95 * ratio,
+                    "ratio_high": 1.05 * ratio,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(flops), pd.DataFrame(latency)
+
+
+def scene(index: int) -> Image.Image:
+    """A picture with a few shapes on a gradient, 224 x 224."""
+    rng = np.random.default_rng(index)
+    ramp = np.linspace(150, 235, 224)[:, None, None] * np.array([0.8, 0.95, 1.0]) * np.ones((1, 224, 1))
+    image = Image.fromarray(ramp.astype(np.uint8))
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((0, 150, 224, 224), fill=(110, 150, 90))
+    for _ in range(6):
+        x, y, side = (int(rng.integers(5, 170)), int(rng.integers(5, 170)), int(rng.integers(20, 48)))
+        colour = tuple(int(v) for v in rng.integers(0, 255, 3))
+        (pen.ellipse if rng.random() < 0.5 else pen.rectangle)((x, y, x + side, y + side), fill=colour)
+    pen.rectangle((60, 80, 110, 130), fill=(200, 30, 30))
+    return image
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_images(grid: Grid, folders: Folders) -> None:
+    """Scenes, one object and one question each, corrupted copies at severity 3 or the nearest, and answers."""
+    rng = np.random.default_rng(1)
+    ids = [f"scene_{index:05d}" for index in range(grid.images)]
+    pictures = {image_id: scene(index) for index, image_id in enumerate(ids)}
+    samples = [
+        records.Sample(
+            f"{image_id}/colour/0",
+            image_id,
+            "colour",
+            "What colour is the car?",
+            "red",
+            target="car",
+            target_objects=(0,),
+        )
+        for image_id in ids
+    ]
+    mask = Image.new("1", (224, 224))
+    ImageDraw.Draw(mask).rectangle((60, 80, 109, 129), fill=1)
+    files.write_rows(
+        folders.benchmark / "images.parquet",
+        [{"image_id": i, "group": "street", "width": 224, "height": 224, "png": _png(p)} for i, p in pictures.items()],
+        records.IMAGES,
+    )
+    objects = [
+        {
+            "image_id": i,
+            "object_id": 0,
+            "noun": "car",
+            "colour": "red",
+            "x0": 60,
+            "y0": 80,
+            "x1": 110,
+            "y1": 130,
+            "mask": _png(mask),
+        }
+        for i in ids
+    ]
+    files.write_rows(folders.benchmark / "objects.parquet", objects, records.OBJECTS)
+    files.write_rows(
+        folders.benchmark / "samples.parquet", [records.sample_to_row(sample) for sample in samples], records.SAMPLES
+    )
+    for family, perturbation, severity in grid.conditions():
+        if family == "image":
+            rows = [
+                {"image_id": i, "png": _png(p.point(lambda v, s=severity: max(0, v - 25 * s))), "error": ""}
+                for i, p in pictures.items()
+            ]
+            files.write_rows(folders.corrupted / f"{perturbation}_{severity}.parquet", rows, records.CORRUPTED)
+    scored: list[dict[str, Any]] = []
+    for backbone in grid.backbones:
+        for method, options in grid.methods.items():
+            count = round(256 * options.get("keep", 1.0))
+            rows = []
+            for family, perturbation, severity in grid.conditions():
+                for sample in samples:
+                    kept = sorted(rng.choice(256, count, replace=False).tolist())
+                    rows.append(
+                        {
+                            "family": family, "perturbation": perturbation, "severity": severity,
+                            "sample_id": sample.sample_id, "text": "red" if rng.random() < 0.8 else "blue",
+                            "yes_logit": 0.0, "no_logit": 0.0, "kept": kept, "visual_tokens": count,
+                        }
+                    )  # fmt: skip
+            files.write_rows(folders.answers / f"{backbone}_{method}.parquet", rows, records.ANSWERS)
+            shared = ("family", "perturbation", "severity", "sample_id", "text")
+            scored += [
+                dict(
+                    {key: row[key] for key in shared},
+                    backbone=backbone,
+                    method=method,
+                    correct=float(row["text"] == "red"),
+                )
+                for row in rows
+            ]
+    files.write_table(folders.scores / "per_answer.parquet", pa.Table.from_pylist(scored))
+
+
+def write(folder: Path, grid: Grid | None = None) -> tuple[Study, Folders]:
+    """Write the whole made-up study below `folder`."""
+    grid = grid or Grid()
+    folders = Folders(folder)
+    settings = study(grid)
+    table = summary(grid)
+    flops, latency = costs(grid)
+    for path, frame in (
+        (folders.scores / "summary.csv", table),
+        (folders.scores / "contrasts.csv", contrasts(grid, table)),
+        (folders.costs / "flops.csv", flops),
+        (folders.costs / "latency.csv", latency),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(path, index=False)
+    files.write_json(folders.costs / "machine.json", {"processor": "made-up CPU", "threads": 1})
+    files.write_text(folders.params, json.dumps(settings.model_dump(mode="json")))
+    write_images(grid, folders)
+    return settings, folders

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pruneproof.reporting import figures, style
+from pruneproof.reporting.estimates import number
+from pruneproof.reporting.figures import Drawing
+from pruneproof.reporting.report import Report, load
+
+DRAWINGS = {drawing.__name__.rpartition(".")[2]: drawing for drawing in figures.drawings()}  # type: ignore[attr-defined]
+NAMES = list(DRAWINGS)
+
+
+def first(name: str, report: Report) -> tuple[Drawing, pd.DataFrame]:
+    drawing = DRAWINGS[name]
+    return drawing, next(iter(figures.frames(drawing, report).values()))
+
+
+def test_the_demanded_figures_exist_in_order() -> None:
+    assert NAMES == [
+        "scenes", "accuracy_severity", "hallucination_severity", "accuracy_corruptions", "drops_heatmap", "pope_splits",
+        "text_perturbations", "accuracy_flops", "kept_targets", "kept_patches",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_csv_holds_what_is_drawn(name: str, report: Report, tmp_path: Path) -> None:
+    drawing, frame = first(name, report)
+    assert drawing.caption(report)
+    png = figures.save(drawing, name, frame, report, tmp_path)
+    written = pd.read_csv(tmp_path / f"{name}.csv")
+    assert list(written.columns) == list(frame.columns)
+    assert len(written) == len(frame) > 0
+    for column in frame.select_dtypes("number"):
+        assert np.allclose(written[column], frame[column], rtol=1e-5, equal_nan=True)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_curves_pass_through_the_rows_of_the_csv(report: Report) -> None:
+    drawing, frame = first("accuracy_severity", report)
+    with style.styled():
+        figure = drawing.draw(frame, report)
+    for axes, keep in zip(figure.axes, (0.6, 0.25), strict=True):
+        drawn = {tuple(np.asarray(line.get_ydata(), float)) for line in axes.get_lines()}
+        panel = frame[frame["keep"] == keep]
+        assert drawn == {tuple(rows["value"]) for _, rows in panel.groupby("method")}
+        assert len(axes.collections) == 3
+
+
+def test_heat_map_cells_show_the_contrasts(report: Report) -> None:
+    drawing, frame = first("drops_heatmap", report)
+    with style.styled():
+        figure = drawing.draw(frame, report)
+    axes = figure.axes[0]
+    rows = frame[frame["method"] == "atp_60"]
+    assert [text.get_text() for text in axes.texts] == [number(value) for value in rows["value"]]
+    bold = [text.get_fontweight() == "bold" for text in axes.texts]
+    assert bold == [low > 0 or high < 0 for low, high in zip(rows["low"], rows["high"], strict=True)]
+    image = np.asarray(axes.images[0].get_array())
+    assert image[0, 0] == rows["value"].iloc[0]
+
+
+def test_kept_patches_are_those_of_the_answers(report: Report) -> None:
+    _, frame = first("kept_patches", report)
+    counts = frame.groupby("method")["kept"].apply(lambda kept: {len(text.split()) for text in kept})
+    assert counts.to_dict() == {"full": {256}, "random_25": {64}, "atp_25": {64}}
+    assert set(frame["grid"]) == {16}
+
+
+def drawn_bytes(name: str, report: Report) -> list[bytes]:
+    drawing, frame = first(name, report)
+    with style.styled():
+        return [style.render(drawing.draw(frame, report), kind) for kind in ("png", "pdf")]
+
+
+@pytest.mark.parametrize("name", ["accuracy_severity", "scenes"])
+def test_two_drawings_give_the_same_bytes(name: str, report: Report) -> None:
+    once, twice = drawn_bytes(name, report), drawn_bytes(name, report)
+    assert once == twice
+    assert b"CreationDate" not in once[1]
+    assert b"Software" not in once[0]
+
+
+EDGES = {
+    "no ATP": {"methods": ("full", "random_25")},
+    "full alone": {"methods": ("full",)},
+    "one of each": {"severities": (3,), "corruptions": ("fog",), "rewordings": ("typo_ocr",), "intervals": False},
+    "nothing perturbed": {"corruptions": (), "rewordings": ()},
+    "two backbones": {"backbones": ("builtin_llava", "other_llava")},
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_every_figure_survives(edge: str, synthetic: Any, grid: Any, tmp_path: Path) -> None:
+    changes: dict[str, Any] = dict(EDGES[edge])
+    if "methods" in changes:
+        changes["methods"] = {name: synthetic.METHODS[name] for name in changes["methods"]}
+    small = dataclasses.replace(grid, corruptions=grid.corruptions[:2], images=2)
+    report = load(*synthetic.write(tmp_path, dataclasses.replace(small, **changes)))
+    draw_all(report)
+
+
+def test_every_figure_survives_values_that_are_nan(report: Report) -> None:
+    summary = report.summary.copy()
+    summary.loc[summary["method"] == "atp_25", ["value", "low", "high"]] = np.nan
+    contrasts = report.contrasts.copy()
+    contrasts.loc[contrasts["severity"] == "3", ["value", "low", "high"]] = np.nan
+    draw_all(dataclasses.replace(report, summary=summary, contrasts=contrasts))
+
+
+def draw_all(report: Report) -> None:
+    for drawing in DRAWINGS.values():
+        for frame in list(figures.frames(drawing, report).values())[-1:]:
+            with style.styled():
+                figure = drawing.draw(frame, report)
+                figure.draw_without_rendering()
+                assert figure.axes

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pruneproof import files
+from pruneproof.folders import Folders
+from pruneproof.reporting import headline, stage
+from pruneproof.reporting.latex import escape, latex_table
+from pruneproof.reporting.report import Report, load
+from pruneproof.reporting.tables import tables
+
+
+@pytest.fixture(scope="module")
+def small(synthetic: Any) -> Any:
+    methods = {name: synthetic.METHODS[name] for name in ("full", "random_60", "atp_60")}
+    return synthetic.Grid(corruptions=("fog", "snow"), rewordings=("typo_ocr",), methods=methods, images=2)
+
+
+@pytest.fixture(scope="module")
+def reports(synthetic: Any, small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    study, folders = synthetic.write(tmp_path_factory.mktemp("written"), small)
+    (folders.reports / "figures").mkdir(parents=True)
+    (folders.reports / "figures" / "stale.png").write_bytes(b"old")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pruneproof.reporting.style.DPI", 40)
+        stage.run(study, folders)
+    return folders.reports
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_everything_is_written_and_nothing_stale_stays(reports: Path) -> None:
+    names = set(contents(reports))
+    assert {"metrics.json", "summary.csv", "claims.md", "report.html", "figures/scenes.png"} <= names
+    assert {"figures/builtin_llava/accuracy_severity.pdf", "tables/builtin_llava_main.tex"} <= names
+    assert "figures/stale.png" not in names
+
+
+@pytest.mark.slow
+def test_a_second_run_gives_the_same_bytes(reports: Path, synthetic: Any, small: Any) -> None:
+    before = contents(reports)
+    stage.run(synthetic.study(small), Folders(reports.parent))
+    assert contents(reports) == before
+
+
+def test_metrics_hold_at_most_20_numbers(reports: Path) -> None:
+    found = files.read_json(reports / "metrics.json")["builtin_llava"]
+    assert set(found) == {"full", "atp_60", "random_60"}
+    assert sum(len(values) for values in found.values()) == 18
+
+
+def test_summary_holds_what_was_scored(reports: Path, synthetic: Any, small: Any) -> None:
+    table = pd.read_csv(reports / "summary.csv").set_index("method")
+    expected = load(synthetic.study(small), Folders(reports.parent)).estimate(
+        "builtin_llava", "atp_60", "accuracy/all", "image"
+    )
+    assert table.loc["atp_60", "accuracy_image"] == pytest.approx(expected.value, rel=1e-5)
+    assert table.loc["atp_60", "accuracy_image_low"] == pytest.approx(expected.low, rel=1e-5)
+    assert table.loc["full", "flops_ratio"] == 1.0
+    assert table.loc["atp_60", "label"] == "ATP 60%"
+
+
+def test_page_needs_no_other_file_and_no_network(reports: Path) -> None:
+    page = (reports / "report.html").read_text()
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:image/png;base64,|\#)""", page)
+    assert not re.findall(r"https?://|url\(|@import|<script|<link", page)
+    assert page.count("<img ") == len(list((reports / "figures").rglob("*.png")))
+
+
+def test_page_and_claims_say_that_the_model_is_small(reports: Path) -> None:
+    for name in ("report.html", "claims.md"):
+        text = (reports / name).read_text()
+        assert "small built-in model" in text
+        assert "Known confounds" in text
+
+
+def test_claims_hold_one_row_for_each_claim(reports: Path) -> None:
+    text = (reports / "claims.md").read_text()
+    rows = re.findall(r"^\| .+\| \*\*(supported|not supported|inconclusive)\*\* \|", text, re.MULTILINE)
+    assert len(rows) == 8
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|") and "**" in line}
+    assert widths == {7}
+
+
+def test_tables_are_whole(report: Report) -> None:
+    made = tables(report)
+    assert [t.name.removeprefix("builtin_llava_") for t in made] == [
+        "main", "contrasts", "pope", "kinds", "captions", "perturbations",
+    ]  # fmt: skip
+    for table in made:
+        assert {len(row) for row in table.rows} == {len(table.header)}
+        assert not table.spans or sum(columns for _, columns in table.spans) == len(table.header)
+        text = latex_table(table)
+        body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
+        for line in body.splitlines():
+            if line.endswith(r"\\") and "multicolumn" not in line:
+                assert len(re.findall(r"(?<!\\)&", line)) == len(table.header) - 1
+        assert text.count("{") == text.count("}")
+        assert not re.search(r"(?<!\\)%(?! Needs|\n)", text)
+
+
+def test_latex_escapes() -> None:
+    assert escape("a_b 5% & \u22121 <0.001") == r"a\_b 5\% \& $-$1 \textless{}0.001"
+    assert escape("CHAIR_i") == "CHAIR$_i$"
+
+
+def test_headline_leaves_out_what_was_not_measured(report: Report) -> None:
+    table = headline.headline(report)
+    table.loc[:, "accuracy_text"] = float("nan")
+    found = headline.metrics(report, table, [])
+    assert "accuracy_text" not in found["builtin_llava"]["full"]

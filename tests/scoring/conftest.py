@@ -1,0 +1,143 @@
+"""A small synthetic study on disk: six images, every kind of question, three methods, four conditions."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image, ImageDraw
+
+from pruneproof.files import write_json, write_rows, write_table
+from pruneproof.folders import Folders
+from pruneproof.records import ANSWERS, CLEAN, IMAGES, OBJECTS, SAMPLES, Condition, Sample, sample_to_row
+from pruneproof.settings import Study
+
+NOUNS = ("dog", "car", "bus", "kite")
+CONDITIONS = (
+    CLEAN,
+    Condition("image", "gaussian_noise", 1),
+    Condition("image", "gaussian_noise", 3),
+    Condition("text", "typo_swap", 1),
+)
+METHODS = {"full": 16, "thin": 8, "thinner": 4}
+"""Method -> tokens kept of 16."""
+
+
+def samples() -> list[Sample]:
+    """Every image holds the first two nouns; absent ones come back in several splits, as in POPE."""
+    result = []
+    for number in range(6):
+        image = f"scene_{number}"
+        for split, absent in (("random", "kite"), ("popular", "bus"), ("adversarial", "bus")):
+            for index, (noun, truth) in enumerate((("dog", "yes"), (absent, "no"))):
+                question = f"Is there a {noun} in the image?"
+                target = (0,) if truth == "yes" else ()
+                name = f"{image}/existence/{split}/{index}"
+                result.append(Sample(name, image, "existence", question, truth, split, "singular", noun, target))
+        for kind, truth, detail in (
+            ("colour", "red", ""),
+            ("count", "3", ""),
+            ("relation", "left", "horizontal"),
+            ("relation", "above", "vertical"),
+            ("compositional", "yes", ""),
+        ):
+            name = f"{image}/{kind}/{detail or 0}"
+            result.append(Sample(name, image, kind, f"{kind} {detail}?", truth, "", detail, "car", (1,)))
+        result.append(Sample(f"{image}/caption/0", image, "caption", "Describe.", "a dog and a car"))
+    return result
+
+
+def mask(box: tuple[int, int, int, int], size: tuple[int, int] = (32, 32)) -> bytes:
+    """A 1-bit PNG that is white inside `box` (x1 and y1 exclusive)."""
+    picture = Image.new("1", size)
+    ImageDraw.Draw(picture).rectangle((box[0], box[1], box[2] - 1, box[3] - 1), fill=1)
+    content = BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
+
+
+def answers_table(method: str, rng: np.random.Generator) -> pa.Table:
+    """Answers that are wrong at random, more often when perturbed; one text question in five was rejected."""
+    wrong = {"yes": "No", "no": "Yes it is", "red": "blue or red", "3": "two", "left": "right", "above": "under"}
+    written = {"yes": "Yes", "no": "no.", "3": "There are three.", "left": "on the left"}
+    rows = []
+    for condition in CONDITIONS:
+        for index, sample in enumerate(samples()):
+            if condition.family == "text" and (index % 5 == 1 or sample.kind == "caption"):
+                continue
+            if sample.kind == "caption":
+                if condition.severity == 3:
+                    continue
+                named = rng.choice(("a dog", "two cars", "a bus", "kites and kites", "nothing"), 2, replace=False)
+                text = " with ".join(named)
+            elif rng.random() < 0.75 - 0.1 * condition.severity:
+                text = written.get(sample.answer, sample.answer)
+            else:
+                text = wrong[sample.answer]
+            kept = sorted(rng.choice(16, METHODS[method], replace=False).tolist())
+            rows.append(
+                {
+                    "family": condition.family,
+                    "perturbation": condition.perturbation,
+                    "severity": condition.severity,
+                    "sample_id": sample.sample_id,
+                    "text": text,
+                    "yes_logit": 0.0,
+                    "no_logit": 0.0,
+                    "kept": kept,
+                    "visual_tokens": len(kept),
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=ANSWERS)
+
+
+def write_study(folder: Path) -> Folders:
+    folders = Folders(folder)
+    names = [f"scene_{number}" for number in range(6)]
+    images = [{"image_id": name, "group": "street", "width": 32, "height": 32, "png": b""} for name in names]
+    objects = [
+        {"image_id": name, "object_id": number, "noun": noun, "colour": "red"}
+        | {"x0": 8.0 * number, "y0": 0.0, "x1": 8.0 * number + 8, "y1": 16.0}
+        | {"mask": mask((8 * number, 0, 8 * number + 8, 16))}
+        for name in names
+        for number, noun in enumerate(NOUNS[:2])
+    ]
+    write_rows(folders.benchmark / "samples.parquet", [sample_to_row(sample) for sample in samples()], SAMPLES)
+    write_rows(folders.benchmark / "images.parquet", images, IMAGES)
+    write_rows(folders.benchmark / "objects.parquet", objects, OBJECTS)
+    plurals = {"bus": "buses"}
+    write_json(folders.benchmark / "vocabulary.json", {n: [n, plurals.get(n, f"{n}s")] for n in NOUNS})
+    rng = np.random.default_rng(3)
+    for method in METHODS:
+        write_table(folders.answers / f"tiny_{method}.parquet", answers_table(method, rng))
+    return folders
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    """A fresh copy of the study."""
+    return write_study(tmp_path)
+
+
+@pytest.fixture
+def study() -> Study:
+    """Its settings."""
+    return Study.model_validate(
+        {
+            "study": {"name": "tiny", "seed": 5},
+            "perturbations": {
+                "image": {"names": ["gaussian_noise"], "severities": [1, 3]},
+                "text": {"names": ["typo_swap"], "severities": [1]},
+            },
+            "backbones": {"tiny": {"family": "llava", "checkpoint": "x", "text_tower": "x"}},
+            "methods": {
+                "thin": {"method": "random", "keep": 0.5},
+                "full": {"method": "full"},
+                "thinner": {"method": "random", "keep": 0.25},
+            },
+            "scoring": {"resamples": 400, "primary": ["thin", "thinner"]},
+        }
+    )

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from pruneproof.scoring.contrasts import pairs, with_holm
+from pruneproof.scoring.tables import ContrastRow
+from pruneproof.settings import MethodSettings
+
+METHODS = {
+    "atp_25": {"method": "atp", "keep": 0.25},
+    "full": {"method": "full"},
+    "random_25": {"method": "random", "keep": 0.25},
+    "random_25_again": {"method": "random", "keep": 0.25},
+    "atp_10": {"method": "atp", "keep": 0.1},
+}
+
+
+def test_pairs_are_the_baseline_and_random_pruning_to_as_many_tokens() -> None:
+    methods = {name: MethodSettings.model_validate(options) for name, options in METHODS.items()}
+    assert pairs(methods, "full") == [
+        ("atp_25", "full"),
+        ("atp_25", "random_25"),
+        ("random_25", "full"),
+        ("random_25_again", "full"),
+        ("atp_10", "full"),
+    ]
+    assert ("atp_25", "random_25") in pairs(methods, "random_25")
+    assert len(pairs(methods, "random_25")) == 4
+
+
+def test_holm_runs_over_the_primary_rows_of_all_backbones() -> None:
+    def row(backbone: str, p: float, primary: bool) -> ContrastRow:
+        where = (backbone, "atp", "full", "image", "mean", "mean", "accuracy/all")
+        return ContrastRow(*where, 0.0, 0.0, 0.0, p, np.nan, primary)
+
+    found = with_holm([row("a", 0.01, True), row("a", 0.001, False), row("b", 0.04, True)])
+    assert [r.p_holm for r in found] == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
+    assert [r.p for r in found] == [0.01, 0.001, 0.04]

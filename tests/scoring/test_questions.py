@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pruneproof.errors import PruneProofError
+from pruneproof.files import read_rows, write_json, write_rows
+from pruneproof.folders import Folders
+from pruneproof.records import OBJECTS, SAMPLES, Sample, sample_from_row, sample_to_row
+from pruneproof.scoring.questions import load_caption_truth, load_questions, target_patches
+
+
+def rewrite(folders: Folders, samples: list[Sample]) -> None:
+    write_rows(folders.benchmark / "samples.parquet", [sample_to_row(sample) for sample in samples], SAMPLES)
+
+
+def read(folders: Folders) -> list[Sample]:
+    return [sample_from_row(row) for row in read_rows(folders.benchmark / "samples.parquet")]
+
+
+def test_units_are_the_different_questions(folders: Folders) -> None:
+    questions = load_questions(folders)
+    samples = read(folders)
+    # 6 existence rows of an image hold three different questions: dog, kite and bus.
+    assert len(samples) == 6 * 12
+    assert len(questions.first) == 6 * 9
+    for one, a in zip(questions.unit, samples, strict=True):
+        same = [b.sample_id for other, b in zip(questions.unit, samples, strict=True) if other == one]
+        expected = [
+            b.sample_id
+            for b in samples
+            if b.sample_id == a.sample_id
+            or (a.kind == b.kind == "existence" and (a.image_id, a.question) == (b.image_id, b.question))
+        ]
+        assert same == expected
+
+
+def test_by_unit_is_the_mean_of_known_values(folders: Folders) -> None:
+    questions = load_questions(folders)
+    values = np.full((1, 72), np.nan)
+    dog = np.flatnonzero(questions.unit == 0)
+    values[0, dog[:2]] = (1.0, 0.5)
+    found = questions.by_unit(values)
+    assert found[0, 0] == 0.75
+    assert np.isnan(found[0, 1:]).all()
+
+
+def test_truth_is_read_as_answers_are(folders: Folders) -> None:
+    rewrite(folders, [replace(s, answer="Three") if s.kind == "count" else s for s in read(folders)])
+    questions = load_questions(folders)
+    assert {t for t, kind in zip(questions.truth, questions.kind, strict=True) if kind == "count"} == {"3"}
+
+
+def test_existence_truth_must_be_yes_or_no(folders: Folders) -> None:
+    rewrite(folders, [replace(read(folders)[0], answer="maybe")])
+    with pytest.raises(PruneProofError, match=r"scene_0/existence/random/0 is 'maybe'; use yes or no"):
+        load_questions(folders)
+
+
+def test_empty_benchmark_is_named(folders: Folders) -> None:
+    rewrite(folders, [])
+    with pytest.raises(PruneProofError, match=r"samples\.parquet is empty"):
+        load_questions(folders)
+
+
+@pytest.mark.parametrize("with_mask", [True, False])
+def test_target_patches(folders: Folders, with_mask: bool) -> None:
+    path = folders.benchmark / "objects.parquet"
+    if not with_mask:
+        write_rows(path, [row | {"mask": b""} for row in read_rows(path)], OBJECTS)
+    questions = load_questions(folders)
+    found = target_patches(folders, questions, 16).astype(int)
+    samples = read(folders)
+    by_noun = {"dog": [0, 4], "car": [1, 5]}
+    for sample, row in zip(samples, found, strict=True):
+        expected = by_noun[sample.target] if sample.target_objects else []
+        assert np.flatnonzero(row).tolist() == expected
+
+
+def test_two_objects_are_joined(folders: Folders) -> None:
+    rewrite(folders, [replace(read(folders)[0], target_objects=(0, 1))])
+    assert np.flatnonzero(target_patches(folders, load_questions(folders), 16)[0]).tolist() == [0, 1, 4, 5]
+
+
+def test_tokens_without_a_place_in_the_image_have_no_targets(folders: Folders) -> None:
+    found = target_patches(folders, load_questions(folders), 32)
+    assert found.shape == (72, 32)
+    assert not found.any()
+
+
+def test_missing_object_is_named(folders: Folders) -> None:
+    rewrite(folders, [replace(read(folders)[0], target_objects=(7,))])
+    with pytest.raises(PruneProofError, match="lacks object 7 of image scene_0"):
+        target_patches(folders, load_questions(folders), 16)
+
+
+def test_caption_truth_holds_only_the_vocabulary(folders: Folders) -> None:
+    write_json(folders.benchmark / "vocabulary.json", {"dog": ["dog", "puppies"]})
+    truth = load_caption_truth(folders, load_questions(folders))
+    assert set(truth.present) == {frozenset({"dog"})}
+    assert set(truth.forms) == {("dog",), ("puppies",)}
+
+
+def test_vocabulary_is_not_needed_without_captions(folders: Folders) -> None:
+    (folders.benchmark / "vocabulary.json").unlink()
+    with pytest.raises(PruneProofError, match=r"vocabulary\.json is missing"):
+        load_caption_truth(folders, load_questions(folders))
+    rewrite(folders, [sample for sample in read(folders) if sample.kind != "caption"])
+    assert load_caption_truth(folders, load_questions(folders)).forms == {}
+
+
+def test_kinds_that_a_backbone_cannot_do_are_left_out_of_the_mean(folders: Folders) -> None:
+    every, some = load_questions(folders), load_questions(folders, ("existence",))
+    kinds = every.kind[every.first]
+    assert every.counted.tolist() == [kind != "caption" for kind in kinds]
+    assert some.counted.tolist() == [kind == "existence" for kind in kinds]

@@ -1,0 +1,306 @@
+"""The whole stage against a slow second reading of the brief, one answer after the other."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pruneproof.errors import PruneProofError
+from pruneproof.files import read_rows, read_table, write_table
+from pruneproof.folders import Folders
+from pruneproof.scoring.stage import run
+from pruneproof.scoring.tables import PER_ANSWER
+from pruneproof.settings import Study
+
+Row = dict[str, Any]
+IMAGE = [("gaussian_noise", 1), ("gaussian_noise", 3)]
+
+
+@pytest.fixture
+def scored(study: Study, folders: Folders) -> Folders:
+    run(study, folders)
+    return folders
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def summary(folders: Folders) -> dict[tuple[str, str, str, str, str], dict[str, str]]:
+    rows = csv_rows(folders.scores / "summary.csv")
+    keys = [(r["method"], r["family"], r["perturbation"], r["severity"], r["metric"]) for r in rows]
+    assert len(set(keys)) == len(keys)
+    return dict(zip(keys, rows, strict=True))
+
+
+def answers(folders: Folders, method: str, name: str, severity: int) -> dict[str, Row]:
+    """Rows of one condition by sample, with the question."""
+    question = {r["sample_id"]: r["question"] for r in read_rows(folders.benchmark / "samples.parquet")}
+    rows = read_rows(folders.scores / "per_answer.parquet")
+    chosen = [r for r in rows if (r["method"], r["perturbation"], r["severity"]) == (method, name, severity)]
+    return {r["sample_id"]: r | {"question": question[r["sample_id"]]} for r in chosen}
+
+
+def questions(
+    rows: dict[str, Row], column: str, kinds: str = "existence colour count relation compositional"
+) -> dict[Any, float]:
+    """The column by different question; repeated POPE rows are averaged."""
+    units = defaultdict(list)
+    for row in rows.values():
+        if row["kind"] in kinds.split() and row[column] is not None:
+            pope = row["kind"] == "existence"
+            units[(row["image_id"], row["question"]) if pope else row["sample_id"]].append(float(row[column]))
+    return {key: mean(values) for key, values in units.items()}
+
+
+def test_per_answer_has_every_answer_and_the_agreed_columns(scored: Folders) -> None:
+    table = read_table(scored.scores / "per_answer.parquet")
+    assert table.schema.equals(PER_ANSWER)
+    for method in ("full", "thin", "thinner"):
+        given = read_rows(scored.answers / f"tiny_{method}.parquet")
+        found = [row for row in table.to_pylist() if row["method"] == method]
+        key = ("family", "perturbation", "severity", "sample_id", "text", "visual_tokens")
+        assert sorted(tuple(r[k] for k in key) for r in given) == sorted(tuple(r[k] for k in key) for r in found)
+
+
+def test_per_answer_values_by_hand(scored: Folders) -> None:
+    truth = {r["sample_id"]: r for r in read_rows(scored.benchmark / "samples.parquet")}
+    clean = answers(scored, "thin", "clean", 0)
+    kept = {
+        (r["perturbation"], r["severity"], r["sample_id"]): set(r["kept"])
+        for r in read_rows(scored.answers / "tiny_thin.parquet")
+    }
+    target = {0: {0, 4}, 1: {1, 5}}
+    for name, severity in [("clean", 0), *IMAGE, ("typo_swap", 1)]:
+        for sample, row in answers(scored, "thin", name, severity).items():
+            question = truth[sample]
+            if row["kind"] != "caption":
+                right = {"yes": ("Yes", "Yes it is"), "no": ("no.", "No"), "3": ("There are three.",)}
+                right |= {"left": ("on the left",)}
+                assert row["correct"] == (row["text"] in right.get(question["answer"], (question["answer"],)))
+                assert row["parseable"] == (row["text"] != "blue or red")
+            absent = row["kind"] == "existence" and question["answer"] == "no"
+            assert row["affirmed_absent"] == (row["prediction"] == "yes" if absent else None)
+            chosen = kept[name, severity, sample]
+            objects = question["target_objects"]
+            expected = len(chosen & target[objects[0]]) / 2 if objects else None
+            assert row["target_kept"] == expected
+            if name == "clean":
+                assert row["flipped"] is None
+                assert row["overlap_clean"] is None
+            else:
+                before = kept["clean", 0, sample]
+                assert row["overlap_clean"] == pytest.approx(len(chosen & before) / len(chosen | before))
+                assert row["flipped"] == (row["prediction"] != clean[sample]["prediction"])
+
+
+@pytest.mark.parametrize("method", ["full", "thin", "thinner"])
+@pytest.mark.parametrize(
+    ("family", "name", "severity"), [("clean", "clean", 0), ("image", *IMAGE[1]), ("text", "typo_swap", 1)]
+)
+def test_summary_of_a_condition(scored: Folders, method: str, family: str, name: str, severity: int) -> None:
+    rows = answers(scored, method, name, severity)
+    found = summary(scored)
+
+    def value(metric: str) -> float:
+        return float(found[method, family, name, str(severity), metric]["value"] or "nan")
+
+    correct = questions(rows, "correct")
+    assert value("accuracy/all") == pytest.approx(100 * mean(correct.values()))
+    assert int(found[method, family, name, str(severity), "accuracy/all"]["n"]) == len(correct)
+    for kind in ("existence", "colour", "count", "relation", "compositional"):
+        assert value(f"accuracy/{kind}") == pytest.approx(100 * mean(questions(rows, "correct", kind).values()))
+    vertical = [r["correct"] for r in rows.values() if r["detail"] == "vertical"]
+    assert value("accuracy/relation/vertical") == pytest.approx(100 * mean(vertical))
+    assert value("hallucination/rate") == pytest.approx(100 * mean(questions(rows, "affirmed_absent").values()))
+    parsed = questions(rows, "parseable", "existence")
+    assert value("hallucination/unparseable") == pytest.approx(100 - 100 * mean(parsed.values()))
+    assert value("tokens/visual") == {"full": 16, "thin": 8, "thinner": 4}[method]
+    assert value("tokens/target_kept") == pytest.approx(100 * mean(questions(rows, "target_kept").values()))
+    f1 = []
+    for split in ("random", "popular", "adversarial"):
+        chosen = [r for r in rows.values() if r["split"] == split]
+        truth = {r["sample_id"]: r["affirmed_absent"] is None for r in chosen}
+        tp = sum(r["prediction"] == "yes" and truth[r["sample_id"]] for r in chosen)
+        said = sum(r["prediction"] == "yes" for r in chosen)
+        precision, recall = tp / said, tp / sum(truth.values())
+        f1.append(2 * precision * recall / (precision + recall))
+        assert value(f"pope/accuracy_{split}") == pytest.approx(100 * mean(r["correct"] for r in chosen))
+        assert value(f"pope/precision_{split}") == pytest.approx(100 * precision)
+        assert value(f"pope/recall_{split}") == pytest.approx(100 * recall)
+        assert value(f"pope/f1_{split}") == pytest.approx(100 * f1[-1])
+        assert value(f"pope/yes_ratio_{split}") == pytest.approx(100 * said / len(chosen))
+    assert value("pope/f1_mean") == pytest.approx(100 * mean(f1))
+    if family != "clean":
+        assert value("robust/flip_rate") == pytest.approx(100 * mean(questions(rows, "flipped").values()))
+        assert value("tokens/overlap_clean") == pytest.approx(100 * mean(questions(rows, "overlap_clean").values()))
+
+
+def drop(folders: Folders, method: str, name: str, severity: int, kinds: str) -> dict[Any, float]:
+    clean = questions(answers(folders, method, "clean", 0), "correct", kinds)
+    perturbed = questions(answers(folders, method, name, severity), "correct", kinds)
+    return {key: clean[key] - perturbed[key] for key in clean.keys() & perturbed.keys()}
+
+
+ALL = "existence colour count relation compositional"
+
+
+@pytest.mark.parametrize(("family", "name", "severity"), [("image", *IMAGE[0]), ("text", "typo_swap", 1)])
+def test_drops_and_contrasts_are_paired(scored: Folders, family: str, name: str, severity: int) -> None:
+    found = summary(scored)
+    contrasts = {
+        (r["method"], r["perturbation"], r["severity"], r["metric"]): r
+        for r in csv_rows(scored.scores / "contrasts.csv")
+    }
+    for kinds, suffix in ((ALL, "all"), ("existence", "existence")):
+        own = drop(scored, "thin", name, severity, kinds)
+        full = drop(scored, "full", name, severity, kinds)
+        row = found["thin", family, name, str(severity), f"robust/drop_{suffix}"]
+        assert float(row["value"]) == pytest.approx(100 * mean(own.values()))
+        contrast = contrasts["thin", name, str(severity), f"accuracy/{suffix}"]
+        expected = 100 * mean(own[key] - full[key] for key in own.keys() & full.keys())
+        assert float(contrast["value"]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_hallucination_contrast_is_the_rise_of_the_method_minus_that_of_the_baseline(scored: Folders) -> None:
+    def rate(method: str, name: str, severity: int) -> float:
+        return 100 * mean(questions(answers(scored, method, name, severity), "affirmed_absent").values())
+
+    name, severity = IMAGE[1]
+    rows = {
+        (r["method"], r["perturbation"], r["severity"], r["metric"]): r
+        for r in csv_rows(scored.scores / "contrasts.csv")
+    }
+    clean = rate("thinner", "clean", 0) - rate("full", "clean", 0)
+    perturbed = rate("thinner", name, severity) - rate("full", name, severity)
+    assert float(rows["thinner", "clean", "0", "clean/hallucination/rate"]["value"]) == pytest.approx(clean)
+    found = float(rows["thinner", name, str(severity), "hallucination/rate"]["value"])
+    assert found == pytest.approx(perturbed - clean, abs=1e-5)
+
+
+def test_clean_rows_hold_no_comparison_with_themselves(scored: Folders) -> None:
+    clean = {metric for _, family, _, _, metric in summary(scored) if family == "clean"}
+    assert not {metric for metric in clean if metric.startswith(("robust/", "tokens/overlap"))}
+    contrasts = {
+        (r["family"] == "clean", r["metric"].startswith("clean/")) for r in csv_rows(scored.scores / "contrasts.csv")
+    }
+    assert contrasts == {(True, True), (False, False)}
+
+
+def test_corruption_error(scored: Folders) -> None:
+    found = summary(scored)
+    errors = {
+        method: [100 - float(found[method, "image", name, str(s), "accuracy/all"]["value"]) for name, s in IMAGE]
+        for method in ("full", "thin")
+    }
+    expected = 100 * sum(errors["thin"]) / sum(errors["full"])
+    for name in ("gaussian_noise", "mean"):
+        row = found["thin", "image", name, "mean", "robust/corruption_error"]
+        assert float(row["value"]) == pytest.approx(expected)
+        assert float(found["full", "image", name, "mean", "robust/corruption_error"]["value"]) == 100
+    assert ("thin", "clean", "clean", "0", "robust/corruption_error") not in found
+
+
+def test_means_average_conditions(scored: Folders) -> None:
+    found = summary(scored)
+    for metric in ("accuracy/all", "pope/f1_mean", "robust/drop_all", "robust/flip_rate"):
+        each = [float(found["thin", "image", name, str(s), metric]["value"]) for name, s in IMAGE]
+        for name in ("gaussian_noise", "mean"):
+            assert float(found["thin", "image", name, "mean", metric]["value"]) == pytest.approx(mean(each), abs=1e-5)
+
+
+def test_captions_are_scored_where_they_were_asked(scored: Folders) -> None:
+    found = summary(scored)
+    forms = {"dog": "dog", "dogs": "dog", "car": "car", "cars": "car", "bus": "bus", "kite": "kite", "kites": "kite"}
+    captions = [r["text"] for r in answers(scored, "thin", "clean", 0).values() if r["kind"] == "caption"]
+    mentions = [[forms[word] for word in text.split() if word in forms] for text in captions]
+    false = [[name for name in named if name not in ("dog", "car")] for named in mentions]
+    expected = {
+        "chair/i": 100 * sum(map(len, false)) / sum(map(len, mentions)),
+        "chair/s": 100 * mean(bool(names) for names in false),
+        "chair/recall": 100 * sum(len(set(n) & {"dog", "car"}) for n in mentions) / 12,
+        "chair/length": mean(len(text.split()) for text in captions),
+    }
+    for metric, value in expected.items():
+        assert float(found["thin", "clean", "clean", "0", metric]["value"]) == pytest.approx(value)
+    assert ("thin", "image", "gaussian_noise", "1", "chair/i") in found
+    assert ("thin", "image", "gaussian_noise", "3", "chair/i") not in found
+    assert ("thin", "text", "mean", "mean", "chair/i") not in found
+
+
+def test_intervals_hold_their_values(scored: Folders) -> None:
+    banded = ("accuracy/all", "accuracy/colour", "hallucination/rate", "pope/f1_mean", "robust/drop_all")
+    for key, row in summary(scored).items():
+        if row["low"]:
+            assert float(row["low"]) <= float(row["high"])
+        if key[-1] in banded:
+            assert float(row["low"]) - 1e-6 <= float(row["value"]) <= float(row["high"]) + 1e-6
+
+
+def test_pruner_is_also_compared_with_random_pruning_to_as_many_tokens(study: Study, folders: Folders) -> None:
+    thinner = study.methods["thin"].model_copy(update={"method": "atp"})
+    run(study.model_copy(update={"methods": {**study.methods, "thinner": thinner}}), folders)
+    rows = csv_rows(folders.scores / "contrasts.csv")
+    keys = ("method", "baseline", "family", "perturbation", "severity", "metric")
+    found = {tuple(row[key] for key in keys): row for row in rows}
+    assert len(found) == len(rows)
+    cell = ("image", "mean", "mean", "accuracy/all")
+    control, full, random = (
+        found[method, baseline, *cell]
+        for method, baseline in (("thinner", "thin"), ("thinner", "full"), ("thin", "full"))
+    )
+    assert float(control["value"]) == pytest.approx(float(full["value"]) - float(random["value"]), abs=1e-5)
+    assert (control["primary"], full["primary"]) == ("false", "true")
+
+
+def test_primary_contrasts_alone_are_corrected(scored: Folders) -> None:
+    rows = csv_rows(scored.scores / "contrasts.csv")
+    assert {row["method"] for row in rows} == {"thin", "thinner"}
+    primary = [row for row in rows if row["primary"] == "true"]
+    assert [(r["method"], r["family"], r["perturbation"], r["severity"], r["metric"]) for r in primary] == [
+        (method, family, "mean", "mean", "accuracy/all")
+        for method in ("thin", "thinner")
+        for family in ("image", "text")
+    ]
+    p = sorted(float(row["p"]) for row in primary)
+    running = 0.0
+    for rank, value in enumerate(p):
+        running = max(running, min(1.0, (4 - rank) * value))
+        adjusted = sorted(float(row["p_holm"]) for row in primary)[rank]
+        assert math.isclose(adjusted, running, abs_tol=1e-5)
+    assert all(row["p_holm"] == "" for row in rows if row["primary"] == "false")
+
+
+def test_same_answers_in_any_order_give_the_same_bytes(study: Study, scored: Folders) -> None:
+    paths = [scored.scores / name for name in ("per_answer.parquet", "summary.csv", "contrasts.csv")]
+    before = [path.read_bytes() for path in paths]
+    for method in ("full", "thin", "thinner"):
+        path = scored.answers / f"tiny_{method}.parquet"
+        table = read_table(path)
+        write_table(path, table.take(list(reversed(range(table.num_rows)))))
+    run(study, scored)
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_missing_answers_are_named_and_nothing_is_left_half_written(study: Study, folders: Folders) -> None:
+    (folders.answers / "tiny_thinner.parquet").unlink()
+    with pytest.raises(PruneProofError, match=r"tiny_thinner\.parquet is missing"):
+        run(study, folders)
+    assert not list(folders.scores.iterdir())
+
+
+def test_answers_with_a_wrong_column_are_named(study: Study, folders: Folders) -> None:
+    path = folders.answers / "tiny_thin.parquet"
+    table = pq.read_table(path)
+    column = table.schema.get_field_index("severity")
+    write_table(path, table.set_column(column, "severity", table["sample_id"]))
+    with pytest.raises(PruneProofError, match=r"tiny_thin\.parquet does not fit"):
+        run(study, folders)

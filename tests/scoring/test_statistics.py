@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pruneproof.scoring.statistics import (
+    Ratio,
+    detectable_difference,
+    draw_images,
+    holm,
+    mean_ratio,
+    percentile_interval,
+    sum_by_image,
+    two_sided_p,
+)
+from pruneproof.seeds import generator
+
+
+def clustered(rng: np.random.Generator, images: int, mean: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Values that share a random effect inside an image; images differ in their number of questions."""
+    image = np.repeat(np.arange(images), rng.integers(2, 9, images))
+    return mean + rng.normal(0, 1, images)[image] + rng.normal(0, 1, len(image)), image
+
+
+def test_sum_by_image() -> None:
+    values = np.array([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
+    assert sum_by_image(values, np.array([2, 0, 2]), 3).tolist() == [[2, 0, 5], [16, 0, 40]]
+
+
+def test_replicates_equal_resampling_row_by_row() -> None:
+    rng = np.random.default_rng(0)
+    values, image = clustered(rng, 12)
+    values[::5] = np.nan
+    draws = draw_images(12, 20, rng)
+    found = mean_ratio(np.stack([values, 2 * values]), image, 12).replicates(draws)
+    for number, draw in enumerate(draws.astype(int)):
+        drawn = np.concatenate([values[image == cluster] for cluster in np.repeat(np.arange(12), draw)])
+        assert found[:, number] == pytest.approx([np.nanmean(drawn), 2 * np.nanmean(drawn)])
+
+
+def test_estimate_of_the_observed_sample() -> None:
+    ratio = Ratio(np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[2.0, 2.0], [0.0, 0.0]]))
+    assert ratio.estimate[0] == 0.75
+    assert np.isnan(ratio.estimate[1])
+    assert ratio.replicates(np.array([[1.0, 1.0], [2.0, 0.0]]))[0].tolist() == [0.75, 0.5]
+
+
+def test_draws_are_whole_images_and_reproducible() -> None:
+    draws = draw_images(7, 50, generator(1, "bootstrap"))
+    assert (draws.sum(1) == 7).all()
+    np.testing.assert_array_equal(draws, draw_images(7, 50, generator(1, "bootstrap")))
+
+
+def test_bootstrap_error_equals_the_analytic_clustered_one() -> None:
+    rng = np.random.default_rng(1)
+    images = 300
+    values, image = clustered(rng, images)
+    replicates = mean_ratio(values[None], image, images).replicates(draw_images(images, 4000, rng))
+    residuals = sum_by_image((values - values.mean())[None], image, images)[0]
+    analytic = np.sqrt((residuals**2).sum()) / len(values)
+    naive = values.std() / np.sqrt(len(values))
+    assert replicates.std() == pytest.approx(analytic, rel=0.05)
+    assert replicates.std() > 1.4 * naive
+
+
+def test_interval_covers_at_its_level_and_p_rejects_at_its_level() -> None:
+    rng = np.random.default_rng(2)
+    covered, rejected, rounds, images = 0, 0, 400, 60
+    for _ in range(rounds):
+        values, image = clustered(rng, images)
+        replicates = mean_ratio(values[None], image, images).replicates(draw_images(images, 400, rng))
+        low, high = percentile_interval(replicates, 0.9)
+        covered += bool(low[0] <= 0 <= high[0])
+        rejected += bool(two_sided_p(replicates)[0] < 0.1)
+    assert covered / rounds == pytest.approx(0.9, abs=0.045)
+    assert rejected / rounds == pytest.approx(0.1, abs=0.045)
+
+
+def test_interval_leaves_out_undefined_resamples() -> None:
+    replicates = np.array([[0.0, 1.0, 2.0, 3.0, 4.0], [np.nan, 1.0, 2.0, 3.0, np.nan], [np.nan] * 5])
+    low, high = percentile_interval(replicates, 0.5)
+    np.testing.assert_allclose(low, [1, 1.5, np.nan])
+    np.testing.assert_allclose(high, [3, 2.5, np.nan])
+
+
+def test_p_by_hand() -> None:
+    replicates = np.array([[1.0, 1, 1, 1, 1, 1, 1, 1, 1], [-1, 1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0, 0, 0]])
+    assert two_sided_p(replicates) == pytest.approx([0.2, 0.4, 1.0])
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == pytest.approx([1.0, 1.0])
+    assert holm([]).size == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_lies_between_p_and_bonferroni_and_keeps_the_order(p_values: list[float]) -> None:
+    p, adjusted = np.array(p_values), holm(p_values)
+    assert (adjusted >= p).all()
+    assert (adjusted <= np.minimum(1, len(p) * p)).all()
+    assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
+
+
+def test_detectable_difference_by_hand() -> None:
+    # Standard error sqrt(2 * 0.15 / 1000); 1.95996 + 0.84162 of them.
+    found = detectable_difference(100, 10, persistence=0, correlation=0)
+    assert found == pytest.approx(100 * np.sqrt(0.3 / 1000) * 2.80158, rel=1e-5)
+
+
+def test_detectable_difference_has_the_power_it_claims() -> None:
+    """Differences with the assumed variance and correlations, shifted by the detectable difference, under a z test."""
+    rng = np.random.default_rng(4)
+    images, questions, conditions, rounds = 50, 8, 5, 600
+    truth = detectable_difference(images, questions, conditions=conditions, discordance=0.2, correlation=0.1) / 100
+
+    def normal(*shape: int) -> np.ndarray:
+        return np.sqrt(0.1) * rng.normal(size=(*shape[:-1], 1)) + np.sqrt(0.9) * rng.normal(size=shape)
+
+    hits = 0
+    for _ in range(rounds):
+        shared = normal(images, questions)
+        each = np.stack([normal(images, questions) for _ in range(conditions + 1)])
+        d = np.sqrt(0.2) * (np.sqrt(0.3) * shared + np.sqrt(0.7) * each)
+        means = (d[0] - d[1:].mean(0) + truth).mean(1)
+        hits += abs(means.mean()) > 1.96 * means.std(ddof=1) / np.sqrt(images)
+    assert hits / rounds == pytest.approx(0.8, abs=0.05)
+
+
+def test_more_images_detect_less_and_more_comparisons_need_more() -> None:
+    assert detectable_difference(400, 10) == pytest.approx(detectable_difference(100, 10) / 2)
+    assert detectable_difference(100, 10, comparisons=6) > detectable_difference(100, 10)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import struct
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from pruneproof import check
+from pruneproof.check import Finding, findings, locked_versions, safetensors_fault
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_file({"a": np.ones((4, 3), np.float32), "b": np.zeros(5, np.int64)}, path)
+    return path
+
+
+@pytest.fixture
+def study(tmp_path: Path, weights: Path) -> Path:
+    """A study folder that is in order, with one backbone whose weights are a stand-in."""
+    text = (PROJECT / "studies/small/params.yaml").read_text().replace("root: ../..", "root: .")
+    (tmp_path / "params.yaml").write_text(text)
+    folder = tmp_path / "data/backbones/builtin_llava"
+    folder.mkdir(parents=True)
+    weights.rename(folder / "model.safetensors")
+    (folder / "config.json").write_text("{}")
+    return tmp_path
+
+
+def find(folder: Path, what: str) -> Finding:
+    return next(finding for finding in findings(folder, quick=what not in ("data/benchmark",)) if finding.what == what)
+
+
+def test_whole_weights_have_no_fault(weights: Path) -> None:
+    assert safetensors_fault(weights) is None
+
+
+@pytest.mark.parametrize("lost", [1, 40, 1000])
+def test_truncated_weights_are_seen(weights: Path, lost: int) -> None:
+    content = weights.read_bytes()
+    weights.write_bytes(content[: max(len(content) - lost, 0)])
+    assert safetensors_fault(weights) is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "truncated"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        (struct.pack("<Q", 2) + b"[]", "no safetensors header"),
+        (struct.pack("<Q", 3) + b"{{{", "no safetensors header"),
+        (struct.pack("<Q", 8) + json.dumps({"a": 1}).encode(), "no safetensors header"),
+    ],
+)
+def test_other_files_are_not_taken_for_weights(weights: Path, content: bytes, fault: str) -> None:
+    weights.write_bytes(content)
+    found = safetensors_fault(weights)
+    assert found is not None
+    assert fault in found
+
+
+def test_a_study_in_order_misses_nothing(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [finding for finding in findings(study, quick=True) if finding.state == "missing"] == []
+    assert check.report(study, quick=True) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_missing_weights_say_where_they_belong(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (study / "data/backbones/builtin_llava/model.safetensors").unlink()
+    assert check.report(study, quick=True) == 2
+    assert "lacks model.safetensors" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_hub_checkpoint_must_name_its_commit(study: Path) -> None:
+    params = study / "params.yaml"
+    hub = params.read_text().replace("checkpoint: data/backbones/builtin_llava", "checkpoint: llava-hf/llava")
+    params.write_text(hub)
+    assert "without a revision" in find(study, "backbone builtin_llava").detail
+    params.write_text(hub.replace("family: llava", "family: llava\n    revision: abc123"))
+    assert find(study, "backbone builtin_llava").state == "note"
+
+
+def test_wrong_settings_end_the_check(study: Path) -> None:
+    (study / "params.yaml").write_text("study: {name: x}\n")
+    assert [(finding.what, finding.state) for finding in findings(study)] == [("settings", "missing")]
+
+
+def test_a_damaged_table_is_named(study: Path) -> None:
+    assert find(study, "data/benchmark") == Finding("ok", "data/benchmark", "not made yet")
+    table = study / "data/benchmark/images.parquet"
+    table.parent.mkdir()
+    table.write_bytes(b"PAR1")
+    assert "images.parquet is damaged" in find(study, "data/benchmark").detail
+
+
+def test_a_malformed_environment_is_named(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRUNEPROOF_BATCH", "many")
+    assert find(study, "machine").state == "missing"
+
+
+def test_little_room_is_seen(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "LEAST_FREE_BYTES", 1 << 62)
+    assert find(study, "disk").state == "missing"
+
+
+def test_a_silent_server_is_a_note(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    found = find(study, "MLflow")
+    assert (found.state, "does not answer" in found.detail) == ("note", True)
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, "ok"), (404, "note")])
+def test_a_server_is_asked_for_its_health(
+    study: Path, monkeypatch: pytest.MonkeyPatch, status: int, state: str
+) -> None:
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/health" else 500)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}/")
+        assert find(study, "MLflow").state == state
+
+
+def test_locked_versions_heed_markers(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("# said\na==1.0\nb==2.0 ; sys_platform == 'never'\nc==1 ; python_version >= '3'\nc==2\n")
+    assert locked_versions(lock) == {"a": ["1.0"], "c": ["1", "2"]}
+    assert locked_versions(tmp_path / "none") == {}

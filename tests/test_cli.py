@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pruneproof import cli
+from pruneproof.errors import PruneProofError
+from pruneproof.folders import Folders
+from pruneproof.study import load_study
+
+PROJECT = Path(__file__).parents[1]
+SMALL = PROJECT / "studies" / "small"
+
+
+def called_with(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> list[tuple[Any, ...]]:
+    """Replace every stage's body by one that notes its arguments."""
+    calls: list[tuple[Any, ...]] = []
+
+    def run(*positional: Any, **named: Any) -> None:
+        calls.append((*positional, named))
+        if error:
+            raise error
+
+    monkeypatch.setattr(cli, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
+    return calls
+
+
+@pytest.mark.parametrize("stage", [name for name in cli.STAGES if name != "answer_questions"])
+def test_a_stage_gets_the_study_and_its_folders(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = load_study(SMALL)
+    calls = called_with(monkeypatch)
+    assert cli.main([stage, "--study", str(SMALL)]) == 0
+    assert calls == [(study, Folders(SMALL), {})]
+
+
+def test_answering_gets_its_backbone_and_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = load_study(SMALL)
+    calls = called_with(monkeypatch)
+    chosen = ["--backbone", "builtin_llava", "--method", "atp_25"]
+    assert cli.main(["answer_questions", "--study", str(SMALL), *chosen]) == 0
+    assert calls == [(study, Folders(SMALL), {"backbone": "builtin_llava", "method": "atp_25"})]
+
+
+def test_an_unknown_method_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    load_study(SMALL)
+    calls = called_with(monkeypatch)
+    chosen = ["--backbone", "builtin_llava", "--method", "atp_99"]
+    assert cli.main(["answer_questions", "--study", str(SMALL), *chosen]) == 2
+    assert calls == []
+    assert "--method is 'atp_99', which params.yaml does not have: full, random_25" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (PruneProofError("the picture is gone"), 2, "pruneproof draw_scenes: the picture is gone\n"),
+        (KeyboardInterrupt(), 130, "pruneproof draw_scenes: interrupted; finished work is kept\n"),
+    ],
+)
+def test_what_a_user_can_mend_has_no_traceback(
+    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_study(SMALL)
+    called_with(monkeypatch, error)
+    assert cli.main(["draw_scenes", "--study", str(SMALL)]) == code
+    assert capsys.readouterr().err == said
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    load_study(SMALL)
+    called_with(monkeypatch, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["draw_scenes", "--study", str(SMALL)])
+
+
+@pytest.mark.parametrize("stage", cli.STAGES)
+def test_every_stage_has_a_body(stage: str) -> None:
+    """Read, not imported: some bodies take seconds to load torch."""
+    origin = importlib.util.find_spec(cli.STAGES[stage][0])
+    assert origin is not None
+    assert origin.origin is not None
+    tree = ast.parse(Path(origin.origin).read_text())
+    run = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run")
+    expected = ["study", "folders", *(["backbone", "method"] if stage == "answer_questions" else [])]
+    assert [argument.arg for argument in run.args.args + run.args.kwonlyargs] == expected
+
+
+@pytest.mark.parametrize("name", [name for name in cli.LOOKS if name != "check"])
+def test_every_look_has_a_report(name: str) -> None:
+    assert callable(importlib.import_module(f"pruneproof.{name}").report)
+
+
+@pytest.mark.parametrize("room", ["benchmarks.stage", "scoring.stage", "tracking", "reporting.stage", "plan", "check"])
+def test_rooms_without_models_open_without_torch(room: str) -> None:
+    code = f"import sys, pruneproof.{room}; print('torch' in sys.modules)"
+    env = os.environ | {"PYTHONPATH": str(PROJECT / "src")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
+
+
+def test_wrong_settings_end_a_stage_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("study: {name: x}\nmethods: {}\n")
+    env = os.environ | {"PYTHONPATH": str(PROJECT / "src")}
+    command = [sys.executable, "-m", "pruneproof", "draw_scenes"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "params.yaml has 3 problems:" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,175 @@
+"""The pipeline under DVC on a tiny grid with the built-in model: it repeats, resumes, recomputes only what it must."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+REPEATABLE = ("benchmark", "corrupted", "reworded", "answers", "scores")
+"""Folders of data/ that are the same in every run, byte for byte; costs are measured and differ."""
+PARAMS = """\
+study: {name: tiny, root: ., seed: 5}
+benchmark: {name: scenes, images: 2}
+perturbations:
+  image: {names: [gaussian_noise, occlusion_object], severities: [3]}
+  text: {names: [typo_keyboard], severities: [3]}
+backbones:
+  builtin_llava:
+    family: llava
+    checkpoint: data/backbones/builtin_llava
+    text_tower: data/backbones/builtin_llava/clip
+methods:
+  full: {method: full}
+  random_25: {method: random, keep: 0.25}
+  atp_25: {method: atp, keep: 0.25, alpha: 0.5}
+answering: {caption_conditions: [clean]}
+scoring: {resamples: 100, primary: [atp_25]}
+costs: {images: 1, repeats: 3}
+report: {examples: 1}
+"""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What `make` sets, with the folder's own copy of the code; no MLflow server, no network."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PRUNEPROOF_"))}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a dozen processes share what one has compiled
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "src"),
+        "DVC_NO_ANALYTICS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "HF_HUB_OFFLINE": "1",
+        "PRUNEPROOF_WORKERS": "1",
+        "PRUNEPROOF_DEVICE": "cpu",
+    }
+
+
+def new_project(folder: Path) -> Path:
+    """A copy of what a study needs, and nothing that an earlier run has made."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(PROJECT / "src", folder / "src", ignore=ignore)
+    shutil.copytree(PROJECT / "data/backbones/builtin_llava", folder / "data/backbones/builtin_llava")
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(PROJECT / name, folder / name)
+    (folder / "params.yaml").write_text(PARAMS)
+    subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=folder, env=environment(folder), check=True)
+    return folder
+
+
+def repro(folder: Path, *targets: str) -> str:
+    done = subprocess.run(
+        ["dvc", "repro", *targets], cwd=folder, env=environment(folder), text=True, capture_output=True, timeout=900
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    return done.stdout
+
+
+def ran(output: str) -> list[str]:
+    """The stages that a `dvc repro` ran."""
+    return re.findall(r"^Running stage '([^']+)'", output, flags=re.MULTILINE)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Digest of every repeatable file, by its path."""
+    files = (file for name in REPEATABLE for file in (folder / "data" / name).rglob("*") if file.name != ".gitignore")
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()
+    }
+
+
+def cells(folder: Path) -> dict[Path, int]:
+    """Finished files of the store and when each was written."""
+    return {
+        file: file.stat().st_mtime_ns
+        for file in (folder / "data" / ".cells").rglob("*")
+        if file.is_file() and not file.name.endswith(".part")
+    }
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A project after one undisturbed run, and what that run printed."""
+    folder = new_project(tmp_path_factory.mktemp("straight") / "project")
+    return folder, repro(folder)
+
+
+def test_every_stage_runs_and_leaves_its_results(straight: tuple[Path, str]) -> None:
+    folder, output = straight
+    methods = [f"answer_questions@builtin_llava-{name}" for name in ("full", "random_25", "atp_25")]
+    others = ["draw_scenes", "corrupt_images", "reword_questions", "score_answers", "measure_costs", "record_runs"]
+    assert sorted(ran(output)) == sorted([*others, *methods, "write_report"])
+    for name in ("summary.csv", "metrics.json", "claims.md", "report.html", "tracking.json", "figures/scenes.png"):
+        assert (folder / "reports" / name).stat().st_size > 0
+    looks = [sys.executable, "-m", "pruneproof"]
+    for look, said in (("summary", "report.html"), ("plan", "atp_25"), ("check", "Everything is in place")):
+        done = subprocess.run([*looks, look], cwd=folder, env=environment(folder), text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+
+
+def test_a_second_run_does_nothing_and_is_quick(straight: tuple[Path, str]) -> None:
+    folder, _ = straight
+    before = digests(folder)
+    start = time.monotonic()
+    output = repro(folder)
+    seconds = time.monotonic() - start
+    assert ran(output) == []
+    assert "Data and pipelines are up to date." in output
+    assert digests(folder) == before
+    assert seconds < 15  # 3 on a machine that is not busy; the stages that it saves take a minute
+
+
+def test_a_killed_run_resumes_and_ends_with_the_same_bytes(straight: tuple[Path, str], tmp_path: Path) -> None:
+    folder = new_project(tmp_path / "killed")
+    with subprocess.Popen(
+        ["dvc", "repro", "score_answers"],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as running:
+        deadline = time.monotonic() + 600
+        while len(cells(folder)) < 2 and running.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(running.pid, signal.SIGKILL)
+    finished = cells(folder)
+    assert len(finished) >= 2
+    assert not (folder / "data/scores").exists()
+
+    output = repro(folder, "score_answers")
+    assert not {"draw_scenes", "corrupt_images", "reword_questions"} & set(ran(output))
+    after = cells(folder)
+    assert {file: after.get(file) for file in finished} == finished
+    assert len(after) > len(finished)
+    assert digests(folder) == digests(straight[0])
+
+
+def test_a_changed_alpha_recomputes_the_cells_of_its_method_alone(straight: tuple[Path, str]) -> None:
+    folder, _ = straight
+    params = folder / "params.yaml"
+    old_answers, old_cells = digests(folder), cells(folder)
+    params.write_text(PARAMS.replace("alpha: 0.5", "alpha: 0.9"))
+    output = repro(folder, "score_answers")
+    assert ran(output) == ["answer_questions@builtin_llava-atp_25", "score_answers"]
+    changed = {
+        path
+        for path, digest in digests(folder).items()
+        if path.startswith("data/answers") and old_answers[path] != digest
+    }
+    assert changed == {"data/answers/builtin_llava_atp_25.parquet"}
+    assert {file: time for file, time in cells(folder).items() if file in old_cells} == old_cells
+
+    params.write_text(PARAMS)
+    repro(folder, "score_answers")
+    assert digests(folder) == old_answers

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pruneproof import plan
+from pruneproof.answering.grid import batches, conditions
+from pruneproof.answering.store import Store, base_fingerprint, fingerprint
+from pruneproof.benchmarks import stage as drawing
+from pruneproof.files import read_rows, write_json, write_rows
+from pruneproof.folders import Folders
+from pruneproof.records import CORRUPTED, REWORDED, Condition, Sample
+from pruneproof.settings import Study
+from pruneproof.study import load_study
+
+PARAMS = """\
+study: {name: tiny, seed: 5}
+benchmark: {images: 12}
+perturbations:
+  image: {names: [fog], severities: [1, 5]}
+backbones:
+  b: {family: llava, checkpoint: owner/name, revision: abc, text_tower: ViT-L-14}
+methods:
+  full: {method: full}
+  atp_25: {method: atp, keep: 0.25}
+scoring: {primary: [atp_25]}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    return load_study(tmp_path)
+
+
+@pytest.fixture
+def folders(tmp_path: Path, study: Study) -> Folders:
+    """A study whose inputs are made: drawn scenes, "corruptions" that are empty pictures, nothing reworded."""
+    folders = Folders(tmp_path)
+    drawing.run(study, folders)
+    for severity in (1, 5):
+        rows = [{"image_id": name, "png": b"png", "error": ""} for name in image_ids(folders)]
+        write_rows(folders.corrupted / f"fog_{severity}.parquet", rows, CORRUPTED)
+    write_rows(folders.reworded / "questions.parquet", [], REWORDED)
+    for folder in (folders.corrupted, folders.reworded):
+        write_json(folder / "manifest.json", {})
+    return folders
+
+
+def image_ids(folders: Folders) -> list[str]:
+    return [row["image_id"] for row in read_rows(folders.benchmark / "images.parquet", ["image_id"])]
+
+
+def finish(study: Study, folders: Folders, method: str, condition: Condition, batch: int, second: float) -> None:
+    """Put one batch into the store as if it had been answered at that second."""
+    base = base_fingerprint(study.backbones["b"], study.methods[method], study.study.seed, folders.study)
+    chosen = [found for found in batches(study, folders) if found.condition == condition][batch]
+    path = Store(folders.cells).path(fingerprint(base, chosen))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    os.utime(path, (second, second))
+
+
+def test_nothing_is_done_before_the_inputs_are_made(study: Study, tmp_path: Path) -> None:
+    rows, known = plan.progress_of(study, Folders(tmp_path))
+    assert not known
+    assert [(row.method, row.batches, row.finished, len(row.unfinished)) for row in rows] == [
+        ("full", 6, 0, 3),
+        ("atp_25", 6, 0, 3),
+    ]
+
+
+def test_a_cell_is_done_when_all_its_batches_are(study: Study, folders: Folders) -> None:
+    clean, fog, _ = conditions(study)
+    for condition, batch in ((clean, 0), (clean, 1), (fog, 0)):
+        finish(study, folders, "atp_25", condition, batch, second=100.0)
+    (full, atp), known = plan.progress_of(study, folders)
+    assert known
+    assert (full.batches, full.left, len(full.unfinished)) == (6, 6, 3)
+    assert (atp.batches, atp.left) == (6, 3)
+    assert clean not in atp.unfinished
+    assert fog in atp.unfinished
+    assert atp.times == [100.0] * 3
+
+
+def test_other_settings_have_nothing_done(study: Study, folders: Folders) -> None:
+    finish(study, folders, "atp_25", conditions(study)[0], 0, second=1.0)
+    (folders.study / "params.yaml").write_text(PARAMS.replace("keep: 0.25", "keep: 0.25, alpha: 0.4"))
+    rows, _ = plan.progress_of(load_study(folders.study), folders)
+    assert [row.finished for row in rows] == [0, 0]
+
+
+def test_the_printed_plan_names_cells_time_and_what_can_be_shown(
+    study: Study, folders: Folders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index, condition in enumerate(conditions(study)):
+        for batch in (0, 1):
+            finish(study, folders, "full", condition, batch, second=100.0 + 20 * (2 * index + batch))
+    plan.report(folders.study)
+    out = capsys.readouterr().out
+    assert "Study tiny: 12 images" in out
+    assert "1 x 2 backbones and methods: 6 cells" in out
+    assert next(line.split() for line in out.splitlines() if " full " in line) == ["b", "full", "3", "3", "0", "-"]
+    row = next(line.split() for line in out.splitlines() if " atp_25 " in line)
+    assert row == ["b", "atp_25", "3", "0", "6", "2", "min"]
+    assert "About 2 min of answering left" in out
+    assert "over the mean of 2 image condition(s) (power 80%, 1 primary contrast(s))" in out
+
+
+def test_questions_are_counted_before_and_after_drawing_alike(study: Study, tmp_path: Path) -> None:
+    drawn, ahead = plan.questions(study, Folders(tmp_path))
+    assert not drawn
+    drawing.run(study, Folders(tmp_path))
+    drawn, asked = plan.questions(study, Folders(tmp_path))
+    assert drawn
+    assert asked == pytest.approx(ahead, rel=0.3)
+
+
+def test_a_question_of_several_splits_counts_once() -> None:
+    asked = [("existence", "Car?"), ("existence", "Car?"), ("count", "Cars?"), ("caption", "?")]
+    samples = [
+        Sample(f"{image}/{n}", image, kind, text, "yes") for image in "ab" for n, (kind, text) in enumerate(asked)
+    ]
+    assert plan.per_image(samples) == 2.0
+    assert plan.per_image([]) == 0.0
+
+
+def test_more_images_show_smaller_differences(study: Study) -> None:
+    larger = study.model_copy(update={"benchmark": study.benchmark.model_copy(update={"images": 48})})
+    assert plan.shown(larger, 20.0, 10) == pytest.approx(plan.shown(study, 20.0, 10) / 2)
+
+
+def test_pauses_between_runs_do_not_count_as_work() -> None:
+    first = [10.0 * i for i in range(30)]
+    assert plan.pace(first) == pytest.approx(10.0)
+    assert plan.pace([*first, *(1e6 + time for time in first)]) == pytest.approx(10.0)
+
+
+def test_two_workers_that_finish_together_count_twice() -> None:
+    assert plan.pace([10.0 * (i // 2) for i in range(41)]) == pytest.approx(5.0, rel=0.05)
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=4))
+def test_a_few_batches_tell_nothing(times: list[float]) -> None:
+    assert plan.pace(times) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3599, "60 min"), (5400, "1.5 h"), (90000, "25.0 h")]
+)
+def test_durations_are_said_as_a_person_says_them(seconds: float, text: str) -> None:
+    assert plan.duration(seconds) == text

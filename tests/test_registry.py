@@ -1,0 +1,75 @@
+"""Discovery of modules: names without imports, duplicates refused, helpful errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pruneproof import registry
+from pruneproof.errors import PruneProofError
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty package `drawer` on the path; its modules are forgotten afterwards."""
+    folder = tmp_path / "drawer"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder
+    for name in [name for name in sys.modules if name == "drawer" or name.startswith("drawer.")]:
+        del sys.modules[name]
+
+
+def test_lists_public_modules_in_order_without_importing_them(package: Path) -> None:
+    for name in ("spoon", "fork", "_tray", "stage"):
+        (package / f"{name}.py").write_text("raise RuntimeError('imported')\n")
+    assert registry.module_names("drawer") == ("fork", "spoon")
+    assert registry.module_names("drawer", exclude=["fork"]) == ("spoon",)
+
+
+def test_loads_the_named_module(package: Path) -> None:
+    (package / "fork.py").write_text("TINES = 4\n")
+    assert registry.load_module("drawer", "fork", "tool").TINES == 4
+
+
+def test_an_unknown_name_is_answered_with_the_closest_match_first(package: Path) -> None:
+    for name in ("spoon", "fork", "axe"):
+        (package / f"{name}.py").touch()
+    with pytest.raises(
+        PruneProofError, match=r"unknown tool 'spon' \(did you mean 'spoon'\?\); known: spoon, axe, fork"
+    ):
+        registry.load_module("drawer", "spon", "tool")
+    with pytest.raises(PruneProofError, match=r"unknown tool 'stage'; known: axe, fork, spoon"):
+        registry.load_module("drawer", "stage", "tool")
+
+
+def test_a_missing_distribution_is_named(package: Path) -> None:
+    (package / "fork.py").write_text("import a_distribution_that_is_not_there\n")
+    with pytest.raises(PruneProofError, match="tool 'fork' needs the module 'a_distribution_that_is_not_there'"):
+        registry.load_module("drawer", "fork", "tool")
+
+
+def test_mappings_are_merged_and_cannot_be_changed(package: Path) -> None:
+    (package / "b.py").write_text("TOOLS = {'b1': 1}\n")
+    (package / "a.py").write_text("TOOLS = {'a2': 2, 'a1': 1}\n")
+    merged = registry.merge("drawer", "TOOLS", "tool")
+    assert list(merged.items()) == [("a2", 2), ("a1", 1), ("b1", 1)]
+    with pytest.raises(TypeError):
+        merged["c"] = 3  # type: ignore[index]
+
+
+def test_duplicates_are_refused_with_both_modules_named(package: Path) -> None:
+    (package / "a.py").write_text("TOOLS = {'x': 1}\n")
+    (package / "b.py").write_text("TOOLS = {'x': 2}\n")
+    with pytest.raises(PruneProofError, match=r"tool 'x' is defined in drawer\.a and again in drawer\.b"):
+        registry.merge("drawer", "TOOLS", "tool")
+
+
+def test_a_module_without_the_mapping_is_refused(package: Path) -> None:
+    (package / "a.py").write_text("TOLS = {}\n")
+    with pytest.raises(PruneProofError, match=r"drawer\.a defines no mapping TOOLS"):
+        registry.merge("drawer", "TOOLS", "tool")

@@ -1,0 +1,187 @@
+"""params.yaml: what is right loads, and everything that is wrong is said at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pruneproof.errors import PruneProofError
+from pruneproof.problems import Problem, keys_at
+from pruneproof.settings import Study
+from pruneproof.study import load_study, read_yaml
+
+PROJECT = Path(__file__).parents[1]
+STUDIES = [PROJECT, *sorted(path.parent for path in (PROJECT / "studies").glob("*/params.yaml"))]
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "params.yaml").write_text(textwrap.dedent(text))
+    return folder
+
+
+def changed(folder: Path, **changes: Any) -> Path:
+    """The small study in `folder` with values replaced; `a__b` names the key b of a."""
+    yaml = YAML(typ="safe")
+    values = yaml.load(PROJECT / "studies/small/params.yaml")
+    for name, value in changes.items():
+        *way, last = name.split("__")
+        inner = values
+        for key in way:
+            inner = inner[key]
+        inner[last] = value
+    yaml.dump(values, folder / "params.yaml")
+    return folder
+
+
+def complaint(folder: Path) -> str:
+    with pytest.raises(PruneProofError) as caught:
+        load_study(folder)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_the_studies_of_the_project_are_valid(folder: Path) -> None:
+    study = load_study(folder)
+    assert study.study.name == ("default" if folder == PROJECT else folder.name)
+    assert (folder / study.study.root).resolve() == PROJECT
+
+
+def test_values_keep_their_meaning(tmp_path: Path) -> None:
+    study = load_study(changed(tmp_path, scoring__margin=2))
+    assert study.scoring.margin == 2.0
+    assert study.perturbations.image.severities == (1, 5)
+    assert study.methods["atp_10"].options == {"keep": 0.1, "alpha": 0.5}
+
+
+def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allowed(tmp_path: Path) -> None:
+    text = (PROJECT / "studies/small/params.yaml").read_text()
+    for old, new in (
+        ("images: 8", "imags: 8"),
+        ("[gaussian_noise,", "[gausian_noise,"),
+        ("severities: [1, 5]", "severities: [1, 6]"),
+        ("alpha: 0.5}\n  atp_10", "alpha: half}\n  atp_10"),
+        ("{method: random, keep: 0.25}", "{method: random, keep: 1.4}"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    written(tmp_path, text)
+    lines = complaint(tmp_path).splitlines()
+    assert lines[0].endswith("params.yaml has 6 problems:")  # the caption condition of the misspelt corruption too
+    expected = [
+        ("benchmark.imags", "unknown key (did you mean 'images'?); allowed: name, images, options"),
+        ("perturbations.image.names[0]", "'gausian_noise' (did you mean 'gaussian_noise'?); allowed: "),
+        ("perturbations.image.severities[1]", "6: "),
+        ("methods.random_25.keep", "1.4: "),
+        ("methods.atp_25.alpha", "'half': "),
+        ("answering.caption_conditions[1]", "gaussian_noise_5"),
+    ]
+    for line, (path, what) in zip(lines[1:], expected, strict=True):
+        assert f": {path}: " in line
+        assert what in line
+    numbers = [int(line.split("line ")[1].split(":")[0]) for line in lines[1:]]
+    assert numbers == sorted(numbers)
+    assert text.splitlines()[numbers[0] - 1].strip() == "imags: 8"
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"study__seed": -1}, "study.seed: -1: should be greater than or equal to 0"),
+        ({"study__seed": True}, "study.seed: True: should be a valid integer"),
+        ({"study__name": "my-study"}, "study.name: 'my-study' is not a valid id"),
+        ({"benchmark__images": "8"}, "benchmark.images: '8': should be a valid integer"),
+        ({"benchmark__name": "sceens"}, "benchmark.name: unknown benchmark 'sceens' (did you mean 'scenes'?)"),
+        ({"perturbations__image__resolution": "both"}, "allowed: 'native' or 'model'"),
+        ({"perturbations__text__names": ["typo_ocrr"]}, "'typo_ocrr' (did you mean 'typo_ocr'?)"),
+        ({"perturbations__image__severities": [1, 5, 5]}, "perturbations.image.severities: 5 stands 2 times"),
+        ({"backbones": {}}, "backbones: is empty"),
+        ({"methods": {}}, "methods: is empty"),
+        ({"methods": None}, "methods: None: should be"),
+        ({"methods__atp_25__method": "apt"}, "unknown pruning method 'apt' (did you mean 'atp'?)"),
+        ({"methods__atp_25__alhpa": 0.5}, "methods.atp_25.alhpa: unknown key (did you mean 'alpha'?)"),
+        ({"methods__atp_25": {"keep": 0.5}}, "methods.atp_25.method: is missing"),
+        ({"methods__a-b": {"method": "full"}}, "methods.a-b: 'a-b' is not a valid id"),
+        ({"backbones__builtin_llava__family": "lava"}, "unknown backbone family 'lava' (did you mean 'llava'?)"),
+        ({"backbones__builtin_llava__dtype": "int8"}, "'float32', 'bfloat16' or 'float16'"),
+        ({"scoring__baseline": "fulll"}, "unknown method of this study 'fulll' (did you mean 'full'?)"),
+        ({"scoring__primary": ["full"]}, "scoring.primary[0]: 'full' is the baseline"),
+        ({"answering__caption_conditions": ["fog_3"]}, "unknown condition of this study 'fog_3'"),
+        ({"scoring__confidence": 95}, "scoring.confidence: 95: should be less than 1"),
+        ({"scoring__margin": float("nan")}, "scoring.margin: nan: should be a finite number"),
+        ({"workers": 4}, "workers: unknown key"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_error_has_its_words(tmp_path: Path, changes: dict[str, Any], what: str) -> None:
+    assert what in complaint(changed(tmp_path, **changes))
+
+
+def test_answer_files_of_two_pairs_never_share_a_name(tmp_path: Path) -> None:
+    backbone = {"family": "llava", "checkpoint": "data/x", "text_tower": "data/y"}
+    folder = changed(
+        tmp_path,
+        backbones={"a": backbone, "a_full": backbone},
+        methods={"full": {"method": "full"}, "full_full": {"method": "full"}},
+        scoring__primary=[],
+    )
+    assert "would share the file a_full_full.parquet" in complaint(folder)
+
+
+def test_repeated_keys_are_refused_with_both_lines(tmp_path: Path) -> None:
+    text = (PROJECT / "studies/small/params.yaml").read_text()
+    written(tmp_path, text + "\nstudy: {name: twice}\n")
+    line = text.splitlines().index("study:") + 1
+    assert f"study: the key is given twice (lines {line} and {len(text.splitlines()) + 2})" in complaint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "holds no settings"),
+        (b"- a\n- b\n", "holds no settings"),
+        (b"study:\n  name: x\n bad: [\n", "params.yaml:3 is not valid YAML"),
+        (b"study: {name: \xff}\n", "is not UTF-8 text"),
+        (b"a: \x00\n", "is not valid YAML"),
+        (b"? [a, b]\n: 1\n", "params.yaml"),
+        (b"study: &x {name: y}\nother: *z\n", "is not valid YAML"),
+    ],
+)
+def test_unreadable_files_are_one_line(tmp_path: Path, content: bytes, what: str) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+    assert what in complaint(tmp_path)
+
+
+def test_a_folder_without_params_is_not_a_study(tmp_path: Path) -> None:
+    assert "a study is a folder with a params.yaml" in complaint(tmp_path)
+
+
+def test_lines_are_known_for_every_location(tmp_path: Path) -> None:
+    _, lines, problems = read_yaml(written(tmp_path, "a:\n  b: [1,\n      2]\nc: {d: 3}\n") / "params.yaml")
+    assert problems == []
+    assert [lines[where] for where in (("a",), ("a", "b", 0), ("a", "b", 1), ("c", "d"))] == [1, 2, 3, 4]
+
+
+def test_paths_read_as_one_would_write_them() -> None:
+    assert Problem(("a", "b", 2, "c"), "").path == "a.b[2].c"
+    assert Problem((), "").path == "the file"
+
+
+def test_allowed_keys_are_found_through_mappings_and_defaults() -> None:
+    assert keys_at(Study, ("perturbations", "image")) == ["names", "severities", "resolution", "model_pixels"]
+    assert "checkpoint" in keys_at(Study, ("backbones", "any"))
+
+
+def test_settings_load_without_torch() -> None:
+    code = (
+        "import sys; from pathlib import Path; from pruneproof.study import load_study; load_study(Path('.'));"
+        "print([m for m in ('torch', 'transformers', 'cv2', 'imagecorruptions', 'nlpaug', 'nltk') if m in sys.modules])"
+    )
+    env = os.environ | {"PYTHONPATH": str(PROJECT / "src")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

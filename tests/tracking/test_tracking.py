@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pruneproof import files, tracking
+from pruneproof.errors import PruneProofError
+from pruneproof.folders import Folders
+from pruneproof.settings import Study
+from pruneproof.tracking import store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+Search = Callable[..., "list[Run]"]
+CONDITIONS = ["clean", "fog_1", "fog_3", "typo_ocr_1", "typo_ocr_3"]
+RUNS = 2 * (1 + len(CONDITIONS)) + 1
+CURRENT = "tags.superseded_by IS NULL"
+
+
+def change_score(folders: Folders, method: str = "atp_25", perturbation: str = "fog", to: str = "11.5") -> None:
+    """Another accuracy for one method under one perturbation at severity 3."""
+    path = folders.scores / "summary.csv"
+    start = f"builtin_llava,{method},image,{perturbation},3,accuracy/all,"
+    lines = path.read_text().splitlines()
+    changed = [f"{start}{to},,,320" if line.startswith(start) else line for line in lines]
+    assert sum(a != b for a, b in zip(lines, changed, strict=True)) == 1
+    path.write_text("\n".join(changed) + "\n")
+
+
+def test_parents_hold_curves_over_severity(study: tuple[Study, Folders], search: Search, client: MlflowClient) -> None:
+    tracking.run(*study)
+    (atp,) = search("tags.level = 'method' AND params.method = 'atp_25'")
+    scored = {
+        tuple(line.split(",")[2:6]): float(line.split(",")[6])
+        for line in (study[1].scores / "summary.csv").read_text().splitlines()
+        if line.startswith("builtin_llava,atp_25,")
+    }
+    history = client.get_metric_history(atp.info.run_id, "accuracy/all/fog")
+    assert {point.step: point.value for point in history} == {
+        0: scored["clean", "clean", "0", "accuracy/all"],
+        1: scored["image", "fog", "1", "accuracy/all"],
+        3: scored["image", "fog", "3", "accuracy/all"],
+    }
+    assert atp.data.metrics["accuracy/all/image_mean"] == scored["image", "mean", "mean", "accuracy/all"]
+    assert atp.data.metrics["pope/f1_mean/clean"] == scored["clean", "clean", "0", "pope/f1_mean"]
+    assert (atp.data.metrics["cost/flops_ratio"], atp.data.metrics["contrast/extra_drop_image"]) == (0.58, 0.8)
+    assert {key: float(atp.data.params[key]) for key in ("keep_ratio", "alpha")} == {"keep_ratio": 0.25, "alpha": 0.5}
+
+
+def test_children_hold_one_condition(study: tuple[Study, Folders], search: Search) -> None:
+    tracking.run(*study)
+    (atp,) = search("tags.level = 'method' AND params.method = 'atp_25'")
+    children = search(f"tags.mlflow.parentRunId = '{atp.info.run_id}'")
+    assert sorted(run.data.tags["cell_id"].rpartition("/")[2] for run in children) == CONDITIONS
+    (fog,) = search("params.perturbation = 'fog' AND params.severity = '3' AND params.method = 'atp_25'")
+    assert fog.data.params["family"] == "image"
+    assert {"accuracy/all", "accuracy/colour", "hallucination/rate"} <= set(fog.data.metrics)
+    assert len(fog.data.tags["data.condition"]) == len(fog.data.tags["data.benchmark"]) == 64
+
+
+def test_figures_and_tables_are_artifacts_and_the_headline_is_a_note(
+    study: tuple[Study, Folders], search: Search, client: MlflowClient
+) -> None:
+    tracking.run(*study)
+    (report,) = search("tags.level = 'report'")
+    found = {
+        item.path
+        for folder in ("", "figures/builtin_llava", "tables")
+        for item in client.list_artifacts(report.info.run_id, folder)
+    }
+    assert {"summary.csv", "figures/builtin_llava/accuracy.png", "tables/main.tex"} <= found
+    note = report.data.tags["mlflow.note.content"]
+    assert "| builtin_llava | ATP 25% | 64 | 0.58 | 82.5 |" in note
+    experiment = client.get_experiment_by_name("synthetic")
+    assert experiment is not None
+    assert experiment.tags["mlflow.note.content"] == note
+    assert (study[1].study / "mlartifacts").is_dir()
+
+
+def test_the_newest_runs_are_the_parents_in_the_order_of_params(study: tuple[Study, Folders], search: Search) -> None:
+    tracking.run(*study)
+    newest = sorted(search(), key=lambda run: -run.info.start_time)
+    assert [run.info.run_name for run in newest[:3]] == ["full", "atp_25", "report"]
+
+
+def test_running_twice_adds_nothing(study: tuple[Study, Folders], search: Search) -> None:
+    tracking.run(*study)
+    receipt = (study[1].reports / "tracking.json").read_bytes()
+    before = {run.info.run_id: run.to_dictionary() for run in search()}
+    assert len(before) == RUNS
+    tracking.run(*study)
+    assert {run.info.run_id: run.to_dictionary() for run in search()} == before
+    assert (study[1].reports / "tracking.json").read_bytes() == receipt
+
+
+def test_a_changed_result_supersedes_its_old_run(study: tuple[Study, Folders], search: Search) -> None:
+    tracking.run(*study)
+    before = {run.data.tags["cell_id"]: run.info.run_id for run in search()}
+    change_score(study[1])
+    tracking.run(*study)
+    after = {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}
+    changed = {cell for cell in before if before[cell] != after[cell]}
+    assert changed == {"builtin_llava/atp_25", "builtin_llava/atp_25/fog_3"}
+    old = {run.data.tags["cell_id"]: run for run in search("tags.superseded_by IS NOT NULL")}
+    assert {cell: run.data.tags["superseded_by"] for cell, run in old.items()} == {
+        cell: after[cell] for cell in changed
+    }
+    children = search(f"{CURRENT} AND tags.mlflow.parentRunId = '{after['builtin_llava/atp_25']}'")
+    assert len(children) == len(CONDITIONS)
+    (fog,) = search(f"{CURRENT} AND params.perturbation = 'fog' AND params.severity = '3' AND params.method = 'atp_25'")
+    assert fog.data.metrics["accuracy/all"] == 11.5
+
+
+def test_going_back_revives_the_first_run(study: tuple[Study, Folders], search: Search) -> None:
+    original = (study[1].scores / "summary.csv").read_text()
+    tracking.run(*study)
+    before = {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}
+    change_score(study[1])
+    tracking.run(*study)
+    (study[1].scores / "summary.csv").write_text(original)
+    tracking.run(*study)
+    assert {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)} == before
+    assert len(search()) == RUNS + 2
+
+
+def test_a_killed_recording_is_completed(
+    study: tuple[Study, Folders], search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    calls = iter(range(100))
+    log_batch = MlflowClient.log_batch
+
+    def killed(*arguments: object, **named: object) -> object:
+        if next(calls) == 5:
+            raise KeyboardInterrupt
+        return log_batch(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tracking.run(*study)
+    assert not (study[1].reports / "tracking.json").exists()
+    tracking.run(*study)
+    runs = search()
+    assert len(runs) == RUNS
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_the_receipt_depends_on_results_alone(study: tuple[Study, Folders], client: MlflowClient) -> None:
+    tracking.run(*study)
+    first = files.read_json(study[1].reports / "tracking.json")
+    assert first["runs"] == RUNS
+    assert set(first["parents"]) == {"builtin_llava/full", "builtin_llava/atp_25", "report"}
+    text = str(first)
+    assert str(study[1].study) not in text
+    change_score(study[1])
+    tracking.run(*study)
+    second = files.read_json(study[1].reports / "tracking.json")
+    assert {name for name in first["parents"] if first["parents"][name] != second["parents"][name]} == {
+        "builtin_llava/atp_25"
+    }
+
+
+def test_a_missing_table_is_named(study: tuple[Study, Folders]) -> None:
+    (study[1].scores / "summary.csv").unlink()
+    with pytest.raises(PruneProofError, match=r"summary\.csv is missing"):
+        tracking.run(*study)
+
+
+def assert_said_in_one_line_within_seconds(study: tuple[Study, Folders], address: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(PruneProofError) as error:
+        tracking.run(*study)
+    assert time.monotonic() - started < 5
+    message = str(error.value)
+    assert "\n" not in message
+    assert address in message
+    assert "dvc repro record_runs" in message
+    assert not (study[1].reports / "tracking.json").exists()
+
+
+def test_a_server_that_is_down(study: tuple[Study, Folders], monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert_said_in_one_line_within_seconds(study, address)
+
+
+def test_a_server_that_never_answers(study: tuple[Study, Folders], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PROBE_SECONDS", 0.3)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert_said_in_one_line_within_seconds(study, address)
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[int], str]]:
+    """A server that answers everything with one status."""
+    status = [200]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status[0])
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+
+    def start(code: int) -> str:
+        status[0] = code
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    yield start
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_log_in_page_is_a_living_server_and_a_bad_gateway_is_not(answering: Callable[[int], str]) -> None:
+    for code in (200, 401, 404):
+        store.probe(answering(code))
+    with pytest.raises(PruneProofError, match="HTTP 502"):
+        store.probe(answering(502))
