@@ -63,7 +63,7 @@ class Stopwatch:
             "connector": (inner.multi_modal_projector, "forward"),
             "language_model": (inner.language_model, "forward"),
             "output_head": (backbone.model.lm_head, "forward"),
-            "text_tower": (backbone.clip.model, "encode_text"),
+            "text_tower": (backbone.clip.matched.model, "encode_text"),
         }
         before = {name: getattr(owner, attribute) for name, (owner, attribute) in parts.items()}
         for name, (owner, attribute) in parts.items():

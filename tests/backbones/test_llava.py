@@ -186,10 +186,10 @@ def test_relevance_lives_in_clip_space(llava: Llava, pictures: list[Image.Image]
     """Taken through the same norm and projection, CLS is open_clip's own image embedding; texts are its own too."""
     image = llava.encode(pictures)[0]
     pixels = llava.processor.image_processor(images=pictures[:1], return_tensors="pt").pixel_values
-    clip = llava.clip.model
+    clip = llava.clip.matched.model
     with torch.inference_mode():
         expected = clip.encode_image(pixels, normalize=True)[0]
-        texts = clip.encode_text(llava.clip.tokenizer(list(QUESTIONS)), normalize=True)
+        texts = clip.encode_text(llava.clip.matched.tokenizer(list(QUESTIONS)), normalize=True)
         whole = llava.clip.project(image.states[-1])  # type: ignore[attr-defined]
     torch.testing.assert_close(whole[0], expected, atol=1e-5, rtol=1e-4)
     relevance = image.relevance(QUESTIONS)

@@ -27,10 +27,12 @@ LAYERS = frozenset({-1, -2})
 class StoredImage:
     """An encoded image without the tower behind it; implements `EncodedImage`."""
 
+    size: tuple[int, int]
     features: Tensor
+    unprunable: Tensor
     aligned: Tensor
     attentions: Mapping[int, Tensor]
-    embed_text: Callable[[Sequence[str]], Tensor]
+    embed_text: Callable[[Sequence[str], bool], Tensor]
 
     @property
     def count(self) -> int:
@@ -41,9 +43,9 @@ class StoredImage:
         """[N] CLS attention of a layer that was kept."""
         return self.attentions[layer]
 
-    def relevance(self, questions: Sequence[str]) -> Tensor:
+    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
         """[Q, N] cosine of question and patch in CLIP space."""
-        return self.embed_text(questions) @ self.aligned.T
+        return self.embed_text(questions, matched) @ self.aligned.T
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class FeatureStore:
                 for i, image in enumerate(images)
                 for name, tensor in (
                     (f"{i}.features", image.features),
+                    (f"{i}.unprunable", image.unprunable),
                     (f"{i}.aligned", image.aligned),
                     *((f"{i}.attention{layer}", image.attention(layer)) for layer in wanted),
                 )
@@ -81,12 +84,14 @@ class FeatureStore:
             self._write(path, tensors)
         return [
             StoredImage(
+                Image.open(BytesIO(png)).size,
                 tensors[f"{i}.features"],
+                tensors[f"{i}.unprunable"],
                 tensors[f"{i}.aligned"],
                 {layer: tensors[f"{i}.attention{layer}"] for layer in wanted},
                 backbone.embed_text,
             )
-            for i in range(len(pngs))
+            for i, png in enumerate(pngs)
         ]
 
     def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:

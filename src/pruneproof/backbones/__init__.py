@@ -46,6 +46,11 @@ class EncodedImage(Protocol):
     """One image behind the vision tower; also what pruning methods look at (`pruning.VisualTokens`)."""
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture in pixels; some families lay their visual tokens out by it."""
+        ...
+
+    @property
     def count(self) -> int:
         """Number N of visual tokens."""
         ...
@@ -53,6 +58,11 @@ class EncodedImage(Protocol):
     @property
     def features(self) -> Tensor:
         """[N, D] patch features as the connector receives them."""
+        ...
+
+    @property
+    def unprunable(self) -> Tensor:
+        """[M, D] tokens that the connector reads whatever a method keeps: CLS in BLIP-2 and Flamingo, none in LLaVA."""
         ...
 
     def attention(self, layer: int) -> Tensor:
@@ -64,8 +74,8 @@ class EncodedImage(Protocol):
         """[N, E] unit-length patches in CLIP space."""
         ...
 
-    def relevance(self, questions: Sequence[str]) -> Tensor:
-        """[Q, N] cosine similarity of patch and question in CLIP space."""
+    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
+        """[Q, N] cosine similarity of patch and question in CLIP space; not `matched`: by the unmatched text tower."""
         ...
 
 
@@ -86,7 +96,7 @@ class Backbone(Protocol):
         """Run the vision tower once on each image."""
         ...
 
-    def embed_text(self, questions: Sequence[str]) -> Tensor:
+    def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
         """[Q, E] questions in CLIP space; remembered until `forget`."""
         ...
 

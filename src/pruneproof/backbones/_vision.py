@@ -45,22 +45,21 @@ class ClipImage:
 
     states: tuple[Tensor, ...]
     """Hidden states [1 + N, D]: the input of the first layer, then the output of every layer; CLS first."""
+    features: Tensor
+    """[N, D] what the connector receives of the patches."""
+    unprunable: Tensor
+    """[M, D] what it receives besides."""
+    size: tuple[int, int]
+    """Width and height of the picture in pixels."""
     layers: Any
     """The tower's layers."""
-    feature_layer: int
-    """Which hidden state the connector reads."""
     clip: ClipSpace
     _aligned: list[Tensor] = field(default_factory=list)
 
     @property
     def count(self) -> int:
         """Number of patches."""
-        return len(self.states[0]) - 1
-
-    @property
-    def features(self) -> Tensor:
-        """[N, D] of the connector's layer, CLS left out."""
-        return self.states[self.feature_layer][1:]
+        return len(self.features)
 
     @torch.inference_mode()
     def attention(self, layer: int) -> Tensor:
@@ -79,6 +78,6 @@ class ClipImage:
             self._aligned.append(self.clip.project(self.states[-1][1:]))
         return self._aligned[0]
 
-    def relevance(self, questions: Sequence[str]) -> Tensor:
+    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
         """[Q, N] cosine of question and patch in CLIP space."""
-        return self.clip.embed(questions) @ self.aligned.T
+        return self.clip.embed(questions, matched) @ self.aligned.T

@@ -51,10 +51,17 @@ class Llava:
         pixels = self.processor.image_processor(images=list(images), return_tensors="pt").pixel_values
         tower = self.model.model.vision_tower
         output = tower(pixels.to(self.device, self.model.dtype), output_hidden_states=True)
-        layer = self.model.config.vision_feature_layer
+        read = output.hidden_states[self.model.config.vision_feature_layer]
         return [
-            ClipImage(tuple(state[i] for state in output.hidden_states), tower.encoder.layers, layer, self.clip)
-            for i in range(len(images))
+            ClipImage(
+                tuple(state[i] for state in output.hidden_states),
+                read[i, 1:],
+                read[i, :0],
+                image.size,
+                tower.encoder.layers,
+                self.clip,
+            )
+            for i, image in enumerate(images)
         ]
 
     @torch.inference_mode()
@@ -101,9 +108,9 @@ class Llava:
             for text, row in zip(texts, generated, strict=True)
         ]
 
-    def embed_text(self, questions: Sequence[str]) -> Tensor:
+    def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
         """[Q, E] questions in CLIP space."""
-        return self.clip.embed(questions)
+        return self.clip.embed(questions, matched)
 
     def forget(self) -> None:
         """Drop remembered text embeddings."""

@@ -19,11 +19,10 @@ _ROWS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class ClipSpace:
-    """One CLIP pair: embeds questions, and takes patch features into the same space."""
+class TextTower:
+    """The text half of an open_clip model."""
 
     model: Any
-    """open_clip's model; its image half gives the final norm and the projection."""
     tokenizer: Any
     device: str
     _texts: dict[tuple[str, ...], Tensor] = field(default_factory=dict)
@@ -46,10 +45,41 @@ class ClipSpace:
         """Drop remembered embeddings."""
         self._texts.clear()
 
+
+@dataclass(frozen=True, slots=True)
+class ClipSpace:
+    """Takes patch features and questions into one space."""
+
+    visual: Any
+    """The image half of the CLIP pair, which gives the final norm and the projection."""
+    matched: TextTower
+    """The text half of the same pair."""
+    unmatched: TextTower | None = None
+    """A text tower of another pair, for the method that asks what ATP's score is worth without the matching one."""
+
+    def embed(self, texts: Sequence[str], matched: bool = True) -> Tensor:
+        """[T, E] unit-length text embeddings.
+
+        Raises:
+            PruneProofError: if an unmatched tower is asked for and there is none.
+        """
+        tower = self.matched if matched else self.unmatched
+        if tower is None:
+            raise PruneProofError(
+                "a method asks for `text_tower: unmatched`, but the backbone names no `unmatched_text_tower`: add it"
+            )
+        return tower.embed(texts)
+
+    def forget(self) -> None:
+        """Drop remembered embeddings."""
+        for tower in (self.matched, self.unmatched):
+            if tower is not None:
+                tower.forget()
+
     @torch.inference_mode()
     def project(self, patches: Tensor) -> Tensor:
         """[N, D] patches of the last layer to [N, E] unit-length embeddings, by CLIP's own norm and projection."""
-        visual = self.model.visual
+        visual = self.visual
         projected = visual.ln_post(patches.to(visual.proj.dtype)) @ visual.proj
         return torch.nn.functional.normalize(projected, dim=-1)
 
@@ -79,4 +109,5 @@ def load_clip_space(settings: BackboneSettings, root: Path, device: str) -> Clip
         raise PruneProofError(
             f"text_tower {settings.text_tower!r} cannot be read ({first}): restore its files"
         ) from error
-    return ClipSpace(model.eval().requires_grad_(False), tokenizer, device)
+    model = model.eval().requires_grad_(False)
+    return ClipSpace(model.visual, TextTower(model, tokenizer, device))

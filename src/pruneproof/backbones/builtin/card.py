@@ -23,13 +23,15 @@ MOST_PHRASING_LOSS = 3.0
 
 AIDS = (
     "Windows of 6 x 6 patches instead of whole images (tower, phase 1).",
-    "Throw-away linear heads on the last tower layer but one: class and colour of each patch (phases 1 and 2), number "
-    "of equal objects (phase 2).",
-    "Horizontal and vertical place written loudly into 32 channels of the position embedding's initial value.",
-    "The projector's first layer starts as a whitening of the tower's features.",
+    "Throw-away linear heads on the last tower layer but one: class and colour of each patch and whether an object's "
+    "centre lies in it (phases 1 and 2), number of equal objects (phase 2).",
+    "Horizontal and vertical place written loudly into 32 channels of the position embedding's initial value, and a "
+    "loss that keeps these channels so in the features (phases 1 and 2).",
+    "The projector's first layer starts as a whitening of the tower's features in which place is made louder.",
     "Short forms such as `colour car`: alone for the first {short_only} steps of language training, faded out by step "
     "{short_until}.",
     "An alignment loss that draws a projected patch to the embeddings of class and colour, off after {aligned} steps.",
+    "`count cars`, answered at the noun, as a curriculum for counting, throughout.",
     "`Which side is the car on?` as a curriculum for relations, throughout; the benchmark never asks it.",
 )
 

@@ -42,6 +42,18 @@ def open_clip_config(settings: TowerSettings, vocabulary: int, pad_id: int, eos_
     }
 
 
+PLACE_CHANNELS = 32
+"""The first channels of the tower's width, which hold place."""
+
+
+def place_waves() -> Tensor:
+    """Horizontal (first 16 channels) and vertical place of the 256 patches: [256, 32], values in [-1, 1]."""
+    axis = torch.linspace(-1.0, 1.0, 16)
+    y, x = (value.reshape(-1) for value in torch.meshgrid(axis, axis, indexing="ij"))
+    waves = [(v, v, torch.sin(torch.pi * v), torch.cos(torch.pi * v)) * 4 for v in (x, y)]
+    return torch.stack([wave for of_axis in waves for wave in of_axis], dim=1)
+
+
 def build_clip(config: dict[str, Any]) -> CLIP:
     """A fresh open_clip model, with horizontal and vertical position made loud in the position embedding.
 
@@ -52,19 +64,7 @@ def build_clip(config: dict[str, Any]) -> CLIP:
     text_cfg = {key: value for key, value in model_cfg["text_cfg"].items() if key != "hf_tokenizer_name"}
     model = CLIP(model_cfg["embed_dim"], model_cfg["vision_cfg"], text_cfg)
     with torch.no_grad():
-        embedding = model.visual.positional_embedding
-        axis = torch.linspace(-1.0, 1.0, 16)
-        y, x = (v.reshape(-1) for v in torch.meshgrid(axis, axis, indexing="ij"))
-        for first, place in ((0, x), (16, y)):
-            for channel in range(16):
-                wave = (
-                    place
-                    if channel % 4 < 2
-                    else torch.sin(torch.pi * place)
-                    if channel % 4 == 2
-                    else torch.cos(torch.pi * place)
-                )
-                embedding[1:, first + channel] = 1.2 * wave
+        model.visual.positional_embedding[1:, :PLACE_CHANNELS] = 1.2 * place_waves()
     return model
 
 

@@ -106,13 +106,24 @@ def _colour(scene: Scene, draw: _Draw) -> Lesson | None:
     return Lesson("colour", _word("colour", draw, noun), singles[noun].colour)
 
 
-def _count(scene: Scene, draw: _Draw) -> Lesson | None:
+def _counted(scene: Scene, draw: _Draw) -> tuple[str, int] | None:
+    """A class and its number: the numbers that occur in the scene are equally likely."""
     counted = [(noun, n) for noun, n in facts.counts(scene).items() if n <= facts.MOST_COUNTED]
     if not counted:
         return None
     number = draw.pick(sorted({n for _, n in counted}))
-    noun = draw.pick([noun for noun, n in counted if n == number])
-    return Lesson("count", _word("count", draw, noun), str(number))
+    return draw.pick([noun for noun, n in counted if n == number]), number
+
+
+def _count(scene: Scene, draw: _Draw) -> Lesson | None:
+    found = _counted(scene, draw)
+    return found and Lesson("count", _word("count", draw, found[0]), str(found[1]))
+
+
+def _short_count(scene: Scene, draw: _Draw) -> Lesson | None:
+    """A curriculum for counting: the answer follows the noun directly."""
+    found = _counted(scene, draw)
+    return found and Lesson("short/count", f"count {_names(found[0], draw.rng)[1]}", str(found[1]))
 
 
 def _relation(scene: Scene, draw: _Draw) -> Lesson | None:
@@ -181,6 +192,7 @@ _MAKERS: dict[str, Callable[[Scene, _Draw], Lesson | None]] = {
     "compositional": _compositional,
     "caption": _caption,
     "short": _short,
+    "short_count": _short_count,
 }
 
 

@@ -84,25 +84,47 @@ def _initialise_language(model: LlavaForConditionalGeneration, matched_heads: in
 
 
 def whiten_projector(model: LlavaForConditionalGeneration, features: Tensor) -> None:
-    """Initialise the projector's first layer so that every direction of the tower's features enters with equal size.
+    """Initialise the projector's first layer: the tower's features evened out, and place made loud in them.
 
-    A few directions hold most of the variance of a trained tower; through a random first layer the rest, such as the
-    horizontal place, would reach the language model too faint to be found.
+    A few directions hold most of the variance of a trained tower, and through a random first layer the rest would reach
+    the language model too faint to be found. Whitening alone would make place faint again, for it has few directions.
 
     Args:
         model: its projector is changed in place.
-        features: [T, width] patch features of some images.
+        features: [N, 256, width] patch features of some images.
     """
     projector = model.model.multi_modal_projector
-    mean = features.mean(0)
-    covariance = torch.cov((features - mean).T)
-    values, vectors = torch.linalg.eigh(covariance)
-    scale = (values + 0.02 * values.mean()).rsqrt()
+    flat = features.flatten(0, 1)
+    mean = flat.mean(0)
+    values, vectors = torch.linalg.eigh(torch.cov((flat - mean).T))
+    even = (values + 0.2 * values.mean()).rsqrt()[:, None] * vectors.T
+    whitened = (features - mean) @ even.T
+    louder = _louder_place(whitened)
     width = projector.linear_1.out_features
-    rotation = torch.linalg.qr(torch.randn(max(width, len(mean)), max(width, len(mean))))[0][:width, : len(mean)]
-    weight = rotation @ torch.diag(scale) @ vectors.T
+    largest = max(width, len(mean))
+    rotation = torch.linalg.qr(torch.randn(largest, largest))[0][:width, : len(mean)]
+    weight = rotation @ louder @ even
+    scale = ((flat - mean) @ weight.T).std()
     with torch.no_grad():
-        projector.linear_1.weight.copy_(weight)
-        projector.linear_1.bias.copy_(-weight @ mean)
+        projector.linear_1.weight.copy_(weight / scale)
+        projector.linear_1.bias.copy_(-weight @ mean / scale)
         projector.linear_2.weight.normal_(0.0, projector.linear_2.in_features**-0.5 * 0.6)
         projector.linear_2.bias.zero_()
+
+
+_PLACE_SHARE = 0.24
+"""Share of the projector's input variance that place explains at the start: x and y about half of it each."""
+
+
+def _louder_place(features: Tensor) -> Tensor:
+    """The map [width, width] after which place explains `_PLACE_SHARE` of the variance of [N, 256, width] features."""
+    grid = features.unflatten(1, (16, 16))
+    means = torch.cat([axis - axis.mean(0) for axis in (grid.mean((0, 1)), grid.mean((0, 2)))])
+    basis = torch.linalg.svd(means, full_matrices=False)[2][:6]
+    centred = features - features.mean((0, 1))
+    total = centred.square().sum(-1).mean()
+    inside = (centred @ basis.T).square().sum(-1).mean()
+    explained = 2 * (means @ basis.T).square().sum(-1).mean()
+    room = explained - _PLACE_SHARE * inside
+    gain = (_PLACE_SHARE * (total - inside) / room).sqrt() if room > 0 else features.new_tensor(4.0)
+    return torch.eye(features.shape[-1]) + (gain.clamp(1.0, 4.0) - 1) * basis.T @ basis

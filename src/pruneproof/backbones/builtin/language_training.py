@@ -29,12 +29,15 @@ log = logging.getLogger(__name__)
 PREFIX = 257
 """`<s>` and 256 visual tokens."""
 
-_PLAN = {"existence": 7, "colour": 3, "count": 4, "relation": 6, "side": 2, "compositional": 2}
+_PLAN = {"existence": 7, "colour": 3, "count": 5, "relation": 6, "side": 2, "compositional": 2}
 _ALIGNMENT_TEMPERATURE = 0.1
 """Of the cosine between patch and word: the language model normalises every token first, so only directions count."""
 
 _SHORT_ONLY = 40
 """Short forms per image while nothing else is asked."""
+
+_SHORT_COUNT = 3
+"""Short forms that ask for a number, at every step."""
 
 _SHORT = 16
 """Short forms per image when whole questions begin; they fade out linearly."""
@@ -43,9 +46,13 @@ _SHORT = 16
 def lesson_plan(step: int, settings: LanguageSettings) -> dict[str, int]:
     """Questions of each kind an image at a step: short forms alone, then all kinds while the short forms fade out."""
     if step < settings.short_only:
-        return {"short": _SHORT_ONLY}
+        return {"short": _SHORT_ONLY, "short_count": _SHORT_COUNT}
     left = (settings.short_until - step) / (settings.short_until - settings.short_only)
-    return _PLAN | {"short": round(_SHORT * max(0.0, left)), "caption": int(step % 4 == 0)}
+    return _PLAN | {
+        "short": round(_SHORT * max(0.0, left)),
+        "short_count": _SHORT_COUNT,
+        "caption": int(step % 4 == 0),
+    }
 
 
 class LanguageTrainer:

@@ -83,7 +83,7 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
     ids["image"] = text.convert_tokens_to_ids(IMAGE)
     torch.manual_seed(settings.seed + 1)
     model = build_llava(settings, clip.state_dict(), len(text), ids)
-    whiten_projector(model, torch.from_numpy(features[:200, 1:]).float().flatten(0, 1))
+    whiten_projector(model, torch.from_numpy(features[:200, 1:]).float())
     trainer = LanguageTrainer(model, text, settings, device)
     validation = LanguageValidation(unseen, unseen_features, settings.seed, settings.validation)
     seconds["language"] = trainer.train(cache, features, work, validation)
@@ -109,9 +109,9 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
 
 
 def _refuse_other_settings(settings: TrainingSettings, work: Path) -> None:
-    """Checkpoints of one setting must not be continued by another."""
+    """Checkpoints of one setting must not be continued by another; the remark changes nothing that is trained."""
     note = work / "settings.json"
-    text = settings.model_dump_json(indent=2)
+    text = settings.model_dump_json(indent=2, exclude={"remark"})
     if note.exists() and note.read_text() != text:
         raise PruneProofError(f"{work} holds checkpoints of other settings: delete the folder to train anew")
     write_text(note, text)

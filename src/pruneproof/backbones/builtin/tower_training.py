@@ -1,7 +1,8 @@
 """Training of the CLIP pair: windows with aids, whole images with aids, then open_clip's loss alone.
 
-The aids (throw-away heads that name classes, colours and the number of equal objects at every patch) teach the tower to
-see at this small scale; the last phase has none of them, and no phase compares a patch with a text.
+The aids (throw-away heads that name classes, colours, centres of objects and the number of equal objects at every
+patch, and a loss that keeps place loud) teach the tower to see at this small scale; the last phase has none of them,
+and no phase compares a patch with a text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from open_clip import CLIP, ClipLoss
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from pruneproof.backbones.builtin.clip_model import IMAGE_MEAN, IMAGE_STD, hidden_states, patchify, pool
+from pruneproof.backbones.builtin.clip_model import (
+    IMAGE_MEAN,
+    IMAGE_STD,
+    PLACE_CHANNELS,
+    hidden_states,
+    patchify,
+    place_waves,
+    pool,
+)
 from pruneproof.backbones.builtin.corpus import contrastive_caption
 from pruneproof.backbones.builtin.phases import Phase, run_phase
 from pruneproof.backbones.builtin.scene_cache import GRID, PATCH, SceneCache
@@ -32,6 +41,9 @@ log = logging.getLogger(__name__)
 _POSITIVE_WEIGHT = 4.0
 """Most patches show no object; without it the heads learn to say nothing for long."""
 
+_PLACE_AMPLITUDE = 1.9
+"""Of the place waves in the normalised output of the last layer but one: x and y explain a tenth of it each."""
+
 
 class AidHeads(nn.Module):
     """Throw-away linear heads on the last layer but one."""
@@ -42,11 +54,13 @@ class AidHeads(nn.Module):
         self.nouns = nn.Linear(width, len(NOUN_NAMES))
         self.colours = nn.Linear(width, len(COLOURS))
         self.counts = nn.Linear(width, facts.MOST_COUNTED)
+        self.centres = nn.Linear(width, 1)
 
-    def forward(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[B, P, width] to logits of classes [B, P, 24], colours [B, P, 7] and number of equal objects [B, P, 4]."""
+    def forward(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """[B, P, width] to logits of classes [B, P, 24], colours [B, P, 7], number of equal objects [B, P, 4] and
+        whether an object's centre lies in the patch [B, P]."""
         state = self.norm(state)
-        return self.nouns(state), self.colours(state), self.counts(state)
+        return self.nouns(state), self.colours(state), self.counts(state), self.centres(state).squeeze(-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,7 @@ class Batch:
     places: Tensor | None
     nouns: Tensor
     colours: Tensor
+    centres: Tensor
     counts: Tensor | None
     texts: Tensor
 
@@ -90,6 +105,14 @@ def _counts(cache: SceneCache, index: int) -> NDArray[np.int64]:
     return np.where((shown.sum(1) == 1) & (value < facts.MOST_COUNTED), value, -1).astype(np.int64)
 
 
+def _centres(cache: SceneCache, index: int) -> NDArray[np.float32]:
+    """1 for each patch that holds the centre of an object, so that objects can be told apart and counted."""
+    marks = np.zeros(GRID * GRID, np.float32)
+    for placed in cache.scenes[index].objects:
+        marks[int(placed.y // PATCH) * GRID + int(placed.x // PATCH)] = 1
+    return marks
+
+
 class TowerTrainer:
     """The three phases on one CLIP pair."""
 
@@ -100,6 +123,7 @@ class TowerTrainer:
         self.device = device
         self.heads = AidHeads(settings.tower.width).to(device)
         self.loss = ClipLoss()
+        self.waves = place_waves().to(device)
 
     def _texts(self, scenes: list[tuple[int, list[int]]], rng: np.random.Generator) -> Tensor:
         captions = [contrastive_caption(self.cache.scenes[i], shown, rng) for i, shown in scenes]
@@ -133,6 +157,7 @@ class TowerTrainer:
             torch.from_numpy(places),
             torch.from_numpy(np.stack([self.cache.nouns[i] for i in indices])[take, places]).float(),
             torch.from_numpy(np.stack([self.cache.colours[i] for i in indices])[take, places]).float(),
+            torch.from_numpy(np.stack([_centres(self.cache, int(i)) for i in indices])[take, places]),
             None,
             self._texts(shown, rng),
         )
@@ -146,6 +171,7 @@ class TowerTrainer:
             None,
             torch.from_numpy(np.stack([self.cache.nouns[i] for i in indices])).float(),
             torch.from_numpy(np.stack([self.cache.colours[i] for i in indices])).float(),
+            torch.from_numpy(np.stack([_centres(self.cache, int(i)) for i in indices])),
             torch.from_numpy(np.stack([_counts(self.cache, int(i)) for i in indices])),
             self._texts([(int(i), list(range(len(self.cache.scenes[i].objects)))) for i in indices], rng),
         )
@@ -156,24 +182,31 @@ class TowerTrainer:
         loss: Tensor = self.loss(pool(self.clip.visual, last), text, self.clip.logit_scale.exp().clamp(max=50.0))
         return loss
 
+    def _place_loss(self, state: Tensor, places: Tensor | None) -> Tensor:
+        """Keeps the first channels of the normalised features at the waves of each patch's place."""
+        waves = _PLACE_AMPLITUDE * self.waves
+        normal = nn.functional.layer_norm(state, state.shape[-1:])[..., :PLACE_CHANNELS]
+        return (normal - (waves if places is None else waves[places])).square().mean()
+
     def _aided(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         batch = batch.to(self.device)
         before, last = hidden_states(self.clip.visual, batch.patches, batch.places)
-        nouns, colours, counts = self.heads(before[:, 1:])
+        nouns, colours, counts, centres = self.heads(before[:, 1:])
         weight = torch.tensor(_POSITIVE_WEIGHT, device=self.device)
         bce = nn.functional.binary_cross_entropy_with_logits
         noun_loss = bce(nouns, batch.nouns, pos_weight=weight) * len(NOUN_NAMES)
         colour_loss = bce(colours, batch.colours, pos_weight=weight) * len(COLOURS)
         contrast = self.contrast(last, batch.texts)
-        loss = noun_loss + colour_loss + 0.3 * contrast
+        centre_loss = bce(centres, batch.centres, pos_weight=weight)
+        loss = noun_loss + colour_loss + centre_loss + 0.3 * contrast + self._place_loss(before[:, 1:], batch.places)
         shown = batch.nouns.sum(-1) == 1
         hit = (nouns.argmax(-1) == batch.nouns.argmax(-1))[shown].float().mean()
         hue = (colours.argmax(-1) == batch.colours.argmax(-1))[shown].float().mean()
         values = {"contrast": float(contrast.detach()), "noun": float(hit), "colour": float(hue)}
+        marked = batch.centres > 0
+        values["centre"] = float((centres > 0)[marked].float().mean() - (centres > 0)[~marked].float().mean())
         if batch.counts is not None:
-            loss = loss + 0.5 * nn.functional.cross_entropy(
-                counts.flatten(0, 1), batch.counts.flatten(), ignore_index=-1
-            )
+            loss = loss + nn.functional.cross_entropy(counts.flatten(0, 1), batch.counts.flatten(), ignore_index=-1)
             known = batch.counts >= 0
             values["count"] = float((counts.argmax(-1) == batch.counts)[known].float().mean())
         return loss, values
