@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
 from threading import Thread
 from typing import Literal, TypeVar
 
@@ -17,6 +19,9 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 Start = Literal["spawn", "fork"]
+
+_AHEAD = 2
+"""Tasks handed out for each worker: enough that none waits, few enough that large tasks do not fill the memory."""
 
 
 def run_in_order(
@@ -28,7 +33,8 @@ def run_in_order(
 ) -> Iterator[tuple[Task, Result]]:
     """Run tasks on several processes and yield each with its result, in the order given.
 
-    With one worker everything runs in this process. The processes end when this one does, however it ends.
+    With one worker everything runs in this process. The processes end when this one does, however it ends. Tasks are
+    taken only when a worker is nearly free, so that they may come from a generator and never be there all at once.
 
     Args:
         function: what is done with a task; must be importable by name.
@@ -41,18 +47,25 @@ def run_in_order(
     Raises:
         PruneProofError: if the system ended a worker.
     """
-    tasks = list(tasks)
-    if workers == 1 or len(tasks) < 2:
-        yield from ((task, function(task)) for task in tasks)
+    coming = iter(tasks)
+    first = list(islice(coming, workers))
+    if len(first) < 2:
+        yield from ((task, function(task)) for task in chain(first, coming))
         return
     pool = ProcessPoolExecutor(
-        min(workers, len(tasks)),
+        len(first),
         mp_context=multiprocessing.get_context(start),
         initializer=_prepare,
         initargs=(prepare,),
     )
     try:
-        yield from zip(tasks, pool.map(function, tasks), strict=True)
+        waiting: deque[tuple[Task, Future[Result]]] = deque()
+        for task in chain(first, coming):
+            waiting.append((task, pool.submit(function, task)))
+            if len(waiting) >= _AHEAD * workers:
+                yield _result(*waiting.popleft())
+        while waiting:
+            yield _result(*waiting.popleft())
     except BrokenProcessPool:
         raise PruneProofError(
             f"one of {workers} workers was ended from outside, probably for want of memory: "
@@ -60,6 +73,10 @@ def run_in_order(
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _result(task: Task, future: Future[Result]) -> tuple[Task, Result]:
+    return task, future.result()
 
 
 def _prepare(prepare: Callable[[], None] | None) -> None:

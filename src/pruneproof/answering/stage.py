@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,18 +55,20 @@ def run(study: Study, folders: Folders, backbone: str, method: str) -> None:
     store = Store(folders.cells)
     settings, chosen = study.backbones[backbone], study.methods[method]
     base = base_fingerprint(settings, chosen, study.study.seed, root)
-    tasks = [_Task(fingerprint(base, batch), batch) for batch in batches(study, folders)]
-    missing = [task for task in tasks if not store.holds(task.key)]
+    # Twice over the batches: their pixels together may not fit in memory.
+    keys = [fingerprint(base, batch) for batch in batches(study, folders)]
+    missing = {key for key in keys if not store.holds(key)}
     if missing:
         encoder = encoder_fingerprint(settings, root)
         job = _Job(settings, chosen, study.study.seed, root, machine.device(), store, folders.features, encoder)
-        _answer(job, missing, len(tasks), f"{backbone} {method}")
-    table = pa.concat_tables([store.get(task.key) for task in tasks])
+        tasks = (_Task(key, batch) for key, batch in zip(keys, batches(study, folders), strict=True) if key in missing)
+        _answer(job, tasks, len(missing), len(keys), f"{backbone} {method}")
+    table = pa.concat_tables([store.get(key) for key in keys])
     write_table(folders.answers / f"{backbone}_{method}.parquet", table.combine_chunks())
 
 
-def _answer(job: _Job, missing: list[_Task], total: int, title: str) -> None:
-    """Answer what is missing, on all cores of a CPU or in one process on an accelerator."""
+def _answer(job: _Job, tasks: Iterable[_Task], missing: int, total: int, title: str) -> None:
+    """Answer what is missing of all batches, on all cores of a CPU or in one process on an accelerator."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -75,8 +78,8 @@ def _answer(job: _Job, missing: list[_Task], total: int, title: str) -> None:
         _load(job)
     columns = (TextColumn(f"answering {title}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("", total=total, completed=total - len(missing))
-        for _ in run_in_order(_finish, missing, workers, partial(_load, job), start):
+        bar = progress.add_task("", total=total, completed=total - missing)
+        for _ in run_in_order(_finish, tasks, workers, partial(_load, job), start):
             progress.advance(bar)
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 from PIL.Image import Image
-from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoProcessor, LlavaForConditionalGeneration
+from transformers import LlavaForConditionalGeneration
 
 from pruneproof import machine
 from pruneproof.backbones import Components, EncodedImage, Reply
-from pruneproof.backbones._checkpoints import checkpoint_digest, locate
+from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
+from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
@@ -173,34 +173,8 @@ class Llava:
         return [i for i in yes if i not in no], [i for i in no if i not in yes]
 
 
-def _read_model(source: str, dtype: torch.dtype, read: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The model and what `from_pretrained` says about keys that did not fit."""
-    read_pretrained: Any = LlavaForConditionalGeneration.from_pretrained
-    model, report = read_pretrained(source, dtype=dtype, output_loading_info=True, **read)
-    return model, report
-
-
 def load(settings: BackboneSettings, root: Path, device: str) -> Llava:
     """Load a LLaVA checkpoint from a local folder or the hub; see `backbones.load`."""
-    source = locate(settings, root)
-    read: Any = {"revision": settings.revision}
-    try:
-        config = AutoConfig.from_pretrained(source, **read)
-        if config.model_type != "llava":
-            raise PruneProofError(
-                f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not llava: change `family`"
-            )
-        read_processor: Any = AutoProcessor.from_pretrained
-        processor = read_processor(source, **read)
-        model, report = _read_model(source, getattr(torch, settings.dtype), read)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
-        raise PruneProofError(f"checkpoint {settings.checkpoint!r} cannot be read: {first}") from error
-    # transformers fills what is missing with random numbers and only warns.
-    if absent := sorted(report["missing_keys"]):
-        raise PruneProofError(
-            f"checkpoint {settings.checkpoint!r} lacks {len(absent)} tensors, such as {absent[0]}: restore its files"
-        )
+    model, processor = load_pretrained(settings, root, device, "llava", LlavaForConditionalGeneration)
     clip = load_clip_space(settings, root, device)
-    digest = checkpoint_digest(settings, root)
-    return Llava(model.to(device).eval().requires_grad_(False), processor, clip, digest, device)
+    return Llava(model, processor, clip, checkpoint_digest(settings, root), device)

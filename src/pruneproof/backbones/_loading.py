@@ -1,0 +1,73 @@
+"""Reading a checkpoint by `from_pretrained`: the same checks and the same errors for every family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoProcessor
+from transformers.utils import logging
+
+from pruneproof.backbones._checkpoints import locate
+from pruneproof.errors import PruneProofError
+from pruneproof.settings import BackboneSettings
+
+
+def load_pretrained(
+    settings: BackboneSettings, root: Path, device: str, model_type: str, model_class: Any
+) -> tuple[Any, Any]:
+    """Model and processor of a checkpoint, from a local folder or the hub.
+
+    Args:
+        settings: name, revision and dtype.
+        root: the project's root, from which local folders are seen.
+        device: a torch device.
+        model_type: the `model_type` that the checkpoint's config must have.
+        model_class: a transformers class with `from_pretrained`.
+
+    Returns:
+        The model on the device, in evaluation mode and without gradients, and its processor.
+
+    Raises:
+        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read.
+    """
+    source = locate(settings, root)
+    read: dict[str, Any] = {"revision": settings.revision}
+    try:
+        config = AutoConfig.from_pretrained(source, **read)
+        if config.model_type != model_type:
+            raise PruneProofError(
+                f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not {model_type}: "
+                "change `family`"
+            )
+        processor: Any = AutoProcessor
+        processor = processor.from_pretrained(source, **read)
+        with _silent():
+            model, report = model_class.from_pretrained(
+                source, dtype=getattr(torch, settings.dtype), output_loading_info=True, **read
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        first = str(error).splitlines()[0]
+        raise PruneProofError(f"checkpoint {settings.checkpoint!r} cannot be read: {first}") from error
+    # transformers fills what is missing with random numbers and only warns.
+    if absent := sorted(report["missing_keys"]):
+        raise PruneProofError(
+            f"checkpoint {settings.checkpoint!r} lacks {len(absent)} tensors, such as {absent[0]}: restore its files"
+        )
+    return model.to(device).eval().requires_grad_(False), processor
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without transformers' bar over tensors, which would stand between the bars of the stages."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
