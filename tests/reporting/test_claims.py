@@ -55,6 +55,15 @@ def test_better_means_less(low: float, high: float, p_holm: float, verdict: Verd
     assert claims.better(Contrast((low + high) / 2, low, high, p_holm=p_holm), level=0.05) is verdict
 
 
+@pytest.mark.parametrize(("clean", "verdict"), [(0.5, YES), (-1.0, YES), (-1.1, OPEN), (math.nan, OPEN)])
+def test_smaller_drops_count_only_from_the_same_height(clean: float, verdict: Verdict) -> None:
+    assert claims.more_stable(Contrast(-3.0, -4.0, -2.0), Estimate(clean), 1.0, 0.05) is verdict
+
+
+def test_larger_drops_count_from_any_height() -> None:
+    assert claims.more_stable(Contrast(3.0, 2.0, 4.0), Estimate(-9.0), 1.0, 0.05) is NO
+
+
 def test_fewer_hallucinations_do_not_count_if_recall_falls() -> None:
     fewer = Contrast(-3.0, -5.0, -1.0)
     full = Estimate(90.0, 87.0, 93.0)

@@ -57,8 +57,16 @@ def test_flops_are_told_for_all_and_for_the_language_model(report: Report) -> No
 )
 @pytest.mark.parametrize(("key", "family"), [("images", "image"), ("text", "text")])
 def test_stability(report: Report, key: str, family: str, low: float, high: float, verdict: Verdict) -> None:
-    found = claim(with_contrast(report, "full", "accuracy/all", family, low, high), key)
+    as_good = with_contrast(report, "full", "clean/accuracy/all", "clean", -1.4, 0.6)
+    found = claim(with_contrast(as_good, "full", "accuracy/all", family, low, high), key)
     assert found.verdict is verdict
+
+
+def test_who_starts_lower_is_not_called_more_stable(report: Report) -> None:
+    worse = with_contrast(report, "full", "clean/accuracy/all", "clean", -9.0, -6.0)
+    found = claim(with_contrast(worse, "full", "accuracy/all", "image", -2.0, -0.5), "images")
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "clean accuracy \N{MINUS SIGN}7.5 pp" in found.measured
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,17 @@ def better(contrast: Contrast, level: float) -> Verdict:
     return _beyond(Estimate(-contrast.value, -contrast.high, -contrast.low), 0.0)
 
 
+def more_stable(drops: Contrast, clean: Estimate, margin: float, level: float) -> Verdict:
+    """Judge a difference in drops beside the difference in clean accuracy (method minus baseline, points).
+
+    A model that is worse to begin with has less left to lose: if more than `margin` is lost on clean images, smaller
+    drops are inconclusive.
+    """
+    verdict = better(drops, level)
+    holds = clean.known and clean.value >= -margin
+    return Verdict.INCONCLUSIVE if verdict is Verdict.SUPPORTED and not holds else verdict
+
+
 def fewer_hallucinations(contrast: Contrast, recall: Estimate, baseline_recall: Estimate, level: float) -> Verdict:
     """Judge a difference in affirmed absent objects, less being better.
 

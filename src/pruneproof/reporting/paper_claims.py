@@ -74,7 +74,8 @@ class _Judge:
     def all(self) -> list[Claim]:
         fewer = "interval below 0 (not supported: above 0)"
         drop = "difference in drops with the full model: interval below 0 (not supported: above 0), and for a primary "
-        drop += f"contrast Holm-corrected p below {self.level:g}"
+        drop += f"contrast Holm-corrected p below {self.level:g}; and at most {self.margin:g} pp of clean accuracy lost, "
+        drop += "because who is worse to begin with has less to lose"
         return [
             self.claim(
                 "flops", "About 40% fewer FLOPs",
@@ -157,7 +158,9 @@ class _Judge:
     def drop(self, name: str, family: str) -> Judged:
         drop = self.contrast(name, "accuracy/all", family)
         holm = "" if math.isnan(drop.p_holm) else f", Holm p {p_value(drop.p_holm)}"
-        return _text(drop, sign=True) + holm, claims.better(drop, self.level)
+        clean = self.contrast(name, "clean/accuracy/all")
+        text = f"{_text(drop, sign=True)}{holm}, clean accuracy {number(clean.value, sign=True)} pp"
+        return text, claims.more_stable(drop, clean, self.margin, self.level)
 
     def hallucination(self, name: str) -> Judged:
         change = self.contrast(name, "clean/hallucination/rate")
