@@ -69,9 +69,10 @@ def test_the_text_tower_and_the_code_count(
     shutil.copytree(store_module._HOME, home, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(store_module, "_HOME", home)
     assert base(llava_settings, llava_root) == before[0]
+    (home / "backbones/another_family.py").write_text("from pruneproof.backbones._vision import ClipImage\n")
     for name in ("pruning/random.py", "scoring/stage.py"):
         (home / name).write_text((home / name).read_text() + "\n# changed\n")
-    assert base(llava_settings, llava_root) == before[0], "another method's code, or scoring, changes no answer of ATP"
+    assert base(llava_settings, llava_root) == before[0], "another method, another family and scoring change no answer"
     seen = {before[0]}
     for name in ("pruning/atp.py", "pruning/__init__.py", "backbones/llava.py", "answering/answerer.py", "seeds.py"):
         (home / name).write_text((home / name).read_text() + "\n# changed\n")
@@ -80,9 +81,11 @@ def test_the_text_tower_and_the_code_count(
 
 
 def test_every_code_file_exists() -> None:
-    files = code_files("atp")
+    files = code_files("llava", "atp")
     assert all(path.is_file() for path in files)
-    assert {"atp.py", "answerer.py", "llava.py", "_generation.py"} <= {path.name for path in files}
+    imported_by_llava_or_by_what_it_imports = {"_generation.py", "_skipping.py", "_vision.py", "text_towers.py"}
+    assert {"atp.py", "answerer.py", "llava.py"} | imported_by_llava_or_by_what_it_imports <= {f.name for f in files}
+    assert not {path for path in files if path.parent.name == "builtin"}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,21 +26,42 @@ _CODE = (
     "answering/grid.py",
     "pruning/__init__.py",
 )
-"""Modules of every answer, besides the method's own and the backbones'."""
+"""Modules of every answer, besides the method's own and the family's."""
 
 
 _HOME = Path(str(pruneproof.__file__)).parent
 
 
-def code_files(method: str) -> list[Path]:
+def code_files(family: str, method: str) -> list[Path]:
     """Source files that an answer depends on."""
-    return [_HOME / name for name in (*_CODE, f"pruning/{method}.py")] + _encoder_files()
+    return [_HOME / name for name in (*_CODE, f"pruning/{method}.py")] + family_files(family)
+
+
+def family_files(family: str) -> list[Path]:
+    """Source files of a backbone family: its module and what that imports of `pruneproof.backbones`, and so on.
+
+    Another family's new module leaves this family's finished cells as they are.
+    """
+    package = f"{pruneproof.__name__}.backbones"
+    waiting, found = {package, f"{package}.{family}"}, set[str]()
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        for node in ast.walk(ast.parse(_source_of(name).read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+                waiting |= {str(node.module)} - found
+    return sorted(_source_of(name) for name in found)
+
+
+def _source_of(module: str) -> Path:
+    path = _HOME.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def encoder_fingerprint(backbone: BackboneSettings, root: Path) -> str:
     """Digest of what an encoded image depends on besides its pixels: weights, dtype, code, packages."""
     facts = {"weights": checkpoint_digest(backbone, root), "dtype": backbone.dtype, "packages": _packages()}
-    return digest(json.dumps(facts, sort_keys=True).encode(), *_sources(_encoder_files()))
+    return digest(json.dumps(facts, sort_keys=True).encode(), *_sources(family_files(backbone.family)))
 
 
 def base_fingerprint(backbone: BackboneSettings, method: MethodSettings, study_seed: int, root: Path) -> str:
@@ -51,11 +73,7 @@ def base_fingerprint(backbone: BackboneSettings, method: MethodSettings, study_s
         "seed": study_seed,
         "packages": _packages(),
     }
-    return digest(json.dumps(facts, sort_keys=True).encode(), *_sources(code_files(method.method)))
-
-
-def _encoder_files() -> list[Path]:
-    return sorted((_HOME / "backbones").glob("*.py"))
+    return digest(json.dumps(facts, sort_keys=True).encode(), *_sources(code_files(backbone.family, method.method)))
 
 
 def _sources(files: list[Path]) -> list[bytes]:
