@@ -1,0 +1,243 @@
+"""FLOPs in closed form, from a transformers config and token counts: what torch's counter has to find.
+
+The conventions are those of `torch.utils.flop_counter` (`mm_flop`, `conv_flop`, `sdpa_flop`): two for each
+multiplication and addition; only matrix products, convolutions and attention count; causal attention counts as if
+nothing were masked. Everything is for one question on one image. The layers are read from transformers (the classes
+named below) and from open_clip `transformer.py::TextTransformer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pruneproof.errors import PruneProofError
+
+ClipConfig = Mapping[str, Any]
+"""An open_clip model config, as `open_clip.get_model_config` gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flops:
+    """One question on one image, by component; the names are those of `answering.costs.FlopRow.component`."""
+
+    vision_tower: int
+    text_tower: int
+    scoring: int
+    connector: int
+    prefill: int
+    """The language model on the prompt, with logits at its last position."""
+    decode: int
+    """The language model on one further token."""
+
+
+def linear(rows: int, inputs: int, outputs: int) -> int:
+    """A matrix product [rows, inputs] x [inputs, outputs]."""
+    return 2 * rows * inputs * outputs
+
+
+def attention(queries: int, keys: int, width: int) -> int:
+    """Scores and weighted sum over all heads, which together are `width` wide."""
+    return 4 * queries * keys * width
+
+
+def patches(vision: Any) -> int:
+    """Patch tokens of a square image, CLS not among them."""
+    return int(vision.image_size // vision.patch_size) ** 2
+
+
+def vision_tower(vision: Any) -> int:
+    """A vision transformer with CLS, all of its layers.
+
+    Source: transformers `CLIPVisionModel`, `Blip2VisionModel` and `IdeficsVisionTransformer`, which agree in shape.
+    """
+    count, width = patches(vision), vision.hidden_size
+    embedding = linear(count, 3 * vision.patch_size**2, width)
+    return int(embedding + vision.num_hidden_layers * _encoder_layer(count + 1, width, vision.intermediate_size))
+
+
+def text_tower(clip: ClipConfig) -> int:
+    """open_clip's text transformer on one text, padded to its context length, and its projection.
+
+    Source: open_clip `transformer.py::TextTransformer`.
+    """
+    text = clip["text_cfg"]
+    width = text["width"]
+    layer = _encoder_layer(text.get("context_length", 77), width, int(width * text.get("mlp_ratio", 4.0)))
+    return int(text["layers"] * layer + linear(1, width, clip["embed_dim"]))
+
+
+def atp_scoring(vision: Any, embed_dim: int) -> int:
+    """ATP's scores: the CLS row of one layer's attention, patches into CLIP space, cosine with one text.
+
+    Source: `_vision.cls_attention`, `text_towers.ClipSpace.project`.
+    """
+    count, width = patches(vision), vision.hidden_size
+    row = linear(1, width, width) + linear(count + 1, width, width) + linear(1, width, count + 1)
+    return row + linear(count, width, embed_dim) + linear(1, embed_dim, count)
+
+
+def llava_projector(config: Any, tokens: int) -> int:
+    """LLaVA's two-layer projector. Source: transformers `LlavaMultiModalProjector`."""
+    width = config.text_config.hidden_size
+    return linear(tokens, config.vision_config.hidden_size, width) + linear(tokens, width, width)
+
+
+def q_former(config: Any, tokens: int) -> int:
+    """BLIP-2's Q-Former, whose queries read `tokens` (CLS among them), and the language projection.
+
+    Source: transformers `Blip2QFormerLayer`, `Blip2Model.language_projection`.
+    """
+    former, queries = config.qformer_config, config.num_query_tokens
+    width, seen = former.hidden_size, former.encoder_hidden_size
+    layer = _encoder_layer(queries, width, former.intermediate_size)
+    cross = 2 * linear(queries, width, width) + 2 * linear(tokens, seen, width) + attention(queries, tokens, width)
+    crossings = len(range(0, former.num_hidden_layers, former.cross_attention_frequency))
+    projection = linear(queries, width, config.text_config.hidden_size)
+    return int(former.num_hidden_layers * layer + crossings * cross + projection)
+
+
+def perceiver_resampler(config: Any, tokens: int) -> int:
+    """Idefics' perceiver resampler on `tokens` (CLS among them); latents are keys beside them.
+
+    Source: transformers `idefics/perceiver.py::IdeficsPerceiverAttention`, `IdeficsMLP`.
+    """
+    perceiver, width = config.perceiver_config, config.vision_config.hidden_size
+    latents, inner = perceiver.resampler_n_latents, perceiver.resampler_n_heads * perceiver.resampler_head_dim
+    keys = tokens + latents
+    attending = 2 * linear(latents, width, inner) + 2 * linear(keys, width, inner) + attention(latents, keys, inner)
+    return int(perceiver.resampler_depth * (attending + _feed_forward(latents, width, 4 * width)))
+
+
+def llama(text: Any, new: int, cached: int) -> int:
+    """`new` tokens behind `cached` ones, and the logits of the last. Source: transformers `LlamaForCausalLM`."""
+    width = text.hidden_size
+    head = getattr(text, "head_dim", None) or width // text.num_attention_heads
+    queries, keys = head * text.num_attention_heads, head * text.num_key_value_heads
+    projections = 2 * linear(new, width, queries) + 2 * linear(new, width, keys)
+    layer = projections + attention(new, cached + new, queries) + _gated(new, width, text.intermediate_size)
+    return int(text.num_hidden_layers * layer + linear(1, width, text.vocab_size))
+
+
+def opt(text: Any, new: int, cached: int) -> int:
+    """`new` tokens behind `cached` ones, and the logits of the last. Source: transformers `OPTForCausalLM`."""
+    width, outer = text.hidden_size, text.word_embed_proj_dim
+    attending = 4 * linear(new, width, width) + attention(new, cached + new, width)
+    layer = attending + _feed_forward(new, width, text.ffn_dim)
+    projections = 2 * linear(new, width, outer) if outer != width else 0
+    return int(text.num_hidden_layers * layer + projections + linear(1, outer, text.vocab_size))
+
+
+def t5_encoder(text: Any, length: int) -> int:
+    """A prompt. Source: transformers `T5Stack` as encoder."""
+    width, inner = text.d_model, text.num_heads * text.d_kv
+    layer = 4 * linear(length, width, inner) + attention(length, length, inner) + _t5_feed_forward(text, length)
+    return int(text.num_layers * layer)
+
+
+def t5_decoder_step(text: Any, cached: int, encoded: int) -> int:
+    """One token behind `cached` ones, and its logits; the first step also makes the keys and values of the prompt.
+
+    Source: transformers `T5Stack` as decoder, `T5Attention` with an `EncoderDecoderCache`.
+    """
+    width, inner = text.d_model, text.num_heads * text.d_kv
+    own = 4 * linear(1, width, inner) + attention(1, cached + 1, inner)
+    crossing = 2 * linear(1, width, inner) + attention(1, encoded, inner)
+    if cached == 0:
+        crossing += 2 * linear(encoded, width, inner)
+    layer = own + crossing + _t5_feed_forward(text, 1)
+    return int(text.num_decoder_layers * layer + linear(1, width, text.vocab_size))
+
+
+def idefics_language(config: Any, new: int, cached: int) -> int:
+    """Llama with gated cross-attention to the latents of one image: `new` tokens behind `cached`, logits of the last.
+
+    transformers keeps no keys and values of the latents, so each decoded token makes them anew.
+
+    Source: transformers `IdeficsModel.forward`, `IdeficsGatedCrossAttentionLayer`.
+    """
+    width, seen = config.hidden_size, config.vision_config.hidden_size
+    latents = config.perceiver_config.resampler_n_latents
+    feed_forward = _gated(new, width, config.intermediate_size)
+    layer = 4 * linear(new, width, width) + attention(new, cached + new, width) + feed_forward
+    cross = 2 * linear(new, width, width) + 2 * linear(latents, seen, width) + attention(new, latents, width)
+    crossings = len(range(0, config.num_hidden_layers, config.cross_layer_interval))
+    head = linear(1, width, config.vocab_size + config.additional_vocab_size)
+    return int(config.num_hidden_layers * layer + crossings * (cross + feed_forward) + head)
+
+
+def llava(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfig | None = None) -> Flops:
+    """LLaVA with `kept` visual tokens.
+
+    Args:
+        config: a `LlavaConfig`.
+        kept: visual tokens that reach the projector.
+        text: prompt tokens, image placeholders left out.
+        generated: tokens generated so far, the decoded one being the last of them; at least 1.
+        clip: with ATP, the open_clip pair that it scores by; None without a method.
+    """
+    prompt = kept + text
+    return Flops(
+        vision_tower(config.vision_config),
+        *_scored(config.vision_config, clip),
+        llava_projector(config, kept),
+        llama(config.text_config, prompt, 0),
+        llama(config.text_config, 1, prompt + generated - 1),
+    )
+
+
+def blip2(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfig | None = None) -> Flops:
+    """BLIP-2 with `kept` visual tokens and CLS before its Q-Former; arguments as of `llava`.
+
+    Raises:
+        PruneProofError: for a language model other than OPT and T5.
+    """
+    prompt = config.num_query_tokens + text
+    languages: dict[str, Callable[[], tuple[int, int]]] = {
+        "opt": lambda: (opt(config.text_config, prompt, 0), opt(config.text_config, 1, prompt + generated - 1)),
+        "t5": lambda: (
+            t5_encoder(config.text_config, prompt) + t5_decoder_step(config.text_config, 0, prompt),
+            t5_decoder_step(config.text_config, generated, prompt),
+        ),
+    }
+    kind = config.text_config.model_type
+    if kind not in languages:
+        raise PruneProofError(f"BLIP-2's language model is {kind!r}: FLOPs are known in closed form of opt and t5")
+    return Flops(
+        vision_tower(config.vision_config),
+        *_scored(config.vision_config, clip),
+        q_former(config, kept + 1),
+        *languages[kind](),
+    )
+
+
+def idefics(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfig | None = None) -> Flops:
+    """Idefics with `kept` visual tokens and CLS before its perceiver resampler; arguments as of `llava`."""
+    return Flops(
+        vision_tower(config.vision_config),
+        *_scored(config.vision_config, clip),
+        perceiver_resampler(config, kept + 1),
+        idefics_language(config, text, 0),
+        idefics_language(config, 1, text + generated - 1),
+    )
+
+
+def _scored(vision: Any, clip: ClipConfig | None) -> tuple[int, int]:
+    return (0, 0) if clip is None else (text_tower(clip), atp_scoring(vision, clip["embed_dim"]))
+
+
+def _encoder_layer(tokens: int, width: int, inner: int) -> int:
+    return 4 * linear(tokens, width, width) + attention(tokens, tokens, width) + _feed_forward(tokens, width, inner)
+
+
+def _feed_forward(tokens: int, width: int, inner: int) -> int:
+    return 2 * linear(tokens, width, inner)
+
+
+def _gated(tokens: int, width: int, inner: int) -> int:
+    return 3 * linear(tokens, width, inner)
+
+
+def _t5_feed_forward(text: Any, tokens: int) -> int:
+    return (_gated if text.is_gated_act else _feed_forward)(tokens, text.d_model, text.d_ff)
