@@ -43,7 +43,7 @@ class Image:
     def attention(self, layer: int) -> Tensor:
         return self.maps[layer][:, 0, 1:].mean(0)
 
-    def relevance(self, questions: Sequence[str]) -> Tensor:
+    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
         unit = torch.nn.functional.normalize
         return unit(torch.stack([self.texts[q] for q in questions]), dim=-1) @ unit(self.patches, dim=-1).T
 

@@ -38,7 +38,7 @@ class Tokens:
     def attention(self, layer: int) -> Tensor:
         return self.layers[-layer - 1]
 
-    def relevance(self, questions: Sequence[str]) -> Tensor:
+    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
         return torch.stack([self.similarity[question] for question in questions])
 
 

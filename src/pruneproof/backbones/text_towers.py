@@ -11,6 +11,7 @@ import open_clip
 import torch
 from torch import Tensor
 
+from pruneproof.backbones._clip_space_end import image_end
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
 
@@ -41,6 +42,11 @@ class TextTower:
             self._texts[together] = torch.cat(embedded)
         return self._texts[together]
 
+    @property
+    def dimension(self) -> int:
+        """E of the embeddings."""
+        return int(self.model.encode_text(self.tokenizer(["a"]).to(self.device)).shape[-1])
+
     def forget(self) -> None:
         """Drop remembered embeddings."""
         self._texts.clear()
@@ -56,6 +62,8 @@ class ClipSpace:
     """The text half of the same pair."""
     unmatched: TextTower | None = None
     """A text tower of another pair, for the method that asks what ATP's score is worth without the matching one."""
+    depth: int | None = None
+    """Layers of the image half that the family's vision tower has; None for all of them."""
 
     def embed(self, texts: Sequence[str], matched: bool = True) -> Tensor:
         """[T, E] unit-length text embeddings.
@@ -77,37 +85,76 @@ class ClipSpace:
                 tower.forget()
 
     @torch.inference_mode()
-    def project(self, patches: Tensor) -> Tensor:
-        """[N, D] patches of the last layer to [N, E] unit-length embeddings, by CLIP's own norm and projection."""
-        visual = self.visual
-        projected = visual.ln_post(patches.to(visual.proj.dtype)) @ visual.proj
-        return torch.nn.functional.normalize(projected, dim=-1)
+    def project(self, tokens: Tensor) -> Tensor:
+        """Tokens of the vision tower's last layer, before any norm, to unit-length embeddings.
+
+        They pass the layers of CLIP that the tower lacks, then CLIP's own norm and projection.
+
+        Args:
+            tokens: [T, D]; all tokens of one image, CLS first, unless the tower has all of CLIP's layers.
+
+        Returns:
+            [T, E].
+        """
+        return image_end(self.visual, self.depth)(tokens)
 
 
-def load_clip_space(settings: BackboneSettings, root: Path, device: str) -> ClipSpace:
-    """Read the CLIP pair of a backbone.
+def load_clip_space(settings: BackboneSettings, root: Path, device: str, depth: int | None = None) -> ClipSpace:
+    """Read the CLIP pair of a backbone, and the text half of the unmatched one where the settings name it.
+
+    Args:
+        settings: of the backbone.
+        root: the project's root, from which local folders are seen.
+        device: a torch device.
+        depth: layers of the backbone's vision tower, if CLIP may have more.
 
     Raises:
-        PruneProofError: if it is neither a local folder nor a name that open_clip knows, or cannot be read.
+        PruneProofError: if a tower is neither a local folder nor a name that open_clip knows, cannot be read, is of a
+            kind whose patches cannot be taken into CLIP space, or embeds in another number of dimensions.
     """
-    local = root / settings.text_tower
-    name = settings.text_tower
+    pair = _read("text_tower", settings.text_tower, settings.text_tower_pretrained, root, device)
+    image_end(pair.model.visual, depth)
+    unmatched = None
+    if settings.unmatched_text_tower is not None:
+        name = settings.unmatched_text_tower
+        unmatched = _read("unmatched_text_tower", name, settings.unmatched_text_tower_pretrained, root, device)
+        unmatched.model.visual = None
+        own, other = pair.dimension, unmatched.dimension
+        if own != other:
+            raise PruneProofError(
+                f"unmatched_text_tower {name!r} embeds in {other} dimensions, but text_tower {settings.text_tower!r} "
+                f"in {own}: name one of {own}"
+            )
+    return ClipSpace(pair.model.visual, pair, unmatched, depth)
+
+
+def _read(key: str, name: str, tag: str | None, root: Path, device: str) -> TextTower:
+    """An open_clip model that the settings name under `key`."""
+    local = root / name
+    source = name
     if local.is_dir():
-        name = f"local-dir:{local.resolve()}"
+        source = f"local-dir:{local.resolve()}"
     elif name not in open_clip.list_models():
         raise PruneProofError(
-            f"text_tower {settings.text_tower!r} is neither a folder ({local}) nor a model that open_clip knows: "
+            f"{key} {name!r} is neither a folder ({local}) nor a model that open_clip knows: "
             "`open_clip.list_models()` names them"
         )
     try:
         model = open_clip.create_model(
-            name, pretrained=settings.text_tower_pretrained, require_pretrained=True, device=device
+            source, pretrained=tag, require_pretrained=True, device=device, force_quick_gelu=quick_gelu(name, tag)
         )
-        tokenizer = open_clip.get_tokenizer(name)
+        tokenizer = open_clip.get_tokenizer(source)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         first = str(error).splitlines()[0]
-        raise PruneProofError(
-            f"text_tower {settings.text_tower!r} cannot be read ({first}): restore its files"
-        ) from error
-    model = model.eval().requires_grad_(False)
-    return ClipSpace(model.visual, TextTower(model, tokenizer, device))
+        raise PruneProofError(f"{key} {name!r} cannot be read ({first}): restore its files") from error
+    return TextTower(model.eval().requires_grad_(False), tokenizer, device)
+
+
+def quick_gelu(name: str, tag: str | None) -> bool:
+    """Whether published weights were trained with the quick form of GELU, as OpenAI's are.
+
+    open_clip builds `ViT-L-14-336` with plain GELU and only warns when the weights `openai` ask for the other one.
+
+    Source: open_clip `factory.py::create_model`, `pretrained.py`.
+    """
+    return tag is not None and bool(open_clip.get_pretrained_cfg(name, tag).get("quick_gelu", False))

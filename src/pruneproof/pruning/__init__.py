@@ -35,8 +35,8 @@ class VisualTokens(Protocol):
         """[N] attention of CLS to each patch in a layer of the vision tower (-1 is the last), mean over heads."""
         ...
 
-    def relevance(self, questions: Sequence[str]) -> Tensor:
-        """[Q, N] cosine similarity of each patch and each question in CLIP space."""
+    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
+        """[Q, N] cosine similarity of each patch and each question in CLIP space; not `matched`: see `Backbone`."""
         ...
 
 
