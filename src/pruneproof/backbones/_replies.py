@@ -1,0 +1,49 @@
+"""From generated tokens to replies: the same for every family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pruneproof.backbones import Reply
+from pruneproof.backbones._generation import Generated
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Ids of the tokens that an answer can begin with, for `yes` and for `no`."""
+
+    yes: tuple[int, ...]
+    no: tuple[int, ...]
+
+
+def verdicts(tokenizer: Any, prompt: str) -> Verdicts:
+    """The first tokens of `yes` and `no`, as a tokenizer writes them behind a prompt.
+
+    Args:
+        tokenizer: of the checkpoint.
+        prompt: any whole prompt; empty for an encoder-decoder, whose answers are texts of their own.
+    """
+
+    def ids(text: str) -> list[int]:
+        found: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+        return found
+
+    start = len(ids(prompt))
+
+    def first(word: str) -> set[int]:
+        rows = (ids(f"{prompt}{gap}{form}") for gap in ("", " ") for form in (word, word.capitalize()))
+        return {row[start] for row in rows if len(row) > start}
+
+    yes, no = first("yes"), first("no")
+    return Verdicts(tuple(sorted(yes - no)), tuple(sorted(no - yes)))
+
+
+def replies(tokenizer: Any, generated: Sequence[Generated], either: Verdicts) -> list[Reply]:
+    """Texts without special tokens, stripped, and the greatest logit of each verdict at the first position."""
+    texts = tokenizer.batch_decode([row.tokens for row in generated], skip_special_tokens=True)
+    return [
+        Reply(text.strip(), *(float(row.first_logits[list(ids)].max()) for ids in (either.yes, either.no)))
+        for text, row in zip(texts, generated, strict=True)
+    ]

@@ -1,0 +1,227 @@
+"""The BLIP-2 family: an EVA vision tower, a Q-Former that reads its patches, and OPT or Flan-T5 behind it.
+
+Patches are pruned before the Q-Former, which gives the language model the same number of tokens whatever it reads: the
+connector gets cheaper and the language model does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from transformers import Blip2ForConditionalGeneration
+
+from pruneproof import machine
+from pruneproof.backbones import Components, EncodedImage, Reply
+from pruneproof.backbones._blip2_seq2seq import EncoderDecoder
+from pruneproof.backbones._blip2_vision import Blip2Image, split_layer
+from pruneproof.backbones._checkpoints import checkpoint_digest
+from pruneproof.backbones._clip_space_pairing import check_pairing
+from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
+from pruneproof.backbones._loading import load_pretrained
+from pruneproof.backbones._memory import require_memory
+from pruneproof.backbones._replies import replies, verdicts
+from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
+from pruneproof.errors import PruneProofError
+from pruneproof.settings import BackboneSettings
+
+PROMPT = "Question: {} Answer:"
+"""Prompt of a checkpoint without a chat template. Source: transformers `Blip2ForConditionalGeneration.forward`."""
+
+
+Key: TypeAlias = tuple[int, ...]
+"""An image's identity and the indices that are kept of it."""
+
+
+class Language(Protocol):
+    """What both kinds of language model have in common; the cache of each is its own."""
+
+    def embed(self, ids: Tensor, /) -> Tensor:
+        """Token embeddings, [..., D]."""
+        ...
+
+    def continue_shared(
+        self, prefix: Tensor, suffixes: Sequence[Sequence[int]], longest: int, together: int, /
+    ) -> list[Generated]:
+        """Answer prompts that begin with the same embeddings [1, P, D]."""
+        ...
+
+    def continue_each(self, prefixes: Tensor, suffixes: Sequence[Sequence[int]], longest: int, /) -> list[Generated]:
+        """Answer prompts that begin with embeddings of their own, [Q, P, D]."""
+        ...
+
+    def prefill(self, embeddings: Tensor, /) -> Any:
+        """Read one prompt [1, L, D] up to the logits of the first answered token; returns the cache."""
+        ...
+
+    def step(self, embedding: Tensor, cache: Any, /) -> Tensor:
+        """Logits behind one further token [1, 1, D]; the cache grows by it."""
+        ...
+
+
+class Blip2:
+    """A loaded BLIP-2; implements `Backbone`."""
+
+    def __init__(self, model: Any, processor: Any, clip: ClipSpace, digest: str, device: str) -> None:
+        self.model, self.processor, self.clip, self.digest, self.device = model, processor, clip, digest, device
+        self.language = _language(model.language_model)
+        self._layers = [split_layer(layer) for layer in model.vision_model.encoder.layers]
+        self._rows = machine.batch_size()
+        separate = isinstance(self.language, EncoderDecoder)
+        self._verdicts = verdicts(processor.tokenizer, "" if separate else self.prompt_text("?"))
+
+    def pixels(self, images: Sequence[Image]) -> Tensor:
+        """[B, 3, P, P] pixels as the checkpoint's processor makes them."""
+        pixels: Tensor = self.processor.image_processor(images=list(images), return_tensors="pt").pixel_values
+        return pixels
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
+        """Run the vision tower on a batch of images."""
+        tower = self.model.vision_model
+        output = tower(self.pixels(images).to(self.device, tower.dtype), output_hidden_states=True)
+        read = output.last_hidden_state
+        return [
+            Blip2Image(
+                tuple(state[i] for state in output.hidden_states),
+                read[i, 1:],
+                read[i, :1],
+                image.size,
+                self._layers,
+                self.clip,
+            )
+            for i, image in enumerate(images)
+        ]
+
+    @torch.inference_mode()
+    def connect(self, read: Tensor) -> Tensor:
+        """The Q-Former and the projection behind it.
+
+        Source: transformers `Blip2ForConditionalGeneration.get_image_features`.
+
+        Args:
+            read: [B, M + K, D] tokens of the vision tower, CLS first.
+
+        Returns:
+            [B, queries, width of the language model].
+        """
+        queries = self.model.query_tokens.expand(len(read), -1, -1)
+        # The Q-Former may be kept in float32 beside half-precision towers.
+        found = self.model.qformer(query_embeds=queries, encoder_hidden_states=read).last_hidden_state
+        projected: Tensor = self.model.language_projection(found.to(read.dtype))
+        return projected
+
+    @torch.inference_mode()
+    def answer(
+        self, images: Sequence[EncodedImage], questions: Sequence[str], kept: Tensor, max_new_tokens: int
+    ) -> list[Reply]:
+        """Answer questions greedily; see `Backbone.answer`. The Q-Former reads each image and selection once."""
+        kept = kept.to(self.device)
+        asked = range(len(questions))
+        pairs = [(images[i if len(images) > 1 else 0], kept[i if len(kept) > 1 else 0]) for i in asked]
+        keys = [(id(image), *chosen.tolist()) for image, chosen in pairs]
+        visual = self._connect_once(dict(zip(keys, pairs, strict=True)))
+        prompts = [self.prompt(question) for question in questions]
+        order = sorted(asked, key=lambda i: len(prompts[i]))
+        ids = [prompts[i] for i in order]
+        if len(images) == len(kept) == 1:
+            # Packed questions cost no image each, so twice as many fit.
+            found = self.language.continue_shared(visual[keys[0]][None], ids, max_new_tokens, 2 * self._rows)
+        else:
+            found = []
+            for part in even_parts(len(order), self._rows):
+                prefixes = torch.stack([visual[keys[i]] for i in order[part]])
+                found += self.language.continue_each(prefixes, ids[part], max_new_tokens)
+        placed: dict[int, Generated] = dict(zip(order, found, strict=True))
+        return replies(self.processor.tokenizer, [placed[i] for i in asked], self._verdicts)
+
+    def _connect_once(self, pairs: Mapping[Key, tuple[EncodedImage, Tensor]]) -> dict[Key, Tensor]:
+        """What the Q-Former makes of each image and selection, [queries, width of the language model]."""
+        read = [_read(image, chosen) for image, chosen in pairs.values()]
+        parts = [self.connect(torch.stack(read[part])) for part in even_parts(len(read), self._rows)]
+        return dict(zip(pairs, torch.cat(parts), strict=True))
+
+    def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
+        """[Q, E] questions in CLIP space."""
+        return self.clip.embed(questions, matched)
+
+    def forget(self) -> None:
+        """Drop remembered text embeddings."""
+        self.clip.forget()
+
+    @torch.inference_mode()
+    def components(self, image: EncodedImage, question: str, kept: Tensor) -> Components:
+        """Connector, prefill and decode of one question; see `Backbone.components`."""
+        language, read = self.language, _read(image, kept[0].to(self.device))[None]
+        ids = torch.tensor(self.prompt(question), device=self.device)
+        inputs = torch.cat([self.connect(read), language.embed(ids)[None]], dim=1)
+        cache = language.prefill(inputs)
+        held = cache_bytes(cache)
+        token = language.embed(ids[-1:])[None]
+        work: dict[str, Callable[[], object]] = {
+            "connector": lambda: self.connect(read),
+            "prefill": lambda: language.prefill(inputs),
+            "decode": lambda: language.step(token, cache),
+        }
+        return Components(work, held)
+
+    def prompt_text(self, question: str) -> str:
+        """The question in the tokenizer's own chat template if it has one, else in BLIP-2's convention.
+
+        transformers' `Blip2Processor` keeps no chat template of its own, and puts the image before any text.
+        """
+        tokenizer = self.processor.tokenizer
+        if tokenizer.chat_template is None:
+            return PROMPT.format(question)
+        content = [{"type": "text", "text": question}]
+        text: str = tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+        return text
+
+    def prompt(self, question: str) -> list[int]:
+        """Ids of the prompt behind the image; what stands for the image comes before them, even before the first token.
+
+        Source: transformers `Blip2Processor.__call__`.
+        """
+        tokenizer = self.processor.tokenizer
+        ids: list[int] = tokenizer(self.prompt_text(question)).input_ids
+        if tokenizer.convert_tokens_to_ids(str(self.processor.image_token)) in ids:
+            raise PruneProofError(f"the prompt of {question!r} holds the image token: a question must not contain it")
+        return ids
+
+
+def _read(image: EncodedImage, chosen: Tensor) -> Tensor:
+    """[1 + K, D] what the Q-Former reads: CLS and the chosen patches."""
+    return torch.cat([image.unprunable, image.features[chosen]])
+
+
+def _language(model: Any) -> Language:
+    end = model.generation_config.eos_token_id
+    eos = frozenset(end if isinstance(end, list) else [end])
+    if model.config.is_encoder_decoder:
+        return EncoderDecoder(model, model.generation_config.decoder_start_token_id, eos)
+    return CausalModel(model.get_decoder(), model.get_output_embeddings(), eos)
+
+
+def load(settings: BackboneSettings, root: Path, device: str) -> Blip2:
+    """Load a BLIP-2 checkpoint from a local folder or the hub; see `backbones.load`."""
+    folder = root / settings.checkpoint
+    if folder.is_dir():
+        require_memory(folder, settings.dtype, device)
+    model, processor = load_pretrained(settings, root, device, "blip-2", Blip2ForConditionalGeneration)
+    if model.config.is_encoder_decoder and settings.dtype == "float16":
+        raise PruneProofError(
+            f"checkpoint {settings.checkpoint!r} has a T5, whose numbers exceed float16: set `dtype: bfloat16`"
+        )
+    tower = model.vision_model
+    clip = load_clip_space(settings, root, device, depth=len(tower.encoder.layers))
+    backbone = Blip2(model, processor, clip, checkpoint_digest(settings, root), device)
+    check_pairing(
+        settings, clip, backbone.pixels, lambda pixels: tower(pixels, output_hidden_states=True).hidden_states[-1]
+    )
+    return backbone
