@@ -68,14 +68,24 @@ def text_tower(clip: ClipConfig) -> int:
     return int(text["layers"] * layer + linear(1, width, clip["embed_dim"]))
 
 
-def atp_scoring(vision: Any, embed_dim: int) -> int:
-    """ATP's scores: the CLS row of one layer's attention, patches into CLIP space, cosine with one text.
+def cls_row(vision: Any) -> int:
+    """Attention of CLS to every token in one layer. Source: `_vision.cls_attention`."""
+    tokens, width = patches(vision) + 1, vision.hidden_size
+    return linear(1, width, width) + linear(tokens, width, width) + linear(1, width, tokens)
 
-    Source: `_vision.cls_attention`, `text_towers.ClipSpace.project`.
+
+def clip_end(vision: Any, tokens: int, embed_dim: int, layers: int = 0) -> int:
+    """Tokens of a vision tower through the CLIP layers that the tower lacks, and the projection into CLIP space.
+
+    Source: `_clip_space_end.ImageEnd`.
     """
-    count, width = patches(vision), vision.hidden_size
-    row = linear(1, width, width) + linear(count + 1, width, width) + linear(1, width, count + 1)
-    return row + linear(count, width, embed_dim) + linear(1, embed_dim, count)
+    width = vision.hidden_size
+    return layers * _encoder_layer(tokens, width, vision.intermediate_size) + linear(tokens, width, embed_dim)
+
+
+def cosines(vision: Any, embed_dim: int) -> int:
+    """Every patch with one text."""
+    return linear(1, embed_dim, patches(vision))
 
 
 def llava_projector(config: Any, tokens: int) -> int:
@@ -177,23 +187,33 @@ def llava(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfi
         generated: tokens generated so far, the decoded one being the last of them; at least 1.
         clip: with ATP, the open_clip pair that it scores by; None without a method.
     """
-    prompt = kept + text
+    vision, prompt = config.vision_config, kept + text
     return Flops(
-        vision_tower(config.vision_config),
-        *_scored(config.vision_config, clip),
+        vision_tower(vision),
+        *_scored(vision, clip, lambda space: clip_end(vision, patches(vision), space)),
         llava_projector(config, kept),
         llama(config.text_config, prompt, 0),
         llama(config.text_config, 1, prompt + generated - 1),
     )
 
 
-def blip2(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfig | None = None) -> Flops:
-    """BLIP-2 with `kept` visual tokens and CLS before its Q-Former; arguments as of `llava`.
+def blip2(
+    config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfig | None = None, lacking: int = 0
+) -> Flops:
+    """BLIP-2 with `kept` visual tokens and CLS before its Q-Former.
+
+    Args:
+        config: a `Blip2Config`.
+        kept: as of `llava`.
+        text: as of `llava`.
+        generated: as of `llava`.
+        clip: as of `llava`.
+        lacking: CLIP layers that the vision tower lacks; 1 in the published models, which have 39 of EVA-g's 40.
 
     Raises:
         PruneProofError: for a language model other than OPT and T5.
     """
-    prompt = config.num_query_tokens + text
+    vision, prompt = config.vision_config, config.num_query_tokens + text
     languages: dict[str, Callable[[], tuple[int, int]]] = {
         "opt": lambda: (opt(config.text_config, prompt, 0), opt(config.text_config, 1, prompt + generated - 1)),
         "t5": lambda: (
@@ -205,8 +225,9 @@ def blip2(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfi
     if kind not in languages:
         raise PruneProofError(f"BLIP-2's language model is {kind!r}: FLOPs are known in closed form of opt and t5")
     return Flops(
-        vision_tower(config.vision_config),
-        *_scored(config.vision_config, clip),
+        vision_tower(vision),
+        # The layers that are lacking look at CLS too.
+        *_scored(vision, clip, lambda space: clip_end(vision, patches(vision) + 1, space, lacking)),
         q_former(config, kept + 1),
         *languages[kind](),
     )
@@ -214,17 +235,22 @@ def blip2(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfi
 
 def idefics(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfig | None = None) -> Flops:
     """Idefics with `kept` visual tokens and CLS before its perceiver resampler; arguments as of `llava`."""
+    vision = config.vision_config
     return Flops(
-        vision_tower(config.vision_config),
-        *_scored(config.vision_config, clip),
+        vision_tower(vision),
+        *_scored(vision, clip, lambda space: clip_end(vision, patches(vision), space)),
         perceiver_resampler(config, kept + 1),
         idefics_language(config, text, 0),
         idefics_language(config, 1, text + generated - 1),
     )
 
 
-def _scored(vision: Any, clip: ClipConfig | None) -> tuple[int, int]:
-    return (0, 0) if clip is None else (text_tower(clip), atp_scoring(vision, clip["embed_dim"]))
+def _scored(vision: Any, clip: ClipConfig | None, end: Callable[[int], int]) -> tuple[int, int]:
+    """Text tower and ATP's scores; `end` takes the dimension of CLIP space to what bringing the patches there costs."""
+    if clip is None:
+        return 0, 0
+    space = clip["embed_dim"]
+    return text_tower(clip), cls_row(vision) + end(space) + cosines(vision, space)
 
 
 def _encoder_layer(tokens: int, width: int, inner: int) -> int:
