@@ -34,7 +34,10 @@ def called_with(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = N
     return calls
 
 
-@pytest.mark.parametrize("stage", [name for name in cli.STAGES if name != "answer_questions"])
+OWN_OPTIONS = {"answer_questions": ["backbone", "method"], "train_backbone": ["name"]}
+
+
+@pytest.mark.parametrize("stage", [name for name in cli.STAGES if name not in OWN_OPTIONS])
 def test_a_stage_gets_the_study_and_its_folders(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     study = load_study(SMALL)
     calls = called_with(monkeypatch)
@@ -48,6 +51,13 @@ def test_answering_gets_its_backbone_and_method(monkeypatch: pytest.MonkeyPatch)
     chosen = ["--backbone", "builtin_llava", "--method", "atp_25"]
     assert cli.main(["answer_questions", "--study", str(SMALL), *chosen]) == 0
     assert calls == [(study, Folders(SMALL), {"backbone": "builtin_llava", "method": "atp_25"})]
+
+
+def test_training_gets_the_name_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = load_study(SMALL)
+    calls = called_with(monkeypatch)
+    assert cli.main(["train_backbone", "--study", str(SMALL), "--name", "builtin_blip2"]) == 0
+    assert calls == [(study, Folders(SMALL), {"name": "builtin_blip2"})]
 
 
 def test_an_unknown_method_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +100,7 @@ def test_every_stage_has_a_body(stage: str) -> None:
     assert origin.origin is not None
     tree = ast.parse(Path(origin.origin).read_text())
     run = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run")
-    expected = ["study", "folders", *(["backbone", "method"] if stage == "answer_questions" else [])]
+    expected = ["study", "folders", *OWN_OPTIONS.get(stage, [])]
     assert [argument.arg for argument in run.args.args + run.args.kwonlyargs] == expected
 
 

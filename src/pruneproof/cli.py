@@ -24,7 +24,7 @@ STAGES = {
     "measure_costs": ("pruneproof.answering.costs", "measure FLOPs, memory and latency of every method"),
     "write_report": ("pruneproof.reporting.stage", "write figures, tables, claims and report.html"),
     "record_runs": ("pruneproof.tracking", "record the results in MLflow"),
-    "train_backbone": ("pruneproof.backbones.builtin.stage", "train the built-in model from scratch (hours)"),
+    "train_backbone": ("pruneproof.backbones.builtin.stage", "train a built-in model from scratch (an hour or more)"),
 }
 """Sub-command to the module whose `run(study, folders)` is the stage's body, and what it does."""
 
@@ -64,10 +64,10 @@ def _stage(options: argparse.Namespace) -> int:
 
     study = load_study(options.study)
     body = importlib.import_module(STAGES[options.command][0]).run
-    chosen = {name: getattr(options, name) for name in ("backbone", "method") if hasattr(options, name)}
+    chosen = {name: getattr(options, name) for name in ("backbone", "method", "name") if hasattr(options, name)}
     for name, value in chosen.items():
-        known = getattr(study, f"{name}s")
-        if value not in known:
+        known = getattr(study, f"{name}s", None)
+        if known is not None and value not in known:
             raise PruneProofError(f"--{name} is {value!r}, which params.yaml does not have: {', '.join(known)}")
     body(study, Folders(options.study), **chosen)
     return 0
@@ -97,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "answer_questions":
             command.add_argument("--backbone", required=True, help="an id of `backbones` in params.yaml")
             command.add_argument("--method", required=True, help="an id of `methods` in params.yaml")
+        if name == "train_backbone":
+            command.add_argument("--name", required=True, help="the name of a data/backbones/<name>.yaml")
         if name == "check":
             command.add_argument("--quick", action="store_true", help="leave out what takes longer than a second")
     return parser

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from pruneproof import backbones
 from pruneproof.answering.features import StoredImage
-from pruneproof.backbones import _memory
+from pruneproof.backbones import _flops, _memory
 from pruneproof.backbones.blip2 import Blip2
 from pruneproof.errors import PruneProofError
 
@@ -106,6 +106,13 @@ def stock_first_logits(blip2: Blip2, picture: Image.Image, question: str) -> Ten
     return logits
 
 
+def count(work: Callable[[], object]) -> int:
+    """FLOPs by torch's counter."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return int(counter.get_total_flops())
+
+
 def everything(rows: int = 1) -> Tensor:
     return torch.arange(16).expand(rows, -1)
 
@@ -146,8 +153,8 @@ def test_half_precision_gives_the_stock_logits_within_tolerance(
     reply = half.answer([image], QUESTIONS[:1], everything(), 1)[0]
     # bfloat16 has 8 bits: 1/128 of the largest logit, twice.
     tolerance = 2 * float(logits.abs().max()) / 128
-    assert reply.yes_logit == pytest.approx(float(logits[list(half._verdicts.yes)].max()), abs=tolerance)
-    assert reply.no_logit == pytest.approx(float(logits[list(half._verdicts.no)].max()), abs=tolerance)
+    assert reply.yes_logit == pytest.approx(float(logits[half._verdicts.yes].max()), abs=tolerance)
+    assert reply.no_logit == pytest.approx(float(logits[half._verdicts.no].max()), abs=tolerance)
 
 
 def test_t5_in_float16_is_refused(root: Path) -> None:
@@ -168,8 +175,8 @@ def test_pruned_answers_are_stock_generate_behind_a_tower_that_gives_cls_and_the
             expected = stock_tokens(blip2, pictures[1], [question])[0]
             logits = stock_first_logits(blip2, pictures[1], question)
         assert reply.text == blip2.processor.decode(expected, skip_special_tokens=True).strip()
-        assert reply.yes_logit == pytest.approx(float(logits[list(blip2._verdicts.yes)].max()), abs=1e-3)
-        assert reply.no_logit == pytest.approx(float(logits[list(blip2._verdicts.no)].max()), abs=1e-3)
+        assert reply.yes_logit == pytest.approx(float(logits[blip2._verdicts.yes].max()), abs=1e-3)
+        assert reply.no_logit == pytest.approx(float(logits[blip2._verdicts.no].max()), abs=1e-3)
         whole = blip2.answer([image], [question], everything(), 1)[0]
         assert abs(whole.yes_logit - reply.yes_logit) > 0.01, "a selection that changes nothing would prove nothing"
 
@@ -284,11 +291,6 @@ def test_pruning_makes_the_connector_cheaper_and_the_language_model_not(
     image = blip2.encode(pictures)[0]
     full, pruned = (blip2.components(image, QUESTIONS[0], everything()[:, :kept]) for kept in (16, 4))
 
-    def count(work: Any) -> int:
-        with FlopCounterMode(display=False) as counter:
-            work()
-        return counter.get_total_flops()
-
     costs = {name: (count(full.work[name]), count(pruned.work[name])) for name in full.work}
     assert list(costs) == ["connector", "prefill", "decode"]
     assert costs["prefill"][0] == costs["prefill"][1]
@@ -301,9 +303,18 @@ def test_pruning_makes_the_connector_cheaper_and_the_language_model_not(
     assert full.kv_cache_bytes == pruned.kv_cache_bytes == 2 * 4 * 64 * tokens
 
 
+@pytest.mark.parametrize("kept", [16, 4])
+def test_flops_are_the_closed_formula(blip2: Blip2, pictures: list[Image.Image], attention: str, kept: int) -> None:
+    image = blip2.encode(pictures[:1])[0]
+    parts = blip2.components(image, QUESTIONS[0], everything()[:, :kept])
+    formula = _flops.blip2(blip2.model.config, kept, len(blip2.prompt(QUESTIONS[0])))
+    assert count(lambda: blip2.encode(pictures[:1])) == formula.vision_tower
+    assert [count(work) for work in parts.work.values()] == [formula.connector, formula.prefill, formula.decode]
+
+
 def test_verdicts_begin_with_yes_and_no(blip2: Blip2) -> None:
     tokenizer = blip2.processor.tokenizer
-    for ids, word in ((blip2._verdicts.yes, "yes"), (blip2._verdicts.no, "no")):
+    for ids, word in zip(blip2._verdicts, ("yes", "no"), strict=True):
         assert ids
         assert all(word.startswith(tokenizer.decode([i]).strip()) and tokenizer.decode([i]).strip() for i in ids)
 
@@ -362,11 +373,3 @@ def test_another_family(root: Path, tmp_path: Path) -> None:
 def test_too_little_memory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_memory, "free_bytes", lambda _: 1000)
     assert "GiB in float32, but cpu has 0.0 GiB free" in broken(root, "opt")
-
-
-def test_a_text_tower_of_another_clip(root: Path) -> None:
-    from tests.backbones._blip2_checkpoint import save_eva_clip
-
-    save_eva_clip(root / "other", seed=6)
-    assert "its weights are others" in broken(root, "opt", text_tower="other")
-    assert loaded(root, "opt", text_tower="other", text_tower_unmatched=True).digest

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoProcessor
 from transformers.utils import logging
 
 from pruneproof.backbones._checkpoints import locate
+from pruneproof.backbones._memory import require_memory
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
 
@@ -33,9 +34,12 @@ def load_pretrained(
         The model on the device, in evaluation mode and without gradients, and its processor.
 
     Raises:
-        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read.
+        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read, or if the weights
+            of a local folder do not fit into memory.
     """
     source = locate(settings, root)
+    if Path(source).is_dir():
+        require_memory(Path(source), settings.dtype, device)
     read: dict[str, Any] = {"revision": settings.revision}
     try:
         config = AutoConfig.from_pretrained(source, **read)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pruneproof.backbones import Reply
 from pruneproof.backbones._generation import Generated
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """Ids of the tokens that an answer can begin with, for `yes` and for `no`."""
 
-    yes: tuple[int, ...]
-    no: tuple[int, ...]
+    yes: list[int]
+    no: list[int]
 
 
 def verdicts(tokenizer: Any, prompt: str) -> Verdicts:
@@ -37,13 +35,13 @@ def verdicts(tokenizer: Any, prompt: str) -> Verdicts:
         return {row[start] for row in rows if len(row) > start}
 
     yes, no = first("yes"), first("no")
-    return Verdicts(tuple(sorted(yes - no)), tuple(sorted(no - yes)))
+    return Verdicts(sorted(yes - no), sorted(no - yes))
 
 
 def replies(tokenizer: Any, generated: Sequence[Generated], either: Verdicts) -> list[Reply]:
     """Texts without special tokens, stripped, and the greatest logit of each verdict at the first position."""
     texts = tokenizer.batch_decode([row.tokens for row in generated], skip_special_tokens=True)
     return [
-        Reply(text.strip(), *(float(row.first_logits[list(ids)].max()) for ids in (either.yes, either.no)))
+        Reply(text.strip(), *(float(row.first_logits[ids].max()) for ids in either))
         for text, row in zip(texts, generated, strict=True)
     ]

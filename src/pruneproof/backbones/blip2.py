@@ -23,7 +23,6 @@ from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
-from pruneproof.backbones._memory import require_memory
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
@@ -210,9 +209,6 @@ def _language(model: Any) -> Language:
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Blip2:
     """Load a BLIP-2 checkpoint from a local folder or the hub; see `backbones.load`."""
-    folder = root / settings.checkpoint
-    if folder.is_dir():
-        require_memory(folder, settings.dtype, device)
     model, processor = load_pretrained(settings, root, device, "blip-2", Blip2ForConditionalGeneration)
     if model.config.is_encoder_decoder and settings.dtype == "float16":
         raise PruneProofError(

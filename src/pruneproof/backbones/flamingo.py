@@ -25,7 +25,6 @@ from pruneproof.backbones._flamingo_decoder import LookingDecoder
 from pruneproof.backbones._flamingo_prompts import END, FAKE, IMAGE, Prompt, build_prompt, prompt_text
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
-from pruneproof.backbones._memory import require_memory
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
@@ -198,9 +197,6 @@ class Flamingo:
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Flamingo:
     """Load an Idefics checkpoint from a local folder or the hub; see `backbones.load`."""
-    folder = root / settings.checkpoint
-    if folder.is_dir():
-        require_memory(folder, settings.dtype, device)
     model, processor = load_pretrained(settings, root, device, "idefics", IdeficsForVisionText2Text)
     if lacking := sorted({IMAGE, FAKE} - set(processor.tokenizer.get_vocab())):
         raise PruneProofError(

@@ -16,8 +16,10 @@ from transformers import LlavaForConditionalGeneration
 from pruneproof import machine
 from pruneproof.backbones import Components, EncodedImage, Reply
 from pruneproof.backbones._checkpoints import checkpoint_digest
+from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
+from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
@@ -43,12 +45,17 @@ class Llava:
         )
         self._rows = machine.batch_size()
         self._prompts: dict[str, Prompt] = {}
-        self._verdicts = self._verdict_ids()
+        self._verdicts = verdicts(processor.tokenizer, self.prompt_text("?"))
+
+    def pixels(self, images: Sequence[Image]) -> Tensor:
+        """[B, 3, P, P] as the vision tower receives pictures."""
+        pixels: Tensor = self.processor.image_processor(images=list(images), return_tensors="pt").pixel_values
+        return pixels
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
         """Run the vision tower on a batch of images."""
-        pixels = self.processor.image_processor(images=list(images), return_tensors="pt").pixel_values
+        pixels = self.pixels(images)
         tower = self.model.model.vision_tower
         output = tower(pixels.to(self.device, self.model.dtype), output_hidden_states=True)
         read = output.hidden_states[self.model.config.vision_feature_layer]
@@ -98,15 +105,7 @@ class Llava:
                     prefixes = torch.stack([torch.cat([start, patches]) for patches in chosen])
                     found += self.language.continue_each(prefixes, behind[part], max_new_tokens)
             generated |= zip(rows, found, strict=True)
-        return self._replies([generated[i] for i in range(len(questions))])
-
-    def _replies(self, generated: Sequence[Generated]) -> list[Reply]:
-        yes, no = self._verdicts
-        texts = self.processor.tokenizer.batch_decode([row.tokens for row in generated], skip_special_tokens=True)
-        return [
-            Reply(text.strip(), float(row.first_logits[yes].max()), float(row.first_logits[no].max()))
-            for text, row in zip(texts, generated, strict=True)
-        ]
+        return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
 
     def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
         """[Q, E] questions in CLIP space."""
@@ -157,24 +156,14 @@ class Llava:
             self._prompts[question] = Prompt(tuple(ids[:at]), tuple(ids[at + 1 :]))
         return self._prompts[question]
 
-    def _verdict_ids(self) -> tuple[list[int], list[int]]:
-        """Ids of the tokens that can begin `yes` and `no`, as this tokenizer writes them behind a prompt."""
-        prompt = self.prompt_text("?")
-        tokenizer = self.processor.tokenizer
-        start = len(tokenizer(prompt).input_ids)
-
-        def ids(word: str) -> list[int]:
-            spellings = (word, word.capitalize())
-            texts = [f"{prompt}{gap}{spelling}" for gap in ("", " ") for spelling in spellings]
-            tokens = (tokenizer(text).input_ids for text in texts)
-            return sorted({row[start] for row in tokens if len(row) > start})
-
-        yes, no = ids("yes"), ids("no")
-        return [i for i in yes if i not in no], [i for i in no if i not in yes]
-
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Llava:
     """Load a LLaVA checkpoint from a local folder or the hub; see `backbones.load`."""
     model, processor = load_pretrained(settings, root, device, "llava", LlavaForConditionalGeneration)
     clip = load_clip_space(settings, root, device)
-    return Llava(model, processor, clip, checkpoint_digest(settings, root), device)
+    backbone = Llava(model, processor, clip, checkpoint_digest(settings, root), device)
+    tower = model.model.vision_tower
+    check_pairing(
+        settings, clip, backbone.pixels, lambda pixels: tower(pixels, output_hidden_states=True).hidden_states[-1]
+    )
+    return backbone

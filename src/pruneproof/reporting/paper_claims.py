@@ -74,7 +74,9 @@ class _Judge:
     def all(self) -> list[Claim]:
         fewer = "interval below 0 (not supported: above 0)"
         drop = "difference in drops with the full model: interval below 0 (not supported: above 0), and for a primary "
-        drop += f"contrast Holm-corrected p below {self.level:g}; and at most {self.margin:g} pp of clean accuracy lost, "
+        drop += (
+            f"contrast Holm-corrected p below {self.level:g}; and at most {self.margin:g} pp of clean accuracy lost, "
+        )
         drop += "because who is worse to begin with has less to lose"
         return [
             self.claim(

@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pruneproof.backbones.builtin.settings import TrainingSettings
-
-DEMANDS: dict[str, float] = {
-    "existence/singular": 94.0,
-    "existence/plural": 94.0,
-    "colour": 95.0,
-    "relation/holds/horizontal": 85.0,
-    "relation/choice/horizontal": 85.0,
-    "relation/holds/vertical": 85.0,
-    "relation/choice/vertical": 85.0,
-    "count": 60.0,
-}
-"""Least accuracy in percent, on unseen clean scenes, for a kind of question to enter the study's claims."""
+from pruneproof.backbones.builtin.students import About
 
 MOST_PHRASING_LOSS = 3.0
 """Points that held-out phrasings may cost."""
 
-AIDS = (
+TOWER_AIDS = (
     "Windows of 6 x 6 patches instead of whole images (tower, phase 1).",
     "Throw-away linear heads on the last tower layer but one: class and colour of each patch and whether an object's "
     "centre lies in it (phases 1 and 2), number of equal objects (phase 2).",
     "Horizontal and vertical place written loudly into 32 channels of the position embedding's initial value, and a "
     "loss that keeps these channels so in the features (phases 1 and 2).",
-    "The projector's first layer starts as a whitening of the tower's features in which place is made louder.",
-    "Short forms such as `colour car`: alone for the first {short_only} steps of language training, faded out by step "
-    "{short_until}.",
-    "An alignment loss that draws a projected patch to the embeddings of class and colour, off after {aligned} steps.",
-    "`count cars`, answered at the noun, as a curriculum for counting, throughout.",
-    "`Which side is the car on?` as a curriculum for relations, throughout; the benchmark never asks it.",
-)
-
-
-MATCHED = (
-    "The keys of {heads} heads of the first language layer start equal to their queries, so that a word attends to "
-    "patches like it from the start; they are free afterwards."
 )
 
 
@@ -46,6 +24,7 @@ MATCHED = (
 class TrainingReport:
     """What one training run did and reached."""
 
+    name: str
     seconds: dict[str, float]
     """By phase."""
     device: str
@@ -57,10 +36,20 @@ class TrainingReport:
     parameters: dict[str, int]
 
 
-def unmet(report: TrainingReport) -> list[str]:
+_OWN_PAIR = (
+    "`clip/` holds the open_clip model whose image half is the vision tower and whose text half gives ATP's relevance "
+    "score."
+)
+_TOWER_PHASES = """- `tower_windows`, `tower_images`: the CLIP pair on open_clip's contrastive loss and the aids below.
+- `tower_contrastive`: open_clip's loss alone, image against caption; last tower layer, projections and text tower.
+"""
+_LANGUAGE_PHASE = "- `language`: tower frozen; connector and language model on question and answer tokens."
+
+
+def unmet(report: TrainingReport, demands: Mapping[str, float]) -> list[str]:
     """Demands that the model misses, each with by how much."""
     missed = []
-    for form, least in DEMANDS.items():
+    for form, least in demands.items():
         reached = report.known.get(form, 0.0)
         if reached < least:
             missed.append(f"{form}: {reached:.1f}% of the {least:.0f}% asked for, {least - reached:.1f} points short")
@@ -72,36 +61,40 @@ def unmet(report: TrainingReport) -> list[str]:
     return missed
 
 
-def card(settings: TrainingSettings, report: TrainingReport) -> str:
+def card(settings: TrainingSettings, report: TrainingReport, about: About) -> str:
     """The card as Markdown."""
-    aligned = round(settings.language.alignment_share * settings.language.steps)
     language = settings.language
-    values = {"short_only": language.short_only, "short_until": language.short_until, "aligned": aligned}
-    chosen = AIDS + ((MATCHED,) if language.matched_heads else ())
-    aids = "\n".join(f"- {aid.format(**values, heads=language.matched_heads)}" for aid in chosen)
+    values = {
+        "short_only": language.short_only,
+        "short_until": language.short_until,
+        "aligned": round(language.alignment_share * language.steps),
+        "heads": language.matched_heads,
+    }
+    trains_tower = settings.tower_from is None
+    aids = "\n".join(f"- {aid.format(**values)}" for aid in (*(TOWER_AIDS if trains_tower else ()), *about.aids))
     forms = sorted(set(report.known) | set(report.held_out))
     rows = "\n".join(
         f"| {form} | {report.known.get(form, float('nan')):.1f} | {report.held_out.get(form, float('nan')):.1f} |"
         for form in forms
     )
-    missed = unmet(report)
+    missed = unmet(report, about.demands)
     verdict = "\n".join(f"- {line}" for line in missed) if missed else "All demands are met."
     seconds = "\n".join(f"| {name} | {value / 60:.1f} |" for name, value in report.seconds.items())
     sizes = "\n".join(f"| {name} | {value / 1e6:.2f} |" for name, value in report.parameters.items())
     x, y = report.place_variance
+    pair = _OWN_PAIR if trains_tower else f"Vision tower and text tower are those of `{settings.tower_from}`, frozen."
+    phases = (_TOWER_PHASES if trains_tower else "") + _LANGUAGE_PHASE
     return f"""---
 license: apache-2.0
 library_name: transformers
 pipeline_tag: image-text-to-text
 ---
 
-# builtin_llava
+# {report.name}
 
-A real, small `LlavaForConditionalGeneration`: CLIP vision tower (patch 14, 224 pixels, 256 visual tokens), projector
-and Llama. It answers questions on PruneProof's drawn scenes and nothing else. `clip/` holds the open_clip model whose
-image half is the vision tower and whose text half gives ATP's relevance score.
+{about.description} It answers questions on PruneProof's drawn scenes and nothing else. {pair}
 
-Made by `dvc repro data/backbones/dvc.yaml` (stage `train_backbone`), settings in `data/backbones/builtin_llava.yaml`.
+Made by `python -m pruneproof train_backbone --name {report.name}`, settings in `data/backbones/{report.name}.yaml`.
 
 ## Size
 
@@ -122,9 +115,7 @@ shares a scene with any study's test scenes. Device: {report.device}.
 |---|---|
 {seconds}
 
-1. `tower_windows`, `tower_images`: the CLIP pair with open_clip's contrastive loss and the aids below.
-2. `tower_contrastive`: open_clip's loss alone, image against caption; last tower layer, projections and text tower.
-3. `language`: tower frozen; projector and Llama on question and answer tokens.
+{phases}
 
 ### Training aids
 

@@ -43,7 +43,7 @@ def open_clip_config(settings: TowerSettings, vocabulary: int, pad_id: int, eos_
 
 
 PLACE_CHANNELS = 32
-"""The first channels of the tower's width, which hold place."""
+"""The first channels of a token, which hold place."""
 
 
 def place_waves() -> Tensor:
@@ -52,6 +52,21 @@ def place_waves() -> Tensor:
     y, x = (value.reshape(-1) for value in torch.meshgrid(axis, axis, indexing="ij"))
     waves = [(v, v, torch.sin(torch.pi * v), torch.cos(torch.pi * v)) * 4 for v in (x, y)]
     return torch.stack([wave for of_axis in waves for wave in of_axis], dim=1)
+
+
+def place_loss(tokens: Tensor, amplitude: float, places: Tensor | None = None) -> Tensor:
+    """Mean squared distance of the first channels of normalised tokens from the waves of each token's place.
+
+    The aid that keeps place loud, so that x and y explain a good share of the tokens' variance each.
+
+    Args:
+        tokens: [B, P, width].
+        amplitude: of the waves, in standard deviations of a token's channels.
+        places: [B, P] raster indices of the patches; None for all 256 in order.
+    """
+    waves = amplitude * place_waves().to(tokens.device)
+    normal = nn.functional.layer_norm(tokens, tokens.shape[-1:])[..., :PLACE_CHANNELS]
+    return (normal - (waves if places is None else waves[places])).square().mean()
 
 
 def build_clip(config: dict[str, Any]) -> CLIP:

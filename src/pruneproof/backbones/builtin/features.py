@@ -18,8 +18,8 @@ _BATCH = 25
 _TOKENS = 257
 
 
-def tower_features(visual: Any, cache: SceneCache, path: Path, width: int) -> NDArray[np.float16]:
-    """Outputs of the last layer but one for every scene: scenes x 257 x width, float16, CLS first.
+def tower_features(visual: Any, cache: SceneCache, path: Path, width: int, layer: int) -> NDArray[np.float16]:
+    """Outputs of a layer, -1 or -2, for every scene: scenes x 257 x width, float16, CLS first.
 
     A file `<path>.done` holds the number of finished scenes, so that a killed run goes on where it stopped.
     """
@@ -33,7 +33,8 @@ def tower_features(visual: Any, cache: SceneCache, path: Path, width: int) -> ND
     with torch.inference_mode():
         for start in track(starts, description=f"features of {count} scenes"):
             stop = min(count, start + _BATCH)
-            state, _ = hidden_states(visual, normalise(np.asarray(cache.pixels[start:stop])).to(device))
+            before, last = hidden_states(visual, normalise(np.asarray(cache.pixels[start:stop])).to(device))
+            state = last if layer == -1 else before
             features[start:stop] = state.cpu().numpy().astype(np.float16)
             if start // _BATCH % 20 == 19 or stop == count:
                 features.flush()

@@ -1,8 +1,8 @@
-"""How the built-in models are trained: `data/backbones/params.yaml` as frozen, typed models."""
+"""How a built-in model is trained: `data/backbones/<name>.yaml` as frozen, typed models."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -51,6 +51,9 @@ class LanguageSettings(Frozen):
     """Steps at the start that ask short forms alone: among whole questions a language model finds no start."""
     short_until: Count = 1100
     """Step at which the short forms have faded out."""
+    later_plan: Count = 2200
+    """Step from which fewer questions ask what is learnt first (existence, colour) and more ask for place and number.
+    """
     matched_heads: Annotated[int, Field(ge=0)] = 0
     """Heads of the first layer whose keys start equal to their queries, so that a word attends to patches like it."""
     alignment_share: Share = 0.6
@@ -60,9 +63,23 @@ class LanguageSettings(Frozen):
     """Share of questions with typos, dropped words or added sentences."""
 
 
+class ConnectorSettings(Frozen):
+    """Shape of a Q-Former or a perceiver resampler; LLaVA's projector has none of these."""
+
+    outputs: Annotated[int, Field(ge=24)] = 32
+    """Queries or latents; at least one for each class, because of the training aid."""
+    layers: Count = 3
+    heads: Count = 6
+    every: Count = 1
+    """Decoder layers from one cross-attention to the next (Flamingo)."""
+
+
 class TrainingSettings(Frozen):
     """One built-in model's training."""
 
+    family: Literal["llava", "blip2", "flamingo"] = "llava"
+    tower_from: str | None = None
+    """Built-in model whose finished CLIP pair and tokenizer are used; None to train them."""
     seed: int = 7
     remark: str = ""
     """What a reader of the model card must know about this training beyond its settings."""
@@ -70,4 +87,5 @@ class TrainingSettings(Frozen):
     validation: Count = 400
     vocabulary: Count = 900
     tower: TowerSettings = TowerSettings()
+    connector: ConnectorSettings = ConnectorSettings()
     language: LanguageSettings = LanguageSettings()

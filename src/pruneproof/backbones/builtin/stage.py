@@ -1,25 +1,30 @@
-"""The stage `train_backbone`: from drawn scenes to a saved LLaVA; every step resumes after a kill."""
+"""The stage `train_backbone`: from drawn scenes to a saved model; every step resumes after a kill."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from pydantic import ValidationError
+from torch import nn
 
-from pruneproof import machine
+from pruneproof import machine, registry
 from pruneproof.backbones.builtin import scene_cache
 from pruneproof.backbones.builtin.card import TrainingReport, card
 from pruneproof.backbones.builtin.clip_model import build_clip, open_clip_config
 from pruneproof.backbones.builtin.export import export
 from pruneproof.backbones.builtin.features import tower_features, variance_explained_by_place
-from pruneproof.backbones.builtin.language_model import build_llava, whiten_projector
 from pruneproof.backbones.builtin.language_training import LanguageTrainer, LanguageValidation
+from pruneproof.backbones.builtin.pair import Pair, read_pair
+from pruneproof.backbones.builtin.scene_cache import SceneCache
 from pruneproof.backbones.builtin.settings import TrainingSettings
-from pruneproof.backbones.builtin.tokenizer import IMAGE, clip_tokenizer, language_tokenizer, train_tokenizer
-from pruneproof.backbones.builtin.tower_training import TowerTrainer
+from pruneproof.backbones.builtin.students import Glimpse, Student
+from pruneproof.backbones.builtin.tokenizer import clip_tokenizer, language_tokenizer, train_tokenizer
+from pruneproof.backbones.builtin.tower_training import TowerTrainer, normalise
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json, write_text
 from pruneproof.folders import Folders
@@ -27,8 +32,6 @@ from pruneproof.settings import Study
 from pruneproof.study import read_yaml
 
 log = logging.getLogger(__name__)
-
-NAME = "builtin_llava"
 
 
 def load_settings(path: Path) -> TrainingSettings:
@@ -48,10 +51,17 @@ def load_settings(path: Path) -> TrainingSettings:
     return settings
 
 
-def run(study: Study, folders: Folders) -> None:
-    """Train `builtin_llava` by `data/backbones/builtin_llava.yaml` and write it to `data/backbones/builtin_llava`."""
+def run(study: Study, folders: Folders, name: str) -> None:
+    """Train a built-in model by `data/backbones/<name>.yaml` and write it to `data/backbones/<name>`.
+
+    Raises:
+        PruneProofError: if there are no such settings.
+    """
     home = folders.study / study.study.root / "data" / "backbones"
-    train(load_settings(home / f"{NAME}.yaml"), home / ".training", home / NAME)
+    known = sorted(path.stem for path in home.glob("builtin_*.yaml"))
+    if name not in known:
+        raise PruneProofError(f"--name is {name!r}, but {home} has settings for {', '.join(known) or 'no model'} only")
+    train(load_settings(home / f"{name}.yaml"), home / ".training", home / name)
 
 
 def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingReport:
@@ -60,52 +70,86 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
     Args:
         settings: shapes, steps and seed.
         work: folder for scenes, features and checkpoints; a second call with the same settings goes on from there.
-        target: folder of the finished model.
+        target: folder of the finished model; beside it lies that of `tower_from`.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(machine.workers())
     device = machine.device()
-    work.mkdir(parents=True, exist_ok=True)
-    _refuse_other_settings(settings, work)
-    cache = scene_cache.load(work / "scenes", settings.seed, "train", settings.scenes, machine.workers())
-    unseen = scene_cache.load(work / "scenes", settings.seed, "validation", settings.validation, machine.workers())
-    tokenizer = train_tokenizer(settings.seed, settings.vocabulary)
-    text, pair = language_tokenizer(tokenizer), clip_tokenizer(tokenizer)
-    torch.manual_seed(settings.seed)
-    config = open_clip_config(settings.tower, len(pair), pair.pad_token_id, pair.eos_token_id)
-    clip = build_clip(config)
-    tower = TowerTrainer(clip, pair, cache, settings, device)
-    seconds = tower.train_aided(work)
-    features = tower_features(clip.visual, cache, work / "train_features.npy", settings.tower.width)
-    unseen_features = tower_features(clip.visual, unseen, work / "validation_features.npy", settings.tower.width)
-    seconds["tower_contrastive"] = tower.train_contrastive(features, work)
-    ids = {"pad": text.pad_token_id, "bos": text.bos_token_id, "eos": text.eos_token_id}
-    ids["image"] = text.convert_tokens_to_ids(IMAGE)
+    own = work / target.name
+    own.mkdir(parents=True, exist_ok=True)
+    _refuse_other_settings(settings, own)
+    seen, unseen = (
+        scene_cache.load(work / "scenes", settings.seed, split, count, machine.workers())
+        for split, count in (("train", settings.scenes), ("validation", settings.validation))
+    )
+    seconds: dict[str, float] = {}
+    if settings.tower_from is None:
+        pair = _train_pair(settings, seen, own, device, seconds)
+    else:
+        pair = read_pair(target.parent / settings.tower_from)
+        pair.clip.to(device)
+    family: Any = registry.load_module("pruneproof.backbones.builtin.students", settings.family, "built-in family")
+    layer: int = family.ABOUT.feature_layer
+    features, unseen_features = (
+        tower_features(pair.clip.visual, cache, own / f"{name}_features.npy", settings.tower.width, layer)
+        for name, cache in (("train", seen), ("validation", unseen))
+    )
     torch.manual_seed(settings.seed + 1)
-    model = build_llava(settings, clip.state_dict(), len(text), ids)
-    whiten_projector(model, torch.from_numpy(features[:200, 1:]).float())
-    trainer = LanguageTrainer(model, text, settings, device)
+    tokenizer = pair.language_tokenizer
+    glimpse = Glimpse(
+        torch.from_numpy(np.array(features[:200])).float(), normalise(np.array(seen.pixels[:8])).flatten(0, 1)
+    )
+    state = {name: tensor.cpu() for name, tensor in pair.clip.state_dict().items()}
+    student: Student = family.student(settings, state, tokenizer, glimpse)
+    student.model.to(device)
+    trainer = LanguageTrainer(student, tokenizer, settings, device)
     validation = LanguageValidation(unseen, unseen_features, settings.seed, settings.validation)
-    seconds["language"] = trainer.train(cache, features, work, validation)
+    seconds["language"] = trainer.train(seen, features, own, validation)
     report = TrainingReport(
+        name=target.name,
         seconds=seconds,
         device=torch.cuda.get_device_name() if device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads",
         place_variance=variance_explained_by_place(unseen_features),
         known=validation.scores(trainer, held_out=False),
         held_out=validation.scores(trainer, held_out=True),
-        parameters={
-            "vision tower": sum(p.numel() for p in clip.visual.parameters()),
-            "text tower": sum(p.numel() for p in clip.parameters()) - sum(p.numel() for p in clip.visual.parameters()),
-            "projector": sum(p.numel() for p in model.model.multi_modal_projector.parameters()),
-            "language model": sum(
-                p.numel() for p in (*model.model.language_model.parameters(), *model.lm_head.parameters())
-            ),
-        },
+        parameters=_sizes(pair, student, settings),
     )
-    export(target, model, clip, config, text, pair)
+    export(
+        target,
+        student.model.cpu(),
+        family.processor(settings, tokenizer),
+        pair if settings.tower_from is None else None,
+    )
     write_json(target / "training.json", {"settings": settings.model_dump(), "report": asdict(report)})
-    write_text(target / "README.md", card(settings, report))
+    write_text(target / "README.md", card(settings, report, family.ABOUT))
     return report
+
+
+def _train_pair(
+    settings: TrainingSettings, cache: SceneCache, work: Path, device: str, seconds: dict[str, float]
+) -> Pair:
+    """Tokenizer and CLIP pair; adds the seconds of each phase."""
+    words = train_tokenizer(settings.seed, settings.vocabulary)
+    tokenizer = clip_tokenizer(words)
+    torch.manual_seed(settings.seed)
+    config = open_clip_config(settings.tower, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
+    clip = build_clip(config)
+    trainer = TowerTrainer(clip, tokenizer, cache, settings, device)
+    seconds |= trainer.train_aided(work)
+    before = tower_features(clip.visual, cache, work / "train_features.npy", settings.tower.width, -2)
+    seconds["tower_contrastive"] = trainer.train_contrastive(before, work)
+    return Pair(clip, config, tokenizer, language_tokenizer(words))
+
+
+def _sizes(pair: Pair, student: Student, settings: TrainingSettings) -> dict[str, int]:
+    """Parameters of each part."""
+
+    def count(module: nn.Module) -> int:
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    towers = {"vision tower": count(pair.clip.visual), "text tower": count(pair.clip) - count(pair.clip.visual)}
+    trained = {name: count(module) for name, module in student.trained().items() if name != "aid"}
+    return trained | (towers if settings.tower_from is None else {"vision tower": towers["vision tower"]})
 
 
 def _refuse_other_settings(settings: TrainingSettings, work: Path) -> None:

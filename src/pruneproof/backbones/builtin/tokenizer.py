@@ -13,6 +13,8 @@ from pruneproof.benchmarks.scenes.composition import compose
 from pruneproof.seeds import generator
 
 PAD, BOS, EOS, IMAGE, ANSWER = "<pad>", "<s>", "</s>", "<image>", "<answer>"
+FAKE = "<fake_token_around_image>"
+"""Stands on both sides of the image in Flamingo's prompts; only its tokenizer knows it."""
 _SPECIAL = (PAD, BOS, EOS, IMAGE, ANSWER)
 _PLAN = {
     "existence": 6,
@@ -75,3 +77,14 @@ def language_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
 def clip_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     """For the CLIP text tower, which pools at the first `</s>`."""
     return _wrap(tokenizer, f" {EOS}")
+
+
+def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
+    """Ids of the special tokens under the keys `pad`, `bos`, `eos`, `image`."""
+    ids: dict[str, Any] = {
+        "pad": tokenizer.pad_token_id,
+        "bos": tokenizer.bos_token_id,
+        "eos": tokenizer.eos_token_id,
+        "image": tokenizer.convert_tokens_to_ids(IMAGE),
+    }
+    return ids

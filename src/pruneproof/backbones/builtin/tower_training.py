@@ -22,10 +22,9 @@ from transformers import PreTrainedTokenizerFast
 from pruneproof.backbones.builtin.clip_model import (
     IMAGE_MEAN,
     IMAGE_STD,
-    PLACE_CHANNELS,
     hidden_states,
     patchify,
-    place_waves,
+    place_loss,
     pool,
 )
 from pruneproof.backbones.builtin.corpus import contrastive_caption
@@ -42,7 +41,6 @@ _POSITIVE_WEIGHT = 4.0
 """Most patches show no object; without it the heads learn to say nothing for long."""
 
 _PLACE_AMPLITUDE = 1.9
-"""Of the place waves in the normalised output of the last layer but one: x and y explain a tenth of it each."""
 
 
 class AidHeads(nn.Module):
@@ -123,7 +121,6 @@ class TowerTrainer:
         self.device = device
         self.heads = AidHeads(settings.tower.width).to(device)
         self.loss = ClipLoss()
-        self.waves = place_waves().to(device)
 
     def _texts(self, scenes: list[tuple[int, list[int]]], rng: np.random.Generator) -> Tensor:
         captions = [contrastive_caption(self.cache.scenes[i], shown, rng) for i, shown in scenes]
@@ -182,12 +179,6 @@ class TowerTrainer:
         loss: Tensor = self.loss(pool(self.clip.visual, last), text, self.clip.logit_scale.exp().clamp(max=50.0))
         return loss
 
-    def _place_loss(self, state: Tensor, places: Tensor | None) -> Tensor:
-        """Keeps the first channels of the normalised features at the waves of each patch's place."""
-        waves = _PLACE_AMPLITUDE * self.waves
-        normal = nn.functional.layer_norm(state, state.shape[-1:])[..., :PLACE_CHANNELS]
-        return (normal - (waves if places is None else waves[places])).square().mean()
-
     def _aided(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         batch = batch.to(self.device)
         before, last = hidden_states(self.clip.visual, batch.patches, batch.places)
@@ -198,7 +189,13 @@ class TowerTrainer:
         colour_loss = bce(colours, batch.colours, pos_weight=weight) * len(COLOURS)
         contrast = self.contrast(last, batch.texts)
         centre_loss = bce(centres, batch.centres, pos_weight=weight)
-        loss = noun_loss + colour_loss + centre_loss + 0.3 * contrast + self._place_loss(before[:, 1:], batch.places)
+        loss = (
+            noun_loss
+            + colour_loss
+            + centre_loss
+            + 0.3 * contrast
+            + place_loss(before[:, 1:], _PLACE_AMPLITUDE, batch.places)
+        )
         shown = batch.nouns.sum(-1) == 1
         hit = (nouns.argmax(-1) == batch.nouns.argmax(-1))[shown].float().mean()
         hue = (colours.argmax(-1) == batch.colours.argmax(-1))[shown].float().mean()

@@ -1,0 +1,79 @@
+"""The whole training in miniature: both kinds of built-in model, resumed, saved, and read by the families' own code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pruneproof import backbones
+from pruneproof.backbones.builtin.settings import ConnectorSettings, LanguageSettings, TowerSettings, TrainingSettings
+from pruneproof.backbones.builtin.stage import run, train
+from pruneproof.errors import PruneProofError
+from pruneproof.folders import Folders
+from pruneproof.settings import BackboneSettings
+from pruneproof.study import load_study
+
+PROJECT = Path(__file__).parents[3]
+TOWER = TowerSettings(
+    width=48, layers=2, head_width=16, embedding=24, text_width=32, text_layers=1, window_batch=2, window_steps=2,
+    image_batch=2, image_steps=2, contrastive_batch=4, contrastive_steps=2,
+)  # fmt: skip
+LANGUAGE = LanguageSettings(
+    width=48, layers=2, heads=3, feed_forward=64, batch=2, steps=3, short_only=1, short_until=2, matched_heads=1
+)
+CONNECTOR = ConnectorSettings(outputs=24, layers=1, heads=3)
+
+
+def settings(family: str, tower_from: str | None) -> TrainingSettings:
+    return TrainingSettings.model_validate(
+        {
+            "family": family, "tower_from": tower_from, "seed": 5, "scenes": 6, "validation": 3, "vocabulary": 320,
+            "tower": TOWER, "language": LANGUAGE, "connector": CONNECTOR,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    train(settings("llava", None), folder / "work", folder / "data" / "builtin_llava")
+    return folder
+
+
+@pytest.mark.parametrize("family", ["llava", "blip2", "flamingo"])
+def test_a_trained_model_is_read_by_the_code_that_reads_checkpoints(family: str, home: Path) -> None:
+    target = home / "data" / f"builtin_{family}"
+    if family != "llava":
+        train(settings(family, "builtin_llava"), home / "work", target)
+    chosen = BackboneSettings(
+        family=family, checkpoint=f"data/builtin_{family}", text_tower="data/builtin_llava/clip", max_new_tokens=3
+    )
+    loaded = backbones.load(chosen, home, "cpu")
+    image = loaded.encode([Image.new("RGB", (224, 224), "teal")])[0]
+    assert image.count == 256
+    import torch
+
+    (reply,) = loaded.answer([image], ["Is there a car?"], torch.arange(256)[None], 3)
+    assert reply.yes_logit != reply.no_logit
+    card = (target / "README.md").read_text()
+    assert f"# builtin_{family}" in card
+    assert "points short" in card, "two steps of training meet no demand"
+
+
+def test_other_settings_do_not_continue_a_training(home: Path) -> None:
+    other = settings("llava", None).model_copy(update={"seed": 6})
+    with pytest.raises(PruneProofError, match="holds checkpoints of other settings: delete the folder"):
+        train(other, home / "work", home / "data" / "builtin_llava")
+
+
+def test_a_pair_that_is_not_there_is_named(home: Path) -> None:
+    with pytest.raises(PruneProofError, match=r"holds no CLIP pair .*: train builtin_nobody first"):
+        train(settings("blip2", "builtin_nobody"), home / "work", home / "data" / "builtin_other")
+
+
+def test_a_model_without_settings_is_refused() -> None:
+    known = "builtin_blip2, builtin_flamingo, builtin_llava"
+    with pytest.raises(PruneProofError, match=f"--name is 'builtin_x', but .* has settings for {known} only"):
+        run(load_study(PROJECT), Folders(PROJECT), "builtin_x")
