@@ -156,6 +156,17 @@ def _side(scene: Scene, draw: _Draw) -> Lesson | None:
     )
 
 
+def _short_side(scene: Scene, draw: _Draw) -> Lesson | None:
+    """The same with the answer right behind the noun, so that a word learns where its object stands."""
+    axis: facts.Axis = "horizontal" if draw.chance(0.65) else "vertical"
+    halves = {noun: facts.half(placed, axis) for noun, placed in facts.single(scene).items()}
+    sure = [noun for noun, side in halves.items() if side]
+    if not sure:
+        return None
+    noun = draw.pick(sure)
+    return Lesson("short/side", f"{'side' if axis == 'horizontal' else 'height'} {draw.name(noun)}", halves[noun] or "")
+
+
 def _compositional(scene: Scene, draw: _Draw) -> Lesson | None:
     singles = facts.single(scene)
     if len(singles) < 2:
@@ -193,6 +204,7 @@ _MAKERS: dict[str, Callable[[Scene, _Draw], Lesson | None]] = {
     "caption": _caption,
     "short": _short,
     "short_count": _short_count,
+    "short_side": _short_side,
 }
 
 

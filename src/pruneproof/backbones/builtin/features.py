@@ -13,34 +13,52 @@ from rich.progress import track
 from pruneproof.backbones.builtin.clip_model import hidden_states
 from pruneproof.backbones.builtin.scene_cache import SceneCache
 from pruneproof.backbones.builtin.tower_training import normalise
+from pruneproof.files import digest
 
 _BATCH = 25
 _TOKENS = 257
 
 
-def tower_features(visual: Any, cache: SceneCache, path: Path, width: int, layer: int) -> NDArray[np.float16]:
-    """Outputs of a layer, -1 or -2, for every scene: scenes x 257 x width, float16, CLS first.
+def tower_features(visual: Any, cache: SceneCache, folder: Path, layer: int) -> NDArray[np.float16]:
+    """Outputs of a layer for every scene: scenes x 257 x width, float16, CLS first.
 
-    A file `<path>.done` holds the number of finished scenes, so that a killed run goes on where it stopped.
+    The file is named by the weights in front of it, so that models with one tower share it and a changed tower never
+    finds it. A file `<name>.done` holds the number of finished scenes: a killed run goes on where it stopped.
+
+    Args:
+        visual: open_clip's VisionTransformer.
+        cache: the scenes.
+        folder: where the file lies.
+        layer: -1 for the last layer, -2 for the one before.
     """
     count = len(cache.scenes)
-    device = visual.conv1.weight.device
+    weight = visual.conv1.weight
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{_name(visual, layer)}_{cache.split}_{count}.npy"
     progress = path.with_suffix(".done")
     done = int(progress.read_text()) if progress.exists() and path.exists() else 0
     mode = "r+" if done else "w+"
-    features = np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=(count, _TOKENS, width))
+    features = np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=(count, _TOKENS, len(weight)))
     starts = range(done, count, _BATCH)
     with torch.inference_mode():
         for start in track(starts, description=f"features of {count} scenes"):
             stop = min(count, start + _BATCH)
-            before, last = hidden_states(visual, normalise(np.asarray(cache.pixels[start:stop])).to(device))
-            state = last if layer == -1 else before
-            features[start:stop] = state.cpu().numpy().astype(np.float16)
+            before, last = hidden_states(visual, normalise(np.array(cache.pixels[start:stop])).to(weight.device))
+            features[start:stop] = (last if layer == -1 else before).cpu().numpy().astype(np.float16)
             if start // _BATCH % 20 == 19 or stop == count:
                 features.flush()
                 progress.write_text(str(stop))
     stored: NDArray[np.float16] = np.load(path, mmap_mode="r")
     return stored
+
+
+def _name(visual: Any, layer: int) -> str:
+    """Digest of every weight that the output of a layer depends on, rounded as it is stored, and the layer."""
+    blocks = list(visual.transformer.resblocks)
+    used = blocks if layer == -1 else blocks[:-1]
+    modules = [visual.conv1, visual.ln_pre, *used]
+    tensors = [visual.class_embedding, visual.positional_embedding, *(p for m in modules for p in m.parameters())]
+    return f"{digest(*(t.detach().cpu().half().numpy().tobytes() for t in tensors))[:16]}{layer}"
 
 
 def variance_explained_by_place(features: NDArray[np.float16]) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from pruneproof.seeds import generator
 log = logging.getLogger(__name__)
 
 _PLAN = {"existence": 7, "colour": 3, "count": 5, "relation": 6, "side": 2, "compositional": 2}
-_LATER_PLAN = {"existence": 4, "colour": 2, "count": 6, "relation": 8, "side": 5, "compositional": 1}
+_LATER_PLAN = {"existence": 4, "colour": 2, "count": 6, "relation": 8, "side": 4, "compositional": 1, "short_side": 5}
 """When existence and colour are learnt."""
 
 _SHORT_ONLY = 40

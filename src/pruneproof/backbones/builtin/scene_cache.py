@@ -25,6 +25,7 @@ _LEAST_COVER = 0.12
 class SceneCache:
     """Scenes of one split; arrays are memory-mapped."""
 
+    split: str
     scenes: tuple[Scene, ...]
     pixels: NDArray[np.uint8]
     """scenes x 224 x 224 x 3."""
@@ -98,4 +99,4 @@ def load(folder: Path, seed: int, split: str, count: int, processes: int) -> Sce
                 job.result()
         _merge(folder, split, chunks, count)
     arrays = {name: np.load(folder / f"{split}_{name}.npy", mmap_mode="r") for name in ("pixels", "nouns", "colours")}
-    return SceneCache(tuple(compose(seed, f"{split}/{index:06d}") for index in range(count)), **arrays)
+    return SceneCache(split, tuple(compose(seed, f"{split}/{index:06d}") for index in range(count)), **arrays)

@@ -84,15 +84,14 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
     )
     seconds: dict[str, float] = {}
     if settings.tower_from is None:
-        pair = _train_pair(settings, seen, own, device, seconds)
+        pair = _train_pair(settings, seen, work, own, device, seconds)
     else:
         pair = read_pair(target.parent / settings.tower_from)
         pair.clip.to(device)
     family: Any = registry.load_module("pruneproof.backbones.builtin.students", settings.family, "built-in family")
     layer: int = family.ABOUT.feature_layer
     features, unseen_features = (
-        tower_features(pair.clip.visual, cache, own / f"{name}_features.npy", settings.tower.width, layer)
-        for name, cache in (("train", seen), ("validation", unseen))
+        tower_features(pair.clip.visual, cache, work / "features", layer) for cache in (seen, unseen)
     )
     torch.manual_seed(settings.seed + 1)
     tokenizer = pair.language_tokenizer
@@ -126,7 +125,7 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
 
 
 def _train_pair(
-    settings: TrainingSettings, cache: SceneCache, work: Path, device: str, seconds: dict[str, float]
+    settings: TrainingSettings, cache: SceneCache, work: Path, own: Path, device: str, seconds: dict[str, float]
 ) -> Pair:
     """Tokenizer and CLIP pair; adds the seconds of each phase."""
     words = train_tokenizer(settings.seed, settings.vocabulary)
@@ -135,9 +134,9 @@ def _train_pair(
     config = open_clip_config(settings.tower, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
     clip = build_clip(config)
     trainer = TowerTrainer(clip, tokenizer, cache, settings, device)
-    seconds |= trainer.train_aided(work)
-    before = tower_features(clip.visual, cache, work / "train_features.npy", settings.tower.width, -2)
-    seconds["tower_contrastive"] = trainer.train_contrastive(before, work)
+    seconds |= trainer.train_aided(own)
+    before = tower_features(clip.visual, cache, work / "features", -2)
+    seconds["tower_contrastive"] = trainer.train_contrastive(before, own)
     return Pair(clip, config, tokenizer, language_tokenizer(words))
 
 
