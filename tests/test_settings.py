@@ -107,6 +107,8 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
         ({"methods__atp_25__method": "apt"}, "unknown pruning method 'apt' (did you mean 'atp'?)"),
         ({"methods__atp_25__alhpa": 0.5}, "methods.atp_25.alhpa: unknown key (did you mean 'alpha'?)"),
         ({"methods__atp_25": {"keep": 0.5}}, "methods.atp_25.method: is missing"),
+        ({"methods__atp_25__text_tower": "unmatched"}, "builtin_llava names no `unmatched_text_tower`: add it"),
+        ({"methods__atp_25__text_tower": "other"}, "'matched' or 'unmatched'"),
         ({"methods__a-b": {"method": "full"}}, "methods.a-b: 'a-b' is not a valid id"),
         ({"backbones__builtin_llava__family": "lava"}, "unknown backbone family 'lava' (did you mean 'llava'?)"),
         ({"backbones__builtin_llava__dtype": "int8"}, "'float32', 'bfloat16' or 'float16'"),

@@ -18,7 +18,7 @@ from pruneproof.settings import Study
 
 def semantic_problems(values: Any) -> list[Problem]:
     """Everything wrong with the values of params.yaml that its types do not show."""
-    checks = (_benchmark, _perturbations, _backbones, _methods, _answer_files, _captions, _scoring)
+    checks = (_benchmark, _perturbations, _backbones, _methods, _text_towers, _answer_files, _captions, _scoring)
     return [problem for check in checks for problem in check(values)]
 
 
@@ -90,6 +90,21 @@ def _methods(values: Any) -> Iterator[Problem]:
             model = registry.load_module("pruneproof.pruning", method, "pruning method").Settings
             options = {key: value for key, value in settings.items() if key != "method"}
             yield from model_problems(model, options, where)
+
+
+def _text_towers(values: Any) -> Iterator[Problem]:
+    """A method that asks for an unmatched text tower needs one in every backbone."""
+    lacking = [
+        name
+        for name, settings in _mapping(values, "backbones").items()
+        if _at(settings, "unmatched_text_tower") is None
+    ]
+    for name, settings in _mapping(values, "methods").items():
+        if _at(settings, "text_tower") == "unmatched" and lacking:
+            yield Problem(
+                ("methods", name, "text_tower"),
+                f"'unmatched', but {', '.join(lacking)} names no `unmatched_text_tower`: add it under `backbones`",
+            )
 
 
 def _answer_files(values: Any) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,7 +19,7 @@ from pruneproof.study import load_study
 PROJECT = Path(__file__).parents[3]
 TOWER = TowerSettings(
     width=48, layers=2, head_width=16, embedding=24, text_width=32, text_layers=1, window_batch=2, window_steps=2,
-    image_batch=2, image_steps=2, contrastive_batch=4, contrastive_steps=2,
+    image_batch=2, image_steps=2, contrastive_batch=4, contrastive_steps=2, unmatched=True,
 )  # fmt: skip
 LANGUAGE = LanguageSettings(
     width=48, layers=2, heads=3, feed_forward=64, batch=2, steps=3, short_only=1, short_until=2, matched_heads=1
@@ -27,10 +28,11 @@ CONNECTOR = ConnectorSettings(outputs=24, layers=1, heads=3)
 
 
 def settings(family: str, tower_from: str | None) -> TrainingSettings:
+    tower = TOWER if tower_from is None else TOWER.model_copy(update={"unmatched": False})
     return TrainingSettings.model_validate(
         {
             "family": family, "tower_from": tower_from, "seed": 5, "scenes": 6, "validation": 3, "vocabulary": 320,
-            "tower": TOWER, "language": LANGUAGE, "connector": CONNECTOR,
+            "tower": tower, "language": LANGUAGE, "connector": CONNECTOR,
         }
     )  # fmt: skip
 
@@ -48,11 +50,17 @@ def test_a_trained_model_is_read_by_the_code_that_reads_checkpoints(family: str,
     if family != "llava":
         train(settings(family, "builtin_llava"), home / "work", target)
     chosen = BackboneSettings(
-        family=family, checkpoint=f"data/builtin_{family}", text_tower="data/builtin_llava/clip", max_new_tokens=3
+        family=family,
+        checkpoint=f"data/builtin_{family}",
+        text_tower="data/builtin_llava/clip",
+        unmatched_text_tower="data/builtin_llava/clip_unmatched",
+        max_new_tokens=3,
     )
     loaded = backbones.load(chosen, home, "cpu")
     image = loaded.encode([Image.new("RGB", (224, 224), "teal")])[0]
     assert image.count == 256
+    matched, unmatched = (image.relevance(["Is there a car?"], matched) for matched in (True, False))
+    assert abs(np.corrcoef(matched, unmatched)[0, 1]) < 0.9
     import torch
 
     (reply,) = loaded.answer([image], ["Is there a car?"], torch.arange(256)[None], 3)

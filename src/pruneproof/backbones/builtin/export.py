@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from safetensors.torch import save_file
 from pruneproof.backbones.builtin.pair import Pair
 
 
-def export(folder: Path, model: Any, processor: Any, pair: Pair | None) -> None:
-    """Save a transformers model with its processor, and a CLIP pair beside it in open_clip's local layout, in float16.
+def export(folder: Path, model: Any, processor: Any, pairs: Mapping[str, Pair | None]) -> None:
+    """Save a transformers model with its processor, and CLIP pairs beside it in open_clip's local layout, in float16.
 
     Everything is written to a new folder that then takes the place of `folder`.
 
@@ -22,7 +23,7 @@ def export(folder: Path, model: Any, processor: Any, pair: Pair | None) -> None:
         folder: of the finished model.
         model: with float32 weights.
         processor: of the same family.
-        pair: None if the model has the pair of another one.
+        pairs: by the name of their folder; those that are None are left out.
     """
     new = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
@@ -33,8 +34,9 @@ def export(folder: Path, model: Any, processor: Any, pair: Pair | None) -> None:
     half.generation_config = model.generation_config
     half.save_pretrained(new)
     processor.save_pretrained(new)
-    if pair is not None:
-        _export_pair(new / "clip", pair)
+    for name, pair in pairs.items():
+        if pair is not None:
+            _export_pair(new / name, pair)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
 

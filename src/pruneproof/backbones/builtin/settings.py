@@ -31,6 +31,8 @@ class TowerSettings(Frozen):
     contrastive_batch: Count = 96
     contrastive_steps: Count = 250
     """Last phase: open_clip's loss alone, no training aid."""
+    unmatched: bool = False
+    """Whether a second pair is trained apart from another beginning, for the method that uses its text tower."""
     rate: Annotated[float, Field(gt=0)] = 1e-3
     image_rate: Annotated[float, Field(gt=0)] = 4e-4
 

@@ -104,6 +104,7 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
     trainer = LanguageTrainer(student, tokenizer, settings, device)
     validation = LanguageValidation(unseen, unseen_features, settings.seed, settings.validation)
     seconds["language"] = trainer.train(seen, features, own, validation)
+    apart = _train_apart(settings, pair, seen, work, own, device, seconds) if settings.tower.unmatched else None
     report = TrainingReport(
         name=target.name,
         seconds=seconds,
@@ -117,7 +118,7 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
         target,
         student.model.cpu(),
         family.processor(settings, tokenizer),
-        pair if settings.tower_from is None else None,
+        {"clip": pair if settings.tower_from is None else None, "clip_unmatched": apart},
     )
     write_json(target / "training.json", {"settings": settings.model_dump(), "report": asdict(report)})
     write_text(target / "README.md", card(settings, report, family.ABOUT))
@@ -138,6 +139,31 @@ def _train_pair(
     before = tower_features(clip.visual, cache, work / "features", -2)
     seconds["tower_contrastive"] = trainer.train_contrastive(before, own)
     return Pair(clip, config, tokenizer, language_tokenizer(words))
+
+
+def _train_apart(
+    settings: TrainingSettings,
+    pair: Pair,
+    cache: SceneCache,
+    work: Path,
+    own: Path,
+    device: str,
+    seconds: dict[str, float],
+) -> Pair:
+    """A second pair in a space of its own: last layer, projections and text tower begin anew from another seed."""
+    torch.manual_seed(settings.seed + 2)
+    clip = build_clip(pair.config)
+    own_last = [f"visual.transformer.resblocks.{settings.tower.layers - 1}.", "visual.ln_post", "visual.proj"]
+    shared = {
+        name: tensor
+        for name, tensor in pair.clip.state_dict().items()
+        if name.startswith("visual.") and not name.startswith(tuple(own_last))
+    }
+    clip.load_state_dict(shared, strict=False)
+    trainer = TowerTrainer(clip, pair.tokenizer, cache, settings, device)
+    features = tower_features(pair.clip.visual, cache, work / "features", -2)
+    seconds["tower_unmatched"] = trainer.train_contrastive(features, own, "tower_unmatched")
+    return Pair(clip, pair.config, pair.tokenizer, pair.language_tokenizer)
 
 
 def _sizes(pair: Pair, student: Student, settings: TrainingSettings) -> dict[str, int]:

@@ -227,19 +227,23 @@ class TowerTrainer:
         seconds["tower_images"] = run_phase(images, modules, lambda s: self._aided(self.images(s)), folder, 50, report)
         return seconds
 
-    def train_contrastive(self, features: NDArray[np.float16], folder: Path) -> float:
+    def train_contrastive(self, features: NDArray[np.float16], folder: Path, name: str = "tower_contrastive") -> float:
         """The last phase: last layer, projections and text tower on open_clip's loss alone.
 
         Args:
             features: scenes x 257 x width, outputs of the last layer but one (CLS first), which no longer change.
             folder: where the checkpoint lies.
+            name: of the phase; its batches are drawn by it.
+
+        Returns:
+            Its seconds.
         """
         tower = self.settings.tower
         visual = self.clip.visual
         block = visual.transformer.resblocks[-1]
 
         def loss_of(step: int) -> tuple[Tensor, dict[str, float]]:
-            rng = generator(self.settings.seed, "contrastive", step)
+            rng = generator(self.settings.seed, name.removeprefix("tower_"), step)
             indices = np.sort(rng.choice(len(features), size=tower.contrastive_batch, replace=False))
             state = torch.from_numpy(np.stack([features[i] for i in indices])).float()
             texts = self._texts([(int(i), list(range(len(self.cache.scenes[i].objects)))) for i in indices], rng)
@@ -261,12 +265,12 @@ class TowerTrainer:
             (self.clip.text_projection, 5e-4),
             (self.clip.logit_scale, 5e-4),
         ]
-        phase = Phase("tower_contrastive", tower.contrastive_steps, tuple(groups))
+        phase = Phase(name, tower.contrastive_steps, tuple(groups))
         return run_phase(
             phase,
             {"clip": self.clip},
             loss_of,
             folder,
             25,
-            lambda step, values: log.info("contrastive %d %s", step, {k: round(v, 3) for k, v in values.items()}),
+            lambda step, values: log.info("%s %d %s", name, step, {k: round(v, 3) for k, v in values.items()}),
         )
