@@ -128,7 +128,7 @@ class Blip2:
         order = sorted(asked, key=lambda i: len(prompts[i]))
         ids = [prompts[i] for i in order]
         if len(images) == len(kept) == 1:
-            # Packed questions cost no image each, so twice as many fit.
+            # A decoder keeps the image's queries once for all of these, so twice as many fit.
             found = self.language.continue_shared(visual[keys[0]][None], ids, max_new_tokens, 2 * self._rows)
         else:
             found = []
