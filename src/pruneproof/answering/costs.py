@@ -107,27 +107,43 @@ def count_flops(
         method: id of the method.
         seed: the study's seed.
     """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    def count(work: Callable[[], Any]) -> tuple[int, Any]:
-        counter = FlopCounterMode(display=False)
-        with counter:
-            result = work()
-        return int(counter.get_total_flops()), result
-
     question = image.questions[0]
+
+    def select(encoded: EncodedImage) -> Any:
+        return pruner.select(encoded, [question.text], pruning_stream(seed, image.image_id, CLEAN))
+
     backbone.forget()
-    vision, encoded = count(lambda: backbone.encode([_picture(image)])[0])
-    text, _ = count(lambda: backbone.embed_text([question.text]) if pruner.question_dependent else None)
-    rng = pruning_stream(seed, image.image_id, CLEAN)
-    scoring, kept = count(lambda: pruner.select(encoded, [question.text], rng))
+    vision, encoded = _count(lambda: backbone.encode([_picture(image)])[0])
+    with_text, kept = _count(lambda: select(encoded))
+    # On the image anew, whose own scores are not remembered; the question's embedding is.
+    encoded = backbone.encode([_picture(image)])[0]
+    scoring, _ = _count(lambda: select(encoded))
     parts = backbone.components(encoded, prompt_text(question, settings), kept)
-    counted = {"vision_tower": vision, "text_tower": text, "scoring": scoring}
-    counted |= {part: count(work)[0] for part, work in parts.work.items()}
+    counted = {"vision_tower": vision, "text_tower": with_text - scoring, "scoring": scoring}
+    counted |= {part: _count(work)[0] for part, work in parts.work.items()}
     return [
         FlopRow(name, method, part, number, int(kept.shape[-1]), parts.kv_cache_bytes)
         for part, number in counted.items()
     ]
+
+
+def _count(work: Callable[[], Any]) -> tuple[int, Any]:
+    """FLOPs of some work, and its result.
+
+    torch's counter does not see the fused path of `nn.MultiheadAttention`, so that path is closed meanwhile.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with counter:
+            result = work()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    return int(counter.get_total_flops()), result
 
 
 def measure_latency(

@@ -8,7 +8,7 @@ last real token, where causal attention does not look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,10 +17,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from pruneproof.backbones._greedy import Advance, greedy
 from pruneproof.backbones._skipping import last_feed_forward_only_at
-
-Advance = Callable[[Tensor, Tensor], Tensor]
-"""(which of the rows still generating go on [R] bool, their next tokens) -> logits of those that go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +170,5 @@ class CausalModel:
         return self._run(embedded, cache, attention_mask=mask, position_ids=places[None])[0]
 
     def _decode(self, first: Tensor, longest: int, advance: Advance) -> list[Generated]:
-        """Take the likeliest token again and again; a row that ends is not computed any further."""
-        tokens: list[list[int]] = [[] for _ in range(len(first))]
-        rows = list(range(len(first)))
-        logits = first
-        for step in range(longest):
-            chosen = logits.argmax(dim=-1)
-            ids = chosen.tolist()
-            goes = [token not in self.eos for token in ids]
-            rows = [row for row, on in zip(rows, goes, strict=True) if on]
-            for row, token in zip(rows, (t for t, on in zip(ids, goes, strict=True) if on), strict=True):
-                tokens[row].append(token)
-            if step + 1 == longest or not rows:
-                break
-            going = torch.tensor(goes, device=first.device)
-            logits = advance(going, chosen[going])
+        tokens = greedy(first, self.eos, longest, advance)
         return [Generated(row, logit) for row, logit in zip(tokens, first, strict=True)]

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoProcessor
 from transformers.utils import logging
 
 from pruneproof.backbones._checkpoints import locate
-from pruneproof.backbones._memory import require_memory
+from pruneproof.backbones._memory import model_bytes, require_memory
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
 
@@ -34,8 +34,8 @@ def load_pretrained(
         The model on the device, in evaluation mode and without gradients, and its processor.
 
     Raises:
-        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read, or if the weights
-            of a local folder do not fit into memory.
+        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read, or if its
+            weights do not fit into memory.
     """
     source = locate(settings, root)
     if Path(source).is_dir():
@@ -48,6 +48,8 @@ def load_pretrained(
                 f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not {model_type}: "
                 "change `family`"
             )
+        if not Path(source).is_dir():
+            require_memory(model_bytes(model_class, config, settings.dtype), settings.dtype, device)
         processor: Any = AutoProcessor
         processor = processor.from_pretrained(source, **read)
         with _silent():
@@ -68,10 +70,11 @@ def load_pretrained(
 @contextmanager
 def _silent() -> Iterator[None]:
     """Without transformers' bar over tensors, which would stand between the bars of the stages."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    bar: Any = logging
+    shown = bar.is_progress_bar_enabled()
+    bar.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            bar.enable_progress_bar()

@@ -61,7 +61,7 @@ class Blip2Student:
     def __init__(self, model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
         self.model: Any = model
         self.tokenizer, self.words = tokenizer, Words(tokenizer)
-        self.slots = SlotAid(self.model.config.text_config.hidden_size)
+        self.slots = SlotAid(self.model.language_projection.out_features)
         self.queries = nn.ParameterDict({"tokens": model.query_tokens})
 
     def trained(self) -> dict[str, nn.Module]:

@@ -59,8 +59,8 @@ class FlamingoStudent:
     def __init__(self, model: IdeficsForVisionText2Text, tokenizer: PreTrainedTokenizerFast) -> None:
         self.model: Any = model
         self.tokenizer, self.words = tokenizer, Words(tokenizer)
-        self.slots = SlotAid(self.model.config.vision_config.embed_dim)
         inner = self.model.model
+        self.slots = SlotAid(inner.perceiver_resampler.embed_dim)
         self.decoder = nn.ModuleDict(
             {
                 "embed": inner.embed_tokens,
