@@ -1,0 +1,220 @@
+"""What LLaVA and LLaVA-NeXT share: a CLIP vision tower, a projector, and a causal language model behind it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from pruneproof import machine
+from pruneproof.backbones import Components, EncodedImage, Reply
+from pruneproof.backbones._checkpoints import checkpoint_digest
+from pruneproof.backbones._clip_space_pairing import check_pairing
+from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
+from pruneproof.backbones._loading import load_pretrained
+from pruneproof.backbones._replies import replies, verdicts
+from pruneproof.backbones._vision import ClipImage
+from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
+from pruneproof.errors import PruneProofError
+from pruneproof.settings import BackboneSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A tokenised prompt, cut at the image."""
+
+    before: tuple[int, ...]
+    behind: tuple[int, ...]
+
+
+class LlavaBase(ABC):
+    """A loaded model; implements `Backbone`.
+
+    A family says how a picture becomes `ClipImage`s (`encode`), and may put rows of its own between the projected
+    patches (`visual`, `reading`).
+    """
+
+    def __init__(self, model: Any, processor: Any, clip: ClipSpace, digest: str, device: str) -> None:
+        self.model, self.processor, self.clip, self.digest, self.device = model, processor, clip, digest, device
+        end = model.generation_config.eos_token_id
+        self.language = CausalModel(
+            model.model.language_model, model.lm_head, frozenset(end if isinstance(end, list) else [end])
+        )
+        self._rows = machine.batch_size()
+        self._prompts: dict[str, Prompt] = {}
+        self._verdicts = verdicts(processor.tokenizer, self.prompt_text("?"))
+
+    @abstractmethod
+    def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
+        """Run the vision tower once on each image; see `Backbone.encode`."""
+
+    def pixels(self, images: Sequence[Image]) -> Tensor:
+        """[..., 3, P, P] as the vision tower receives pictures."""
+        pixels: Tensor = self.processor.image_processor(images=list(images), return_tensors="pt").pixel_values
+        return pixels
+
+    def states(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Hidden states [B, 1 + N, D]: the input of the tower's first layer, then the output of every layer.
+
+        Args:
+            pixels: [B, 3, P, P] in the model's type.
+        """
+        found: tuple[Tensor, ...] = self.model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+        return found
+
+    def look(self, pixels: Tensor, sizes: Sequence[tuple[int, int]]) -> list[ClipImage]:
+        """Run the vision tower on a batch of squares.
+
+        Args:
+            pixels: [B, 3, P, P].
+            sizes: width and height of the picture that each is made of.
+        """
+        states = self.states(pixels.to(self.device, self.model.dtype))
+        read = states[self.model.config.vision_feature_layer]
+        layers = self.model.model.vision_tower.encoder.layers
+        return [
+            ClipImage(tuple(state[i] for state in states), read[i, 1:], read[i, :0], size, layers, self.clip)
+            for i, size in enumerate(sizes)
+        ]
+
+    def visual(self, image: EncodedImage) -> Tensor:
+        """[N or more, W] embeddings that the language model can be given of an image: its projected patches first."""
+        projected: Tensor = self.model.model.multi_modal_projector(image.features)
+        return projected
+
+    def reading(self, image: EncodedImage, kept: Tensor) -> Tensor:
+        """int64 [L] which rows of `visual` the language model reads, in order, when [K] patches are kept."""
+        del image
+        return kept
+
+    @torch.inference_mode()
+    def answer(
+        self, images: Sequence[EncodedImage], questions: Sequence[str], kept: Tensor, max_new_tokens: int
+    ) -> list[Reply]:
+        """Answer questions greedily; see `Backbone.answer`.
+
+        The projector works patch by patch, so projecting all patches once and then taking the kept ones equals pruning
+        before it; what pruning before it saves is counted in `answering.costs`.
+        """
+        visual = {key: self.visual(image) for key, image in {id(image): image for image in images}.items()}
+        kept = kept.to(self.device)
+        shown = [
+            (images[i if len(images) > 1 else 0], kept[i if len(kept) > 1 else 0])
+            for i in range(max(len(images), len(kept)))
+        ]
+        read = [(id(image), self.reading(image, row)) for image, row in shown]
+        shared = len(read) == 1
+        place = [0 if shared else i for i in range(len(questions))]
+        prompts = [self.prompt(question) for question in questions]
+
+        def prefix(i: int) -> tuple[tuple[int, ...], int]:
+            return prompts[i].before, len(read[place[i]][1])
+
+        order = sorted(range(len(questions)), key=lambda i: (*prefix(i), len(prompts[i].behind)))
+        generated: dict[int, Generated] = {}
+        # Rows of a batch begin with prefixes of one length.
+        for (before, _), group in groupby(order, key=prefix):
+            rows = list(group)
+            behind = [prompts[i].behind for i in rows]
+            start = self.language.embed(torch.tensor(before, device=self.device))
+            if shared:
+                key, reading = read[0]
+                embedded = torch.cat([start, visual[key][reading]])[None]
+                # Packed questions cost no image each, so twice as many fit.
+                found = self.language.continue_shared(embedded, behind, max_new_tokens, 2 * self._rows)
+            else:
+                found = []
+                for part in even_parts(len(rows), self._rows):
+                    chosen = [visual[key][reading] for key, reading in (read[i] for i in rows[part])]
+                    prefixes = torch.stack([torch.cat([start, patches]) for patches in chosen])
+                    found += self.language.continue_each(prefixes, behind[part], max_new_tokens)
+            generated |= zip(rows, found, strict=True)
+        return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
+
+    def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
+        """[Q, E] questions in CLIP space."""
+        return self.clip.embed(questions, matched)
+
+    def forget(self) -> None:
+        """Drop remembered text embeddings."""
+        self.clip.forget()
+
+    @torch.inference_mode()
+    def components(self, image: EncodedImage, question: str, kept: Tensor) -> Components:
+        """Connector, prefill and decode of one question; see `Backbone.components`."""
+        prompt = self.prompt(question)
+        projector, language = self.model.model.multi_modal_projector, self.language
+        patches = kept[0].to(self.device)
+        chosen = image.features[patches]
+        ids = torch.tensor([*prompt.before, *prompt.behind], device=self.device)
+        embedded = language.embed(ids)
+        at = len(prompt.before)
+        read = self.visual(image)[self.reading(image, patches)]
+        inputs = torch.cat([embedded[:at], read, embedded[at:]])[None]
+        cache = language.prefill(inputs)
+        token = language.embed(ids[-1:])[None]
+        work: dict[str, Callable[[], object]] = {
+            "connector": lambda: projector(chosen),
+            "prefill": lambda: language.prefill(inputs),
+            "decode": lambda: language.step(token, cache),
+        }
+        return Components(work, cache_bytes(language.prefill(inputs)))
+
+    def prompt_text(self, question: str) -> str:
+        """The question in the checkpoint's own chat template, with its image placeholder."""
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        text: str = self.processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+        return text
+
+    def prompt(self, question: str) -> Prompt:
+        """Tokenise a prompt and cut it at the image placeholder."""
+        if question not in self._prompts:
+            ids = self.processor.tokenizer(self.prompt_text(question)).input_ids
+            image = self.model.config.image_token_id
+            if ids.count(image) != 1:
+                raise PruneProofError(
+                    f"the prompt of {question!r} holds {ids.count(image)} image placeholders, not 1: "
+                    "a question must not contain the image token"
+                )
+            at = ids.index(image)
+            self._prompts[question] = Prompt(tuple(ids[:at]), tuple(ids[at + 1 :]))
+        return self._prompts[question]
+
+
+Family = TypeVar("Family", bound=LlavaBase)
+
+
+def load_llava(
+    settings: BackboneSettings,
+    root: Path,
+    device: str,
+    model_type: str,
+    model_class: Any,
+    family: Callable[[Any, Any, ClipSpace, str, str], Family],
+) -> Family:
+    """Load a checkpoint and its CLIP pair; arguments as of `load_pretrained` and `backbones.load`.
+
+    Raises:
+        PruneProofError: as they do, for a CLIP that is not the vision tower's, and for features that are not the
+            patches of one layer.
+    """
+    model, processor = load_pretrained(settings, root, device, model_type, model_class)
+    layer, strategy = model.config.vision_feature_layer, model.config.vision_feature_select_strategy
+    if not isinstance(layer, int) or strategy != "default":
+        raise PruneProofError(
+            f"checkpoint {settings.checkpoint!r} has vision_feature_layer {layer} and vision_feature_select_strategy "
+            f"{strategy!r}: only patches of one layer can be pruned, so it must have a number and 'default'"
+        )
+    clip = load_clip_space(settings, root, device)
+    backbone = family(model, processor, clip, checkpoint_digest(settings, root), device)
+    check_pairing(settings, clip, backbone.pixels, lambda pixels: backbone.states(pixels)[-1])
+    return backbone

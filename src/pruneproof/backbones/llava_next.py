@@ -1,0 +1,126 @@
+"""The LLaVA-NeXT family: LLaVA on several crops of a picture, the whole one and the tiles of its best resolution.
+
+Pruning acts before the projector on the patches of all crops together, so one budget is shared over them: a method may
+keep most of one tile and nothing of another. CLS looks at the patches of its own crop only, so attention adds up to the
+same in every crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from transformers import LlavaNextForConditionalGeneration
+
+from pruneproof.backbones import EncodedImage
+from pruneproof.backbones._llava_base import LlavaBase, load_llava
+from pruneproof.backbones._llava_next_layout import Layout, lay_out
+from pruneproof.backbones._vision import ClipImage
+from pruneproof.backbones.text_towers import ClipSpace
+from pruneproof.errors import PruneProofError
+from pruneproof.settings import BackboneSettings
+
+
+@dataclass(frozen=True, slots=True)
+class CroppedImage:
+    """One picture behind the vision tower, as several crops; implements `EncodedImage`."""
+
+    crops: tuple[ClipImage, ...]
+    """The whole picture, then its tiles, row by row."""
+    order: Tensor
+    """int64 [N] the patches that the language model can read, numbered crop by crop; see `Layout`."""
+    features: Tensor
+    """[N, D] what the connector receives of them."""
+    size: tuple[int, int]
+    """Width and height of the picture in pixels."""
+    clip: ClipSpace
+
+    @property
+    def count(self) -> int:
+        """Number of patches."""
+        return len(self.order)
+
+    @property
+    def unprunable(self) -> Tensor:
+        """[0, D]: newlines are the language model's own and depend on what is kept."""
+        return self.features[:0]
+
+    def attention(self, layer: int) -> Tensor:
+        """[N] attention in a layer of each crop's own CLS, a share of that crop; -1 is the last layer."""
+        return torch.cat([crop.attention(layer) for crop in self.crops])[self.order]
+
+    @property
+    def aligned(self) -> Tensor:
+        """[N, E] patches of the last layer in CLIP space."""
+        return self.clip.project(torch.cat([crop.states[-1][1:] for crop in self.crops])[self.order])
+
+    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
+        """[Q, N] cosine of question and patch in CLIP space."""
+        return self.clip.embed(questions, matched) @ self.aligned.T
+
+
+class LlavaNext(LlavaBase):
+    """A loaded LLaVA-NeXT; implements `Backbone`.
+
+    The learned newline behind each row of the grid is not a visual token: no method keeps or counts it, and it follows
+    its row (see `Layout.reading`).
+    """
+
+    def __init__(self, model: Any, processor: Any, clip: ClipSpace, digest: str, device: str) -> None:
+        super().__init__(model, processor, clip, digest, device)
+        self._layouts: dict[tuple[int, int], Layout] = {}
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
+        """Run the vision tower on the crops of one picture after the other, whose numbers differ."""
+        return [self._encode(image) for image in images]
+
+    def _encode(self, image: Image) -> CroppedImage:
+        order = self.layout(image.size).order
+        pixels = self.pixels([image])[0]
+        crops = self.look(pixels, [image.size] * len(pixels))
+        features = torch.cat([crop.features for crop in crops])[order]
+        return CroppedImage(tuple(crops), order, features, image.size, self.clip)
+
+    def visual(self, image: EncodedImage) -> Tensor:
+        """[N + 1, W] projected patches, and the newline behind them."""
+        return torch.cat([super().visual(image), self.model.model.image_newline[None]])
+
+    def reading(self, image: EncodedImage, kept: Tensor) -> Tensor:
+        """int64 [L] kept patches, with the newline behind each row of which one is kept."""
+        return self.layout(image.size).reading(kept)
+
+    def layout(self, size: tuple[int, int]) -> Layout:
+        """The layout of pictures of one size, remembered."""
+        if size not in self._layouts:
+            config, vision = self.model.config, self.model.config.vision_config
+            side = vision.image_size // vision.patch_size
+            self._layouts[size] = lay_out(size, config.image_grid_pinpoints, vision.image_size, side, self.device)
+        return self._layouts[size]
+
+
+def load(settings: BackboneSettings, root: Path, device: str) -> LlavaNext:
+    """Load a LLaVA-NeXT checkpoint from a local folder or the hub; see `backbones.load`."""
+    backbone = load_llava(settings, root, device, "llava_next", LlavaNextForConditionalGeneration, LlavaNext)
+    _check_grids(settings, backbone)
+    return backbone
+
+
+def _check_grids(settings: BackboneSettings, backbone: LlavaNext) -> None:
+    """Refuse grids that the model cannot lay out as the processor cuts them."""
+    config = backbone.model.config
+    crop = config.vision_config.image_size
+    ours, theirs = (
+        [list(grid) for grid in grids]
+        for grids in (config.image_grid_pinpoints, backbone.processor.image_processor.image_grid_pinpoints)
+    )
+    if ours != theirs or any(length % crop for grid in ours for length in grid):
+        raise PruneProofError(
+            f"checkpoint {settings.checkpoint!r} has image_grid_pinpoints {ours} in its config and {theirs} in its "
+            f"image processor: they must be the same multiples of {crop}; restore its files"
+        )
