@@ -19,7 +19,7 @@ from pruneproof.backbones.builtin.clip_model import build_clip, open_clip_config
 from pruneproof.backbones.builtin.export import export
 from pruneproof.backbones.builtin.features import tower_features, variance_explained_by_place
 from pruneproof.backbones.builtin.language_training import LanguageTrainer, LanguageValidation
-from pruneproof.backbones.builtin.pair import Pair, read_pair
+from pruneproof.backbones.builtin.pair import Pair, read_pair, text_half
 from pruneproof.backbones.builtin.scene_cache import SceneCache
 from pruneproof.backbones.builtin.settings import TrainingSettings
 from pruneproof.backbones.builtin.students import Glimpse, Student
@@ -163,7 +163,7 @@ def _train_apart(
     trainer = TowerTrainer(clip, pair.tokenizer, cache, settings, device)
     features = tower_features(pair.clip.visual, cache, work / "features", -2)
     seconds["tower_unmatched"] = trainer.train_contrastive(features, own, "tower_unmatched")
-    return Pair(clip, pair.config, pair.tokenizer, pair.language_tokenizer)
+    return text_half(Pair(clip, pair.config, pair.tokenizer, pair.language_tokenizer))
 
 
 def _sizes(pair: Pair, student: Student, settings: TrainingSettings) -> dict[str, int]:
