@@ -40,6 +40,8 @@ class Judgement:
 
     backbone: str
     built_in: bool
+    unmatched: bool
+    """Whether the settings take a text tower that does not match the vision tower."""
     label: str
     """The ATP entry that the claims are judged on."""
     claims: tuple[Claim, ...]
@@ -59,6 +61,7 @@ def judgements(report: Report) -> tuple[Judgement, ...]:
         Judgement(
             backbone=name,
             built_in=paper_claims.is_built_in(report, name),
+            unmatched=report.study.backbones[name].text_tower_unmatched,
             label=chosen.label,
             claims=(*claims[chosen.id], general),
             budgets=tuple((m.label, tuple(claim.verdict for claim in claims[m.id])) for m in atp),

@@ -1,0 +1,21 @@
+"""What a reader must be told stands on the claims' page."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pruneproof.reporting.documents import claims_page, judgements
+from pruneproof.reporting.report import Report
+
+
+@pytest.mark.parametrize("unmatched", [False, True])
+def test_a_text_tower_that_does_not_match_is_called_so(report: Report, unmatched: bool) -> None:
+    backbones = {
+        name: chosen.model_copy(update={"text_tower_unmatched": unmatched})
+        for name, chosen in report.study.backbones.items()
+    }
+    changed = dataclasses.replace(report, study=report.study.model_copy(update={"backbones": backbones}))
+    page = claims_page(changed, judgements(changed))
+    assert ("text tower does not match the vision tower" in page) is unmatched
