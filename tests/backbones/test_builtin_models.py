@@ -1,0 +1,53 @@
+"""The committed weights: each built-in model loads like a checkpoint and sees what scenes show that it never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pruneproof import backbones
+from pruneproof.benchmarks.scenes import facts
+from pruneproof.benchmarks.scenes.composition import compose, draw
+from pruneproof.settings import BackboneSettings
+
+PROJECT = Path(__file__).parents[2]
+MODELS = sorted(path.parent.name for path in PROJECT.glob("data/backbones/builtin_*/config.json"))
+SEED = 4242
+"""Of scenes that no training and no study draws."""
+
+
+def settings(name: str) -> BackboneSettings:
+    return BackboneSettings(
+        family=name.removeprefix("builtin_"),
+        checkpoint=f"data/backbones/{name}",
+        text_tower="data/backbones/builtin_llava/clip",
+        unmatched_text_tower="data/backbones/builtin_llava/clip_unmatched",
+    )
+
+
+def test_there_is_one_for_each_training() -> None:
+    assert sorted(path.stem for path in PROJECT.glob("data/backbones/builtin_*.yaml")) == MODELS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_knows_what_is_there(name: str) -> None:
+    backbone = backbones.load(settings(name), PROJECT, "cpu")
+    right = []
+    for number in range(12):
+        scene = compose(SEED, f"test/{number}")
+        image = backbone.encode([Image.fromarray(draw(SEED, scene).pixels)])[0]
+        asked = [(noun, "yes") for noun in facts.present(scene)] + [(noun, "no") for noun in facts.absent(scene)[:5]]
+        kept = torch.arange(image.count)[None]
+        replies = backbone.answer([image], [f"Is there a {noun} in the image?" for noun, _ in asked], kept, 4)
+        right += [reply.text == truth for reply, (_, truth) in zip(replies, asked, strict=True)]
+    assert np.mean(right) > 0.8
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_weights_are_small_enough_to_be_committed(name: str) -> None:
+    folder = PROJECT / "data/backbones" / name
+    assert sum(path.stat().st_size for path in folder.rglob("*.safetensors")) < 20e6
