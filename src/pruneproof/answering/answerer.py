@@ -75,7 +75,8 @@ class Answerer:
         ]
         questions, captions = asked[::2], asked[1::2]
         pools = [_joined(questions)] if self.pruner.question_dependent else questions
-        replies = {id(one): reply for pool in (*pools, _joined(captions)) for one, reply in self._reply(pool)}
+        alike = (part for pool in (*pools, _joined(captions)) for part in _of_one_length(pool))
+        replies = {id(one): reply for part in alike for one, reply in self._reply(part)}
         rows = _joined(asked)
         return _table(batch.condition, rows, [replies[id(one)] for one in rows])
 
@@ -88,8 +89,6 @@ class Answerer:
         return [_Asked(q, tokens, row) for q, row in zip(questions, kept.expand(len(questions), -1), strict=True)]
 
     def _reply(self, pool: list[_Asked]) -> Iterable[tuple[_Asked, Reply]]:
-        if not pool:
-            return ()
         alike = not self.pruner.question_dependent and all(one.image is pool[0].image for one in pool)
         shown = pool[:1] if alike else pool
         longest = self.settings.max_caption_tokens if pool[0].question.caption else self.settings.max_new_tokens
@@ -106,11 +105,19 @@ def _joined(lists: Iterable[list[_Asked]]) -> list[_Asked]:
     return [one for part in lists for one in part]
 
 
+def _of_one_length(pool: list[_Asked]) -> Iterable[list[_Asked]]:
+    """Parts of a pool that keep equally many tokens: pictures of different sizes may have different numbers of them."""
+    parts: dict[int, list[_Asked]] = {}
+    for one in pool:
+        parts.setdefault(len(one.kept), []).append(one)
+    return parts.values()
+
+
 def _table(condition: Condition, asked: list[_Asked], replies: list[Reply]) -> pa.Table:
     """One row per sample; a sample that shares its question with others gets the same answer."""
     rows = [i for i, one in enumerate(asked) for _ in one.question.sample_ids]
-    kept = torch.stack([one.kept for one in asked]).cpu().numpy().astype(np.int16)
-    width = kept.shape[1]
+    kept = [asked[i].kept.cpu().numpy().astype(np.int16) for i in rows]
+    widths = [len(row) for row in kept]
     columns = [
         [condition.family] * len(rows),
         [condition.perturbation] * len(rows),
@@ -119,10 +126,8 @@ def _table(condition: Condition, asked: list[_Asked], replies: list[Reply]) -> p
         [replies[i].text for i in rows],
         pa.array([round(replies[i].yes_logit, _DECIMALS) for i in rows], pa.float32()),
         pa.array([round(replies[i].no_logit, _DECIMALS) for i in rows], pa.float32()),
-        pa.ListArray.from_arrays(
-            pa.array(np.arange(0, (len(rows) + 1) * width, width), pa.int32()), pa.array(kept[rows].reshape(-1))
-        ),
-        pa.array([width] * len(rows), pa.int32()),
+        pa.ListArray.from_arrays(pa.array(np.cumsum([0, *widths]), pa.int32()), pa.array(np.concatenate(kept))),
+        pa.array(widths, pa.int32()),
     ]
     return pa.table([pa.array(column) for column in columns], schema=ANSWERS)
 
