@@ -29,8 +29,9 @@ def settings(name: str) -> BackboneSettings:
     )
 
 
-def test_there_is_one_for_each_training() -> None:
-    assert sorted(path.stem for path in PROJECT.glob("data/backbones/builtin_*.yaml")) == MODELS
+def test_every_one_has_the_settings_it_was_trained_by() -> None:
+    assert "builtin_llava" in MODELS
+    assert {path.stem for path in PROJECT.glob("data/backbones/builtin_*.yaml")} >= set(MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)
