@@ -2,8 +2,7 @@
 
     python benchmarks/answering_profile.py [--images 10] [--checkpoint FOLDER]
 
-One process, one thread, clean scenes, all questions but captions. Without a checkpoint a model of the built-in shape
-with random weights is used, which answers every question with two tokens, as a trained one does (answer and end).
+One process, one thread, clean scenes, all questions but captions; `builtin_llava` unless another LLaVA is named.
 Writes `benchmarks/results/answering_profile.json`.
 """
 
@@ -26,11 +25,6 @@ from pruneproof.answering import costs
 from pruneproof.answering.answerer import Answerer, load_answerer
 from pruneproof.answering.features import FeatureStore
 from pruneproof.answering.grid import AskedImage, Batch, batches
-from pruneproof.backbones.builtin.clip_model import build_clip, open_clip_config
-from pruneproof.backbones.builtin.export import export
-from pruneproof.backbones.builtin.language_model import build_llava
-from pruneproof.backbones.builtin.settings import TrainingSettings
-from pruneproof.backbones.builtin.tokenizer import clip_tokenizer, language_tokenizer, train_tokenizer
 from pruneproof.benchmarks import stage as benchmarks_stage
 from pruneproof.files import write_json
 from pruneproof.folders import Folders
@@ -82,20 +76,6 @@ class Stopwatch:
             return result
 
         return timed
-
-
-def random_checkpoint(folder: Path) -> None:
-    """A model of the built-in shape, untrained."""
-    torch.manual_seed(0)
-    settings = TrainingSettings()
-    tokenizer = train_tokenizer(settings.seed, settings.vocabulary, scenes=200)
-    text, pair = language_tokenizer(tokenizer), clip_tokenizer(tokenizer)
-    ids = {name: int(getattr(text, f"{name}_token_id")) for name in ("pad", "bos", "eos")}
-    image = int(text.convert_tokens_to_ids("<image>"))
-    config = open_clip_config(settings.tower, len(text), ids["pad"], ids["eos"])
-    clip = build_clip(config)
-    model = build_llava(settings, clip.state_dict(), len(text), ids | {"image": image})
-    export(folder, model, clip, config, text, pair)
 
 
 def clean_batches(folder: Path, images: int) -> list[Batch]:
@@ -154,20 +134,17 @@ def main() -> None:
     """Measure every method and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=10, help="scenes asked about")
-    parser.add_argument("--checkpoint", type=Path, help="a trained model's folder, with `clip` beside its weights")
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=HOME / "data/backbones/builtin_llava",
+        help="a trained model's folder, with `clip` beside its weights",
+    )
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        folder = chosen.checkpoint.resolve() if chosen.checkpoint else work / "random"
-        if chosen.checkpoint is None:
-            random_checkpoint(folder)
-        settings = BackboneSettings(
-            family="llava",
-            checkpoint=str(folder),
-            text_tower=str(folder / "clip"),
-            max_new_tokens=8 if chosen.checkpoint else 2,
-        )
+        work, folder = Path(name), chosen.checkpoint.resolve()
+        settings = BackboneSettings(family="llava", checkpoint=str(folder), text_tower=str(folder / "clip"))
         asked = clean_batches(work, chosen.images)
         measured = {
             name: {
@@ -181,7 +158,7 @@ def main() -> None:
         "platform": platform.platform(),
         "torch": torch.__version__,
         "rows_per_forward": machine.batch_size(),
-        "weights": chosen.checkpoint.name if chosen.checkpoint else "random, built-in shape",
+        "weights": chosen.checkpoint.name,
         "methods": measured,
     }
     write_json(HOME / "benchmarks/results/answering_profile.json", result)

@@ -72,6 +72,7 @@ def card(settings: TrainingSettings, report: TrainingReport, about: About) -> st
         "short_until": language.short_until,
         "aligned": round(language.alignment_share * language.steps),
         "heads": language.matched_heads,
+        "later": language.later_plan,
     }
     trains_tower = settings.tower_from is None
     aids = "\n".join(f"- {aid.format(**values)}" for aid in (*(TOWER_AIDS if trains_tower else ()), *about.aids))

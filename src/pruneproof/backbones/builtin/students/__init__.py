@@ -25,7 +25,7 @@ class About:
     feature_layer: int
     """The tower's layer that the connector reads: -1 is the last."""
     aids: tuple[str, ...]
-    """Training aids of the language phase, in which `{short_only}`, `{short_until}`, `{aligned}`, `{heads}` stand."""
+    """Training aids of the language phase; `card.card` fills in their numbers."""
     demands: Mapping[str, float]
     """Least accuracy in percent, on unseen clean scenes, for a kind of question to enter a study's claims."""
 
