@@ -150,3 +150,13 @@ def test_a_method_is_stale_only_for_its_own_settings() -> None:
     assert "methods.${item.method}" in params
     assert "methods" not in params
     assert "scoring" not in params
+
+
+def test_training_has_one_stage_for_each_settings_file() -> None:
+    from dvc.repo import Repo
+
+    with Repo(str(PROJECT)) as repo:
+        stages = repo.stage.load_all(str(PROJECT / "data/backbones/dvc.yaml"))
+    known = [path.stem for path in (PROJECT / "data/backbones").glob("builtin_*.yaml")]
+    assert sorted(stage.name for stage in stages) == sorted(f"train_backbone@{name}" for name in known)
+    assert all(str(stage.cmd).endswith(f"--name {stage.name.partition('@')[2]}") for stage in stages)
