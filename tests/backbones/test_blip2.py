@@ -175,8 +175,8 @@ def test_pruned_answers_are_stock_generate_behind_a_tower_that_gives_cls_and_the
             expected = stock_tokens(blip2, pictures[1], [question])[0]
             logits = stock_first_logits(blip2, pictures[1], question)
         assert reply.text == blip2.processor.decode(expected, skip_special_tokens=True).strip()
-        assert reply.yes_logit == pytest.approx(float(logits[blip2._verdicts.yes].max()), abs=1e-3, rel=1e-3)
-        assert reply.no_logit == pytest.approx(float(logits[blip2._verdicts.no].max()), abs=1e-3, rel=1e-3)
+        assert reply.yes_logit == pytest.approx(float(logits[blip2._verdicts.yes].max()), abs=1e-3, rel=3e-4)
+        assert reply.no_logit == pytest.approx(float(logits[blip2._verdicts.no].max()), abs=1e-3, rel=3e-4)
         whole = blip2.answer([image], [question], everything(), 1)[0]
         assert abs(whole.yes_logit - reply.yes_logit) > 0.01, "a selection that changes nothing would prove nothing"
 
@@ -191,8 +191,8 @@ def test_a_shared_selection_answers_as_the_same_selection_for_each_question(
     alone = [blip2.answer([image], [question], kept, LONGEST)[0] for question in QUESTIONS]
     assert [r.text for r in shared] == [r.text for r in each] == [r.text for r in alone]
     for one, other, third in zip(shared, each, alone, strict=True):
-        assert one.yes_logit == pytest.approx(other.yes_logit, abs=1e-3, rel=1e-3)
-        assert one.yes_logit == pytest.approx(third.yes_logit, abs=1e-3, rel=1e-3)
+        assert one.yes_logit == pytest.approx(other.yes_logit, abs=1e-3, rel=3e-4)
+        assert one.yes_logit == pytest.approx(third.yes_logit, abs=1e-3, rel=3e-4)
 
 
 def test_rows_of_several_images_are_answered_as_if_alone(blip2: Blip2, pictures: list[Image.Image]) -> None:
@@ -204,7 +204,7 @@ def test_rows_of_several_images_are_answered_as_if_alone(blip2: Blip2, pictures:
     for image, question, chosen, reply in zip(images, questions, kept, together, strict=True):
         alone = blip2.answer([image], [question], chosen[None], LONGEST)[0]
         assert alone.text == reply.text
-        assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-3, rel=1e-3)
+        assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-3, rel=3e-4)
     assert together[0] != together[2], "the same question on another image"
 
 
