@@ -343,17 +343,27 @@ def counted(work: Any) -> int:
 
 
 @pytest.mark.parametrize(("kept", "newlines"), [(list(range(64)), 4), ([0, 9, 17, 40, 63], 3), ([0, 3], 0)])
-def test_components_cost_what_the_formulas_say(vicuna: LlavaNext, kept: list[int], newlines: int) -> None:
+def test_components_cost_what_the_formula_says(
+    vicuna: LlavaNext, project: Path, kept: list[int], newlines: int
+) -> None:
     """Every crop passes the tower; only kept patches pass the projector; newlines are read by the language model."""
     shown, config = picture(SIZES["wide"]), vicuna.model.config
-    assert counted(lambda: vicuna.encode([shown])) == 4 * _flops.vision_tower(config.vision_config)
-    image = vicuna.encode([shown])[0]
-    parts = vicuna.components(image, QUESTIONS[0], torch.tensor([kept]))
+    clip = json.loads((project / "data/backbones/vicuna/clip/open_clip_config.json").read_text())["model_cfg"]
     prompt = vicuna.prompt(QUESTIONS[0])
-    length = len(prompt.before) + len(kept) + newlines + len(prompt.behind)
-    assert counted(parts.work["connector"]) == _flops.llava_projector(config, len(kept))
-    assert counted(parts.work["prefill"]) == _flops.llama(config.text_config, length, 0)
-    assert counted(parts.work["decode"]) == _flops.llama(config.text_config, 1, length)
+    text = len(prompt.before) + len(prompt.behind)
+    formula = _flops.llava_next(config, 4, 64, len(kept), newlines, text, clip=clip)
+    image = vicuna.encode([shown])[0]
+    assert image.count == 64
+    assert counted(lambda: vicuna.encode([shown])) == formula.vision_tower
+    vicuna.forget()
+    assert counted(lambda: vicuna.embed_text(QUESTIONS[:1])) == formula.text_tower
+    assert counted(lambda: (image.attention(-1), image.relevance(QUESTIONS[:1]))) == formula.scoring
+    parts = vicuna.components(image, QUESTIONS[0], torch.tensor([kept]))
+    assert {name: counted(work) for name, work in parts.work.items()} == {
+        "connector": formula.connector, "prefill": formula.prefill, "decode": formula.decode,
+    }  # fmt: skip
+    assert _flops.llava_next(config, 4, 64, len(kept), newlines, text).scoring == 0
+    length = text + len(kept) + newlines
     # Keys and values of 2 layers with 2 heads of 16, in 4 bytes.
     assert parts.kv_cache_bytes == length * 2 * 2 * 2 * 16 * 4
 

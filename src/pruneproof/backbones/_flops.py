@@ -197,6 +197,42 @@ def llava(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfi
     )
 
 
+def llava_next(
+    config: Any,
+    crops: int,
+    visual: int,
+    kept: int,
+    newlines: int,
+    text: int,
+    generated: int = 1,
+    clip: ClipConfig | None = None,
+) -> Flops:
+    """LLaVA-NeXT with `kept` of the visual tokens of all crops.
+
+    Args:
+        config: a `LlavaNextConfig`.
+        crops: squares that pass the vision tower, the whole picture among them.
+        visual: visual tokens of all crops, padding left out.
+        kept: as of `llava`.
+        newlines: rows of the grid of which a token is kept; each ends with a learned newline.
+        text: as of `llava`.
+        generated: as of `llava`.
+        clip: as of `llava`.
+    """
+    vision, prompt = config.vision_config, kept + newlines + text
+    words, scoring = (0, 0) if clip is None else (text_tower(clip), crops * cls_row(vision))
+    if clip is not None:
+        scoring += clip_end(vision, visual, clip["embed_dim"]) + linear(1, clip["embed_dim"], visual)
+    return Flops(
+        crops * vision_tower(vision),
+        words,
+        scoring,
+        llava_projector(config, kept),
+        llama(config.text_config, prompt, 0),
+        llama(config.text_config, 1, prompt + generated - 1),
+    )
+
+
 def blip2(
     config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfig | None = None, lacking: int = 0
 ) -> Flops:
