@@ -13,9 +13,9 @@ from pruneproof.settings import BackboneSettings
 PIXELS, PATCH = 56, 14
 """4 x 4 = 16 visual tokens."""
 TEMPLATE = (
-    "{% for message in messages %}USER: {% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
-    " ASSISTANT:"
+    "{% for message in messages %}{{ message['role'] | upper }}: {% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}{% endfor %} {% endfor %}"
+    "ASSISTANT:"
 )
 """As LLaVA-1.5 has it."""
 PAD, BOS, EOS, IMAGE = range(4)

@@ -12,8 +12,10 @@ SIDE = PIXELS // PATCH
 GRIDS = [[PIXELS * down, PIXELS * across] for down, across in ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))]
 """Height and width in pixels, as in the published ones with their 336 pixels a crop."""
 INSTRUCT = (
-    "{% for message in messages %}[INST] {% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}{% endfor %} [/INST]{% endfor %}"
+    "{% for message in messages %}{% if message['role'] == 'user' %}[INST] {% endif %}"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
+    "{% if message['role'] == 'user' %} [/INST]{% endif %}{% endfor %}"
 )
 """As llava-v1.6-mistral-7b has it."""
 

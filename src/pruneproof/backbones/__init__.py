@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pruneproof import registry
 from pruneproof.settings import BackboneSettings
@@ -17,6 +17,9 @@ from pruneproof.settings import BackboneSettings
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
+
+History: TypeAlias = tuple[tuple[str, str], ...]
+"""Earlier turns of a dialogue on one image, oldest first: (question, answer)."""
 
 NOT_FAMILIES = ("builtin", "text_towers")
 
@@ -109,7 +112,12 @@ class Backbone(Protocol):
         ...
 
     def answer(
-        self, images: Sequence[EncodedImage], questions: Sequence[str], kept: Tensor, max_new_tokens: int
+        self,
+        images: Sequence[EncodedImage],
+        questions: Sequence[str],
+        kept: Tensor,
+        max_new_tokens: int,
+        histories: Sequence[History] = (),
     ) -> list[Reply]:
         """Answer questions greedily; with one image and one selection for all of them, the image is read once.
 
@@ -118,6 +126,8 @@ class Backbone(Protocol):
             questions: Q questions, without prompt template.
             kept: int64 [Q, K], or [1, K] for the same tokens in every question; ascending raster indices.
             max_new_tokens: longest answer.
+            histories: what was said before each question; empty if nothing was said before any of them. The image
+                stands before the first turn, and no other image is shown.
         """
         ...
 

@@ -14,9 +14,10 @@ from PIL.Image import Image
 from torch import Tensor
 
 from pruneproof import machine
-from pruneproof.backbones import Components, EncodedImage, Reply
+from pruneproof.backbones import Components, EncodedImage, History, Reply
 from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
+from pruneproof.backbones._conversation import messages
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._replies import replies, verdicts
@@ -48,7 +49,7 @@ class LlavaBase(ABC):
             model.model.language_model, model.lm_head, frozenset(end if isinstance(end, list) else [end])
         )
         self._rows = machine.batch_size()
-        self._prompts: dict[str, Prompt] = {}
+        self._prompts: dict[tuple[str, History], Prompt] = {}
         self._verdicts = verdicts(processor.tokenizer, self.prompt_text("?"))
 
     @abstractmethod
@@ -96,7 +97,12 @@ class LlavaBase(ABC):
 
     @torch.inference_mode()
     def answer(
-        self, images: Sequence[EncodedImage], questions: Sequence[str], kept: Tensor, max_new_tokens: int
+        self,
+        images: Sequence[EncodedImage],
+        questions: Sequence[str],
+        kept: Tensor,
+        max_new_tokens: int,
+        histories: Sequence[History] = (),
     ) -> list[Reply]:
         """Answer questions greedily; see `Backbone.answer`.
 
@@ -112,7 +118,7 @@ class LlavaBase(ABC):
         read = [(id(image), self.reading(image, row)) for image, row in shown]
         shared = len(read) == 1
         place = [0 if shared else i for i in range(len(questions))]
-        prompts = [self.prompt(question) for question in questions]
+        prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
 
         def prefix(i: int) -> tuple[tuple[int, ...], int]:
             return prompts[i].before, len(read[place[i]][1])
@@ -167,18 +173,17 @@ class LlavaBase(ABC):
         }
         return Components(work, cache_bytes(language.prefill(inputs)))
 
-    def prompt_text(self, question: str) -> str:
-        """The question in the checkpoint's own chat template, with its image placeholder."""
-        content = [{"type": "image"}, {"type": "text", "text": question}]
+    def prompt_text(self, question: str, history: History = ()) -> str:
+        """The question in the checkpoint's own chat template, with its image placeholder in the first turn."""
         text: str = self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            messages(question, history, image=True), add_generation_prompt=True, tokenize=False
         )
         return text
 
-    def prompt(self, question: str) -> Prompt:
+    def prompt(self, question: str, history: History = ()) -> Prompt:
         """Tokenise a prompt and cut it at the image placeholder."""
-        if question not in self._prompts:
-            ids = self.processor.tokenizer(self.prompt_text(question)).input_ids
+        if (question, history) not in self._prompts:
+            ids = self.processor.tokenizer(self.prompt_text(question, history)).input_ids
             image = self.model.config.image_token_id
             if ids.count(image) != 1:
                 raise PruneProofError(
@@ -186,8 +191,8 @@ class LlavaBase(ABC):
                     "a question must not contain the image token"
                 )
             at = ids.index(image)
-            self._prompts[question] = Prompt(tuple(ids[:at]), tuple(ids[at + 1 :]))
-        return self._prompts[question]
+            self._prompts[question, history] = Prompt(tuple(ids[:at]), tuple(ids[at + 1 :]))
+        return self._prompts[question, history]
 
 
 Family = TypeVar("Family", bound=LlavaBase)

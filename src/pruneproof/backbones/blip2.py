@@ -16,11 +16,12 @@ from torch import Tensor
 from transformers import Blip2ForConditionalGeneration
 
 from pruneproof import machine
-from pruneproof.backbones import Components, EncodedImage, Reply
+from pruneproof.backbones import Components, EncodedImage, History, Reply
 from pruneproof.backbones._blip2_seq2seq import EncoderDecoder
 from pruneproof.backbones._blip2_vision import Blip2Image, split_layer
 from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
+from pruneproof.backbones._conversation import messages
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._replies import replies, verdicts
@@ -30,6 +31,9 @@ from pruneproof.settings import BackboneSettings
 
 PROMPT = "Question: {} Answer:"
 """Prompt of a checkpoint without a chat template. Source: transformers `Blip2ForConditionalGeneration.forward`."""
+
+TURN = f"{PROMPT} {{}}. "
+"""An earlier turn before it. Source: salesforce/LAVIS `examples/blip2_instructed_generation.ipynb`."""
 
 
 Key: TypeAlias = tuple[int, ...]
@@ -116,7 +120,12 @@ class Blip2:
 
     @torch.inference_mode()
     def answer(
-        self, images: Sequence[EncodedImage], questions: Sequence[str], kept: Tensor, max_new_tokens: int
+        self,
+        images: Sequence[EncodedImage],
+        questions: Sequence[str],
+        kept: Tensor,
+        max_new_tokens: int,
+        histories: Sequence[History] = (),
     ) -> list[Reply]:
         """Answer questions greedily; see `Backbone.answer`. The Q-Former reads each image and selection once."""
         kept = kept.to(self.device)
@@ -124,7 +133,7 @@ class Blip2:
         pairs = [(images[i if len(images) > 1 else 0], kept[i if len(kept) > 1 else 0]) for i in asked]
         keys = [(id(image), *chosen.tolist()) for image, chosen in pairs]
         visual = self._connect_once(dict(zip(keys, pairs, strict=True)))
-        prompts = [self.prompt(question) for question in questions]
+        prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
         order = sorted(asked, key=lambda i: len(prompts[i]))
         ids = [prompts[i] for i in order]
         if len(images) == len(kept) == 1:
@@ -168,27 +177,26 @@ class Blip2:
         }
         return Components(work, held)
 
-    def prompt_text(self, question: str) -> str:
+    def prompt_text(self, question: str, history: History = ()) -> str:
         """The question in the tokenizer's own chat template if it has one, else in BLIP-2's convention.
 
         transformers' `Blip2Processor` keeps no chat template of its own, and puts the image before any text.
         """
         tokenizer = self.processor.tokenizer
         if tokenizer.chat_template is None:
-            return PROMPT.format(question)
-        content = [{"type": "text", "text": question}]
+            return "".join(TURN.format(*turn) for turn in history) + PROMPT.format(question)
         text: str = tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            messages(question, history, image=False), add_generation_prompt=True, tokenize=False
         )
         return text
 
-    def prompt(self, question: str) -> list[int]:
+    def prompt(self, question: str, history: History = ()) -> list[int]:
         """Ids of the prompt behind the image; what stands for the image comes before them, even before the first token.
 
         Source: transformers `Blip2Processor.__call__`.
         """
         tokenizer = self.processor.tokenizer
-        ids: list[int] = tokenizer(self.prompt_text(question)).input_ids
+        ids: list[int] = tokenizer(self.prompt_text(question, history)).input_ids
         if tokenizer.convert_tokens_to_ids(str(self.processor.image_token)) in ids:
             raise PruneProofError(f"the prompt of {question!r} holds the image token: a question must not contain it")
         return ids

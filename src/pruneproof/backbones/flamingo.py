@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import IdeficsForVisionText2Text
 
 from pruneproof import machine
-from pruneproof.backbones import Components, EncodedImage, Reply
+from pruneproof.backbones import Components, EncodedImage, History, Reply
 from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._flamingo_decoder import LookingDecoder
@@ -47,7 +47,7 @@ class Flamingo:
         spoken = {tokenizer.convert_tokens_to_ids(END)} if END in tokenizer.get_vocab() else set()
         self.ends: frozenset[int] = frozenset(end if isinstance(end, list) else [end]) | spoken
         self._rows = machine.batch_size()
-        self._prompts: dict[str, Prompt] = {}
+        self._prompts: dict[tuple[str, History], Prompt] = {}
         self._verdicts = verdicts(tokenizer, prompt_text(tokenizer, "?"))
 
     def pixels(self, images: Sequence[Image]) -> Tensor:
@@ -93,7 +93,12 @@ class Flamingo:
 
     @torch.inference_mode()
     def answer(
-        self, images: Sequence[EncodedImage], questions: Sequence[str], kept: Tensor, max_new_tokens: int
+        self,
+        images: Sequence[EncodedImage],
+        questions: Sequence[str],
+        kept: Tensor,
+        max_new_tokens: int,
+        histories: Sequence[History] = (),
     ) -> list[Reply]:
         """Answer questions greedily; see `Backbone.answer`.
 
@@ -101,7 +106,7 @@ class Flamingo:
         which every token looks at its own question's image (see `LookingDecoder`).
         """
         visual, shown = self._visual(images, kept, len(questions))
-        prompts = [self.prompt(question) for question in questions]
+        prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
         order = sorted(range(len(questions)), key=lambda i: (prompts[i].before, shown[i]))
         generated: dict[int, Generated] = {}
         for before, group in groupby(order, key=lambda i: prompts[i].before):
@@ -176,11 +181,11 @@ class Flamingo:
         }
         return Components(work, cache_bytes(cache))
 
-    def prompt(self, question: str) -> Prompt:
+    def prompt(self, question: str, history: History = ()) -> Prompt:
         """The tokenised prompt of a question, remembered."""
-        if question not in self._prompts:
-            self._prompts[question] = build_prompt(self.processor.tokenizer, question)
-        return self._prompts[question]
+        if (question, history) not in self._prompts:
+            self._prompts[question, history] = build_prompt(self.processor.tokenizer, question, history)
+        return self._prompts[question, history]
 
     def _context(self, image: EncodedImage, kept: Tensor) -> Tensor:
         return torch.cat([image.unprunable, image.features[kept.to(self.device)]])
