@@ -22,8 +22,9 @@ TOWER = TowerSettings(
     image_batch=2, image_steps=2, contrastive_batch=4, contrastive_steps=2, unmatched=True,
 )  # fmt: skip
 LANGUAGE = LanguageSettings(
-    width=48, layers=2, heads=3, feed_forward=64, batch=2, steps=3, short_only=1, short_until=2, matched_heads=1
-)
+    width=48, layers=2, heads=3, feed_forward=64, batch=2, steps=3, short_only=1, short_until=2, matched_heads=1,
+    dialogue_steps=2,
+)  # fmt: skip
 CONNECTOR = ConnectorSettings(outputs=24, layers=1, heads=3)
 
 
@@ -61,13 +62,19 @@ def test_a_trained_model_is_read_by_the_code_that_reads_checkpoints(family: str,
     assert image.count == 256
     matched, unmatched = (image.relevance(["Is there a car?"], matched) for matched in (True, False))
     assert abs(np.corrcoef(matched, unmatched)[0, 1]) < 0.9
-    import torch
-
-    (reply,) = loaded.answer([image], ["Is there a car?"], torch.arange(256)[None], 3)
-    assert reply.yes_logit != reply.no_logit
     card = (target / "README.md").read_text()
     assert f"# builtin_{family}" in card
+    assert "2 further steps of dialogues" in card
+    assert all(f"| turn {turn} |" in card for turn in range(1, 5))
     assert "points short" in card, "two steps of training meet no demand"
+
+
+def test_a_finished_training_is_only_written_again(home: Path) -> None:
+    written = home / "data" / "builtin_llava" / "model.safetensors"
+    before = written.read_bytes()
+    written.unlink()
+    train(settings("llava", None), home / "work", home / "data" / "builtin_llava")
+    assert written.read_bytes() == before
 
 
 def test_other_settings_do_not_continue_a_training(home: Path) -> None:

@@ -11,8 +11,10 @@ import torch
 from transformers import Blip2VisionModel
 
 from pruneproof.backbones._clip_layout import vision_tower_state
+from pruneproof.backbones._conversation import messages
 from pruneproof.backbones.builtin.clip_model import build_clip, hidden_states, open_clip_config, patchify
 from pruneproof.backbones.builtin.corpus import Lesson
+from pruneproof.backbones.builtin.dialogues import alone
 from pruneproof.backbones.builtin.settings import ConnectorSettings, LanguageSettings, TowerSettings, TrainingSettings
 from pruneproof.backbones.builtin.students import Glimpse, blip2, flamingo, llava
 from pruneproof.backbones.builtin.students._blip2_tower import blip2_tower_state
@@ -29,6 +31,7 @@ LESSONS = [
     Lesson("existence/singular", "Is there a tree in the image?", "yes"),
     Lesson("short/colour", "colour kite", "red"),
 ]
+DIALOGUES = [*alone(LESSONS), tuple(LESSONS[:2])]
 
 
 def clip() -> Any:
@@ -67,15 +70,19 @@ def test_packed_training_predicts_what_the_whole_model_does(family: ModuleType) 
     pixels = pixels if isinstance(pixels, torch.Tensor) else pixels["pixel_values"]
     before, last = hidden_states(model.visual, patchify(pixels.reshape(1, 3, 224, 224)))
     features = last if family.ABOUT.feature_layer == -1 else before
-    found = student.predict(student.read(features), [LESSONS])
-    for number, lesson in enumerate(LESSONS[:2]):
-        content = [{"type": "image"}, {"type": "text", "text": lesson.question}]
+    found = student.predict(student.read(features), [DIALOGUES])
+    # The last is the second turn of the dialogue, behind two single questions, a short form and the first turn.
+    asked = [(0, LESSONS[0], ()), (1, LESSONS[1], ()), (4, LESSONS[1], ((LESSONS[0].question, LESSONS[0].answer),))]
+    for number, lesson, history in asked:
         template = getattr(processor, "chat_template", None) or tokenizer.chat_template
         text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], chat_template=template, tokenize=False, add_generation_prompt=True
+            messages(lesson.question, history, image=family is not blip2),
+            chat_template=template,
+            tokenize=False,
+            add_generation_prompt=True,
         )
-        # The processors of BLIP-2 and Flamingo put the image in by themselves.
-        shown = text if family is llava else text.replace("<image>", "")
+        # Flamingo's processor puts the image in by itself.
+        shown = text.replace("<image>", "") if family is flamingo else text
         inputs = processor(images=[image], text=[shown], return_tensors="pt")
         logits = whole(**inputs).logits[0, -1]
         first = (found.lesson == number).nonzero()[0, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pruneproof.backbones.builtin.dialogues import MOST_TURNS
 from pruneproof.backbones.builtin.settings import TrainingSettings
 from pruneproof.backbones.builtin.students import About
 
@@ -47,6 +48,10 @@ _TOWER_PHASES = """- `tower_windows`, `tower_images`: the CLIP pair on open_clip
   there is an untrained stub that the format demands.
 """
 _LANGUAGE_PHASE = "- `language`: tower frozen; connector and language model on question and answer tokens."
+_DIALOGUE_PHASE = (
+    "\n- `dialogues`: {steps} further steps of dialogues of one to {turns} turns on one image, each turn behind the "
+    "earlier ones with their true answers."
+)
 
 
 def unmet(report: TrainingReport, demands: Mapping[str, float]) -> list[str]:
@@ -88,6 +93,8 @@ def card(settings: TrainingSettings, report: TrainingReport, about: About) -> st
     x, y = report.place_variance
     pair = _OWN_PAIR if trains_tower else f"Vision tower and text tower are those of `{settings.tower_from}`, frozen."
     phases = (_TOWER_PHASES if trains_tower else "") + _LANGUAGE_PHASE
+    if language.dialogue_steps:
+        phases += _DIALOGUE_PHASE.format(steps=language.dialogue_steps, turns=MOST_TURNS)
     return f"""---
 license: apache-2.0
 library_name: transformers
@@ -132,7 +139,8 @@ Place explains {x:.1f}% (x) and {y:.1f}% (y) of the variance of the tower's feat
 
 ## Validation accuracy, percent
 
-Unseen clean scenes, every answer token right; `side` is training only.
+Unseen clean scenes, every answer token right; `side` is training only. `turn k`: existence, asked as turn k of a
+dialogue.
 
 | form | known phrasings | held-out phrasings |
 |---|---|---|

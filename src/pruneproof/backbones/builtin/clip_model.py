@@ -69,15 +69,20 @@ def place_loss(tokens: Tensor, amplitude: float, places: Tensor | None = None) -
     return (normal - (waves if places is None else waves[places])).square().mean()
 
 
+def new_clip(config: dict[str, Any]) -> CLIP:
+    """An open_clip model with open_clip's own initial weights, from the content of `open_clip_config.json`."""
+    model_cfg = config["model_cfg"]
+    text_cfg = {key: value for key, value in model_cfg["text_cfg"].items() if key != "hf_tokenizer_name"}
+    return CLIP(model_cfg["embed_dim"], model_cfg["vision_cfg"], text_cfg)
+
+
 def build_clip(config: dict[str, Any]) -> CLIP:
     """A fresh open_clip model, with horizontal and vertical position made loud in the position embedding.
 
     A relation such as `left of` needs x and y to explain a good share of the features' variance; with open_clip's own
     initialisation they explain next to none, and a small language model never finds them.
     """
-    model_cfg = config["model_cfg"]
-    text_cfg = {key: value for key, value in model_cfg["text_cfg"].items() if key != "hf_tokenizer_name"}
-    model = CLIP(model_cfg["embed_dim"], model_cfg["vision_cfg"], text_cfg)
+    model = new_clip(config)
     with torch.no_grad():
         model.visual.positional_embedding[1:, :PLACE_CHANNELS] = 1.2 * place_waves()
     return model

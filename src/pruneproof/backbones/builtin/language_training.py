@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from pruneproof.backbones.builtin.corpus import lessons
+from pruneproof.backbones.builtin.corpus import Lesson, lessons
+from pruneproof.backbones.builtin.dialogues import MOST_TURNS, Dialogue, alone, cut
 from pruneproof.backbones.builtin.phases import Phase, run_phase
 from pruneproof.backbones.builtin.scene_cache import SceneCache
 from pruneproof.backbones.builtin.settings import LanguageSettings, TrainingSettings
 from pruneproof.backbones.builtin.students import Student
+from pruneproof.benchmarks.scenes.composition import Scene
 from pruneproof.seeds import generator
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 _PLAN = {"existence": 7, "colour": 3, "count": 5, "relation": 6, "side": 2, "compositional": 2}
 _LATER_PLAN = {"existence": 4, "colour": 2, "count": 6, "relation": 8, "side": 4, "compositional": 1, "short_side": 5}
 """When existence and colour are learnt."""
+
+_DIALOGUE_PLAN = {"existence": 8, "colour": 3, "count": 4, "relation": 3, "compositional": 2}
+"""When questions come one behind the other."""
 
 _SHORT_ONLY = 40
 """Short forms per image while nothing else is asked."""
@@ -73,35 +78,62 @@ class LanguageTrainer:
     ) -> float:
         """Run the language phase; returns its seconds."""
         settings = self.settings.language
-        total = settings.steps
+
+        def asked(step: int, scene: Scene, rng: np.random.Generator) -> list[Dialogue]:
+            return alone(lessons(scene, lesson_plan(step, settings), settings.noise, rng))
+
+        phase = self._phase("language", settings.steps, settings.rate, settings.decay_share)
+        aided = settings.alignment_share * settings.steps
+        return self._run(phase, asked, aided, cache, features, folder, validate)
+
+    def train_dialogues(
+        self, cache: SceneCache, features: NDArray[np.float16], folder: Path, validate: LanguageValidation
+    ) -> float:
+        """Go on with questions one behind the other, without any aid; returns the seconds."""
+        settings = self.settings.language
+
+        def asked(step: int, scene: Scene, rng: np.random.Generator) -> list[Dialogue]:
+            captions = lessons(scene, {"caption": int(step % 4 == 0)}, settings.noise, rng)
+            return cut(lessons(scene, _DIALOGUE_PLAN, settings.noise, rng), rng) + alone(captions)
+
+        phase = self._phase("dialogues", settings.dialogue_steps, settings.dialogue_rate, 1.0)
+        return self._run(phase, asked, 0, cache, features, folder, validate)
+
+    def _phase(self, name: str, steps: int, rate: float, decay_share: float) -> Phase:
+        groups = tuple((module, rate) for module in self.student.trained().values())
+        return Phase(name, steps, groups, warmup=min(150, steps), decay_share=decay_share)
+
+    def _run(
+        self,
+        phase: Phase,
+        asked: Callable[[int, Scene, np.random.Generator], list[Dialogue]],
+        aided: float,
+        cache: SceneCache,
+        features: NDArray[np.float16],
+        folder: Path,
+        validate: LanguageValidation,
+    ) -> float:
+        """A phase that asks `asked` on each scene of a batch, with the family's aid in steps before `aided`."""
+        settings = self.settings.language
 
         def loss_of(step: int) -> tuple[Tensor, dict[str, float]]:
-            rng = generator(self.settings.seed, "language", step)
+            rng = generator(self.settings.seed, phase.name, step)
             chosen = sorted(rng.integers(len(features), size=settings.batch).tolist())
-            plan = lesson_plan(step, settings)
-            asked = [lessons(cache.scenes[i], plan, settings.noise, rng) for i in chosen]
+            dialogues = [asked(step, cache.scenes[i], rng) for i in chosen]
             visual = self.read(features, chosen)
-            found = self.student.predict(visual, asked)
+            found = self.student.predict(visual, dialogues)
             loss = nn.functional.cross_entropy(found.logits, found.targets)
-            if step < settings.alignment_share * total:
+            if step < aided:
                 loss = loss + settings.alignment_weight * self.student.aid(visual, cache, chosen, rng)
             return loss, {"token": float((found.logits.argmax(-1) == found.targets).float().mean())}
 
         def report(step: int, values: dict[str, float]) -> None:
-            log.info("language %d %s", step, {k: round(v, 3) for k, v in values.items()})
-            if step % 500 == 0 or step == total:
+            log.info("%s %d %s", phase.name, step, {k: round(v, 3) for k, v in values.items()})
+            if step % 500 == 0 or step == phase.steps:
                 scores = validate.scores(self, held_out=False)
                 log.info("validation %d %s", step, {k: round(v, 1) for k, v in scores.items()})
 
-        modules = dict(self.student.trained())
-        phase = Phase(
-            "language",
-            total,
-            tuple((module, settings.rate) for module in modules.values()),
-            warmup=150,
-            decay_share=settings.decay_share,
-        )
-        return run_phase(phase, modules, loss_of, folder, 100, report)
+        return run_phase(phase, dict(self.student.trained()), loss_of, folder, 100, report)
 
 
 class LanguageValidation:
@@ -120,24 +152,35 @@ class LanguageValidation:
         self.cache, self.features, self.seed, self.images = cache, features, seed, images
 
     def scores(self, trainer: LanguageTrainer, held_out: bool) -> dict[str, float]:
-        """Percent of questions whose every answer token is right, by form; counts also by their true number."""
+        """Percent of questions whose every answer token is right, by form; counts also by their true number.
+
+        `turn k` is that of existence questions as turn k of a dialogue, all of whose turns ask for existence.
+        """
         right: dict[str, list[bool]] = defaultdict(list)
         for start in range(0, self.images, 10):
             chosen = range(start, min(self.images, start + 10))
-            asked = [
-                lessons(self.cache.scenes[i], self._PLAN, 0.0, generator(self.seed, "validate", i), held_out)
-                for i in chosen
-            ]
-            with torch.inference_mode():
-                found = trainer.student.predict(trainer.read(self.features, chosen), asked)
-            hits = (found.logits.argmax(-1) == found.targets).tolist()
-            per_lesson: dict[tuple[int, int], bool] = {}
-            for hit, *of in zip(hits, found.image.tolist(), found.lesson.tolist(), strict=True):
-                key = (int(of[0]), int(of[1]))
-                per_lesson[key] = per_lesson.get(key, True) and hit
-            for (image, number), correct in per_lesson.items():
-                lesson = asked[image][number]
+            asked = [self._ask(self._PLAN, i, held_out) for i in chosen]
+            for lesson, _, correct in self._marked(trainer, chosen, [alone(of_image) for of_image in asked]):
                 right[lesson.form].append(correct)
                 if lesson.form == "count":
                     right[f"count/{lesson.answer}"].append(correct)
+            turns = [[tuple(self._ask({"existence": MOST_TURNS}, i, held_out))] for i in chosen]
+            for _, turn, correct in self._marked(trainer, chosen, turns):
+                right[f"turn {turn}"].append(correct)
         return {form: 100 * float(np.mean(values)) for form, values in sorted(right.items())}
+
+    def _ask(self, plan: dict[str, int], scene: int, held_out: bool) -> list[Lesson]:
+        return lessons(self.cache.scenes[scene], plan, 0.0, generator(self.seed, "validate", scene), held_out)
+
+    def _marked(
+        self, trainer: LanguageTrainer, chosen: Sequence[int], dialogues: Sequence[Sequence[Dialogue]]
+    ) -> Iterator[tuple[Lesson, int, bool]]:
+        """Every lesson with its turn, from 1, and whether all of its tokens are right."""
+        with torch.inference_mode():
+            found = trainer.student.predict(trainer.read(self.features, chosen), dialogues)
+        wrong = found.logits.argmax(-1) != found.targets
+        missed = set(zip(found.image[wrong].tolist(), found.lesson[wrong].tolist(), strict=True))
+        for image, of_image in enumerate(dialogues):
+            flat = [(lesson, turn) for dialogue in of_image for turn, lesson in enumerate(dialogue, start=1)]
+            for number, (lesson, turn) in enumerate(flat):
+                yield lesson, turn, (image, number) not in missed

@@ -1,16 +1,16 @@
-"""Many questions on one image in one sequence: each sees the image and itself only, so an image is read once."""
+"""Many dialogues on one image in one sequence: each sees the image and itself only, so an image is read once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from pruneproof.backbones.builtin.corpus import Lesson
+from pruneproof.backbones.builtin.dialogues import Dialogue
 from pruneproof.backbones.builtin.students import Predictions
 from pruneproof.backbones.builtin.tokenizer import ANSWER
 
@@ -19,7 +19,7 @@ _IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Segments of a batch of images, behind a shared prefix that is not part of it."""
+    """Segments of a batch of images, a dialogue each, behind a shared prefix that is not part of it."""
 
     ids: Tensor
     """[B, S] token ids, padded with 0."""
@@ -29,63 +29,78 @@ class Packed:
     """[B, S] number of the segment, from 1; 0 for padding."""
     targets: Tensor
     """[B, S] the token to predict from each position; -100 where none is."""
+    lessons: Tensor
+    """[B, S] index of the lesson among all of its image, dialogue by dialogue."""
 
     def to(self, device: str) -> Packed:
         """The same on a device."""
-        ids, positions, segments, targets = (
-            tensor.to(device) for tensor in (self.ids, self.positions, self.segments, self.targets)
+        ids, positions, segments, targets, lessons = (
+            tensor.to(device) for tensor in (self.ids, self.positions, self.segments, self.targets, self.lessons)
         )
-        return Packed(ids, positions, segments, targets)
+        return Packed(ids, positions, segments, targets, lessons)
 
     def predictions(self, head: Callable[[Tensor], Tensor], states: Tensor) -> Predictions:
         """What a head says of hidden states [B, S, W] where a token is to be predicted."""
         asked = self.targets >= 0
         image, column = asked.nonzero(as_tuple=True)
-        return Predictions(head(states[asked]), self.targets[asked], image, self.segments[image, column] - 1)
+        return Predictions(head(states[asked]), self.targets[asked], image, self.lessons[image, column])
 
 
-def segment(tokenizer: PreTrainedTokenizerFast, lesson: Lesson, start: Sequence[int] = ()) -> tuple[list[int], int]:
-    """Token ids of `start`, question, `<answer>`, answer and end, and how many of them come before the answer.
+class Step(NamedTuple):
+    """One position of a segment."""
 
-    A short form has no `<answer>`: its answer follows the noun.
+    token: int
+    target: int
+    """The token to predict behind it, or -100."""
+    turn: int
+    """Of the dialogue, from 0."""
+
+
+def segment(tokenizer: PreTrainedTokenizerFast, dialogue: Dialogue, start: Sequence[int] = ()) -> list[Step]:
+    """A dialogue: `start`, then question, `<answer>` and answer of every turn.
+
+    The last token of an answer is to predict the end, which is never shown: the next question follows the answer, as
+    behind `</s>` Idefics' processor would hide the image. A short form has no `<answer>`: its answer follows the noun.
     """
-    mark = [] if lesson.form.startswith("short") else [tokenizer.convert_tokens_to_ids(ANSWER)]
-    question = [*start, *tokenizer(lesson.question, add_special_tokens=False).input_ids, *mark]
-    answer = [*tokenizer(lesson.answer, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
-    return question + answer, len(question)
+    shown, targets, turns = list(start), [_IGNORED] * len(start), [0] * len(start)
+    for turn, lesson in enumerate(dialogue):
+        mark = [] if lesson.form.startswith("short") else [tokenizer.convert_tokens_to_ids(ANSWER)]
+        question = [*tokenizer(lesson.question, add_special_tokens=False).input_ids, *mark]
+        answer = tokenizer(lesson.answer, add_special_tokens=False).input_ids
+        shown += [*question, *answer]
+        targets += [*[_IGNORED] * (len(question) - 1), *answer, tokenizer.eos_token_id]
+        turns += [turn] * (len(question) + len(answer))
+    return [Step(*step) for step in zip(shown, targets, turns, strict=True)]
 
 
 def pack(
-    tokenizer: PreTrainedTokenizerFast, lessons: Sequence[Sequence[Lesson]], prefix: int, start: Sequence[int] = ()
+    tokenizer: PreTrainedTokenizerFast,
+    dialogues: Sequence[Sequence[Dialogue]],
+    prefix: int,
+    start: Sequence[int] = (),
 ) -> Packed:
-    """Pack each image's lessons into one row.
+    """Pack each image's dialogues into one row.
 
     Args:
         tokenizer: of the language model.
-        lessons: of each image.
+        dialogues: of each image.
         prefix: positions before the first segment.
         start: token ids that every segment begins with.
     """
     rows = []
-    for of_image in lessons:
-        ids: list[int] = []
-        positions: list[int] = []
-        segments: list[int] = []
-        targets: list[int] = []
-        for number, lesson in enumerate(of_image, start=1):
-            tokens, asked = segment(tokenizer, lesson, start)
-            shown = tokens[:-1]
-            ids += shown
-            positions += range(prefix, prefix + len(shown))
-            segments += [number] * len(shown)
-            targets += [_IGNORED] * (asked - 1) + tokens[asked:]
-        rows.append((ids, positions, segments, targets))
-    length = max(len(row[0]) for row in rows)
-    all_ids, places, numbers, wanted = (
-        torch.tensor([row[k] + [fill] * (length - len(row[k])) for row in rows])
-        for k, fill in enumerate((0, prefix, 0, _IGNORED))
-    )
-    return Packed(all_ids, places, numbers, wanted)
+    for of_image in dialogues:
+        row: list[tuple[int, int, int, int, int]] = []
+        before = 0
+        for number, dialogue in enumerate(of_image, start=1):
+            steps = segment(tokenizer, dialogue, start)
+            row += [(s.token, prefix + at, number, s.target, before + s.turn) for at, s in enumerate(steps)]
+            before += len(dialogue)
+        rows.append(row)
+    length = max(len(row) for row in rows)
+    padding = (0, prefix, 0, _IGNORED, 0)
+    filled = torch.tensor([row + [padding] * (length - len(row)) for row in rows])
+    ids, positions, segments, targets, lessons = filled.unbind(-1)
+    return Packed(ids, positions, segments, targets, lessons)
 
 
 def packed_mask(segments: Tensor, prefix: int) -> Tensor:

@@ -11,7 +11,7 @@ from open_clip import CLIP
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from pruneproof.backbones.builtin.clip_model import build_clip
+from pruneproof.backbones.builtin.clip_model import build_clip, new_clip
 from pruneproof.errors import PruneProofError
 
 
@@ -50,9 +50,7 @@ def text_half(pair: Pair) -> Pair:
     """The same pair with the least vision tower that the format allows, untrained: only its text tower is of use."""
     least = {"image_size": 28, "patch_size": 14, "layers": 1, "width": 16, "head_width": 16}
     config = pair.config | {"model_cfg": pair.config["model_cfg"] | {"vision_cfg": least}}
-    model_cfg = config["model_cfg"]
-    text_cfg = {key: value for key, value in model_cfg["text_cfg"].items() if key != "hf_tokenizer_name"}
-    small = CLIP(model_cfg["embed_dim"], model_cfg["vision_cfg"], text_cfg)
+    small = new_clip(config)
     text = {name: tensor for name, tensor in pair.clip.state_dict().items() if not name.startswith("visual.")}
     small.load_state_dict(text, strict=False)
     return Pair(small, config, pair.tokenizer, pair.language_tokenizer)

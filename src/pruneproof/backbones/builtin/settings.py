@@ -63,6 +63,10 @@ class LanguageSettings(Frozen):
     alignment_weight: float = 0.4
     noise: float = 0.4
     """Share of questions with typos, dropped words or added sentences."""
+    dialogue_steps: Annotated[int, Field(ge=0)] = 0
+    """Steps behind all others in which questions also come one behind the other, each with the earlier ones and their
+    answers before it; 0 for a model that is asked single questions only."""
+    dialogue_rate: Annotated[float, Field(gt=0)] = 4e-4
 
 
 class ConnectorSettings(Frozen):

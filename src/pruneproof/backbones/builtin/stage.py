@@ -104,6 +104,8 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
     trainer = LanguageTrainer(student, tokenizer, settings, device)
     validation = LanguageValidation(unseen, unseen_features, settings.seed, settings.validation)
     seconds["language"] = trainer.train(seen, features, own, validation)
+    if settings.language.dialogue_steps:
+        seconds["dialogues"] = trainer.train_dialogues(seen, features, own, validation)
     apart = _train_apart(settings, pair, seen, work, own, device, seconds) if settings.tower.unmatched else None
     report = TrainingReport(
         name=target.name,

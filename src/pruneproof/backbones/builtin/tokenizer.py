@@ -13,8 +13,6 @@ from pruneproof.benchmarks.scenes.composition import compose
 from pruneproof.seeds import generator
 
 PAD, BOS, EOS, IMAGE, ANSWER = "<pad>", "<s>", "</s>", "<image>", "<answer>"
-FAKE = "<fake_token_around_image>"
-"""Stands on both sides of the image in Flamingo's prompts; only its tokenizer knows it."""
 _SPECIAL = (PAD, BOS, EOS, IMAGE, ANSWER)
 _PLAN = {
     "existence": 6,
@@ -77,6 +75,19 @@ def language_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
 def clip_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     """For the CLIP text tower, which pools at the first `</s>`."""
     return _wrap(tokenizer, f" {EOS}")
+
+
+def chat_template(image: str) -> str:
+    """Turns as in training: question, `<answer>` (one token, where LLaVA writes ` ASSISTANT:`), answer.
+
+    Args:
+        image: what stands for the image; empty where a processor puts it before the text itself.
+    """
+    return (
+        "{% for message in messages %}{% for part in message['content'] %}"
+        "{% if part['type'] == 'image' %}" + image + "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
+        "{% endfor %}{% if message['role'] == 'user' %}" + ANSWER + "{% else %} {% endif %}{% endfor %}"
+    )
 
 
 def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:

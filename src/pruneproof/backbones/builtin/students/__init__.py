@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor, nn
 
-from pruneproof.backbones.builtin.corpus import Lesson
+from pruneproof.backbones.builtin.dialogues import Dialogue
 from pruneproof.backbones.builtin.scene_cache import SceneCache
 
 
@@ -51,7 +51,7 @@ class Predictions:
     image: Tensor
     """[T] index of the image in the batch."""
     lesson: Tensor
-    """[T] index of the image's lesson."""
+    """[T] index of the lesson among all of its image, dialogue by dialogue."""
 
 
 class Student(Protocol):
@@ -70,8 +70,8 @@ class Student(Protocol):
         """Tower features [B, 257, D], CLS first, to what the language model reads of an image [B, V, W]."""
         ...
 
-    def predict(self, visual: Tensor, lessons: Sequence[Sequence[Lesson]]) -> Predictions:
-        """Answers to the lessons of each image, from what `read` gave."""
+    def predict(self, visual: Tensor, dialogues: Sequence[Sequence[Dialogue]]) -> Predictions:
+        """Answers to the lessons in the dialogues of each image, from what `read` gave."""
         ...
 
     def aid(self, visual: Tensor, cache: SceneCache, chosen: Sequence[int], rng: np.random.Generator) -> Tensor:

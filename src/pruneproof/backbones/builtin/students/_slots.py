@@ -14,6 +14,16 @@ from pruneproof.benchmarks.scenes.vocabulary import COLOURS, NOUN_NAMES
 
 _NONE = -100
 
+CONNECTOR_AIDS = (
+    "Throw-away heads on the connector's first 24 outputs, output k for class k: whether it is there, its colour, its "
+    "number; and a loss that draws the output to the embedding of the class's name. Off after {aligned} steps.",
+    "Short forms such as `colour car`: alone for the first {short_only} steps of language training, faded out by step "
+    "{short_until}.",
+    "`count cars`, answered at the noun, as a curriculum for counting, throughout.",
+    "`Which side is the car on?` as a curriculum for relations, throughout; the benchmark never asks it.",
+)
+"""What the cards of families with such a connector say of their training; see `About.aids`."""
+
 
 class SlotAid(nn.Module):
     """Throw-away heads on the first 24 connector outputs, output k for class k, whether the class is there or not.

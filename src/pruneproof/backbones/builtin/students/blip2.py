@@ -20,16 +20,16 @@ from transformers import (
 )
 
 from pruneproof.backbones.builtin.clip_model import IMAGE_MEAN, IMAGE_STD
-from pruneproof.backbones.builtin.corpus import Lesson
+from pruneproof.backbones.builtin.dialogues import Dialogue
 from pruneproof.backbones.builtin.packing import pack, packed_states
 from pruneproof.backbones.builtin.scene_cache import SceneCache
 from pruneproof.backbones.builtin.settings import TrainingSettings
 from pruneproof.backbones.builtin.students import About, Glimpse, Predictions
 from pruneproof.backbones.builtin.students._blip2_tower import blip2_tower_state
 from pruneproof.backbones.builtin.students._initial import match_heads, scale_linear_layers, set_generation
-from pruneproof.backbones.builtin.students._slots import SlotAid
+from pruneproof.backbones.builtin.students._slots import CONNECTOR_AIDS, SlotAid
 from pruneproof.backbones.builtin.students._words import Words
-from pruneproof.backbones.builtin.tokenizer import ANSWER, token_ids
+from pruneproof.backbones.builtin.tokenizer import chat_template, token_ids
 
 ABOUT = About(
     "A real, small `Blip2ForConditionalGeneration`: the vision tower of `builtin_llava` (256 patches and CLS), a "
@@ -37,22 +37,12 @@ ABOUT = About(
     "so the tower here has one layer more than CLIP's, and the first does nothing but this norm.",
     feature_layer=-1,
     aids=(
-        "Throw-away heads on the connector's first 24 outputs, output k for class k: whether it is there, its colour, "
-        "its number; and a loss that draws the output to the embedding of the class's name. Off after {aligned} steps.",
-        "Short forms such as `colour car`: alone for the first {short_only} steps of language training, faded out by "
-        "step {short_until}.",
-        "`count cars`, answered at the noun, as a curriculum for counting, throughout.",
-        "`Which side is the car on?` as a curriculum for relations, throughout; the benchmark never asks it.",
+        *CONNECTOR_AIDS,
         "The keys of {heads} heads of the first language layer start equal to their queries and large, so that a word "
         "attends to outputs like it from the start; they are free afterwards.",
     ),
     demands={"existence/singular": 90.0, "existence/plural": 90.0},
 )
-
-CHAT_TEMPLATE = "{% for message in messages %}{% for part in message['content'] %}{% if part['type'] == 'text' %}"
-CHAT_TEMPLATE += "{{ part['text'] }}{% endif %}{% endfor %}{% if message['role'] == 'user' %}" + ANSWER
-CHAT_TEMPLATE += "{% endif %}{% endfor %}"
-"""Question, `<answer>`; the processor puts the image before it."""
 
 
 class Blip2Student:
@@ -82,11 +72,11 @@ class Blip2Student:
         projected: Tensor = self.model.language_projection(found)
         return projected
 
-    def predict(self, visual: Tensor, lessons: Sequence[Sequence[Lesson]]) -> Predictions:
-        """Answers, an image's questions packed behind its queries; each begins with `<s>`, as the processor has it."""
+    def predict(self, visual: Tensor, dialogues: Sequence[Sequence[Dialogue]]) -> Predictions:
+        """Answers, an image's dialogues packed behind its queries; each begins with `<s>`, as the processor has it."""
         decoder = self.model.language_model.model.decoder
         start = [self.tokenizer.bos_token_id]
-        packed = pack(self.tokenizer, lessons, visual.shape[1], start).to(str(visual.device))
+        packed = pack(self.tokenizer, dialogues, visual.shape[1], start).to(str(visual.device))
         states = packed_states(decoder, visual, decoder.embed_tokens, packed)
         return packed.predictions(self.model.language_model.lm_head, states)
 
@@ -145,7 +135,7 @@ def processor(settings: TrainingSettings, tokenizer: PreTrainedTokenizerFast) ->
         tokenizer=plain,
         num_query_tokens=settings.connector.outputs,
     )
-    made.chat_template = CHAT_TEMPLATE
+    made.chat_template = chat_template("")
     return made
 
 

@@ -17,28 +17,24 @@ from transformers import (
 )
 
 from pruneproof.backbones._clip_layout import vision_tower_state
+from pruneproof.backbones._flamingo_prompts import FAKE
 from pruneproof.backbones.builtin.clip_model import IMAGE_MEAN, IMAGE_STD
-from pruneproof.backbones.builtin.corpus import Lesson
+from pruneproof.backbones.builtin.dialogues import Dialogue
 from pruneproof.backbones.builtin.packing import pack, packed_states
 from pruneproof.backbones.builtin.scene_cache import SceneCache
 from pruneproof.backbones.builtin.settings import TrainingSettings
 from pruneproof.backbones.builtin.students import About, Glimpse, Predictions
 from pruneproof.backbones.builtin.students._initial import match_heads, scale_linear_layers, set_generation
-from pruneproof.backbones.builtin.students._slots import SlotAid
+from pruneproof.backbones.builtin.students._slots import CONNECTOR_AIDS, SlotAid
 from pruneproof.backbones.builtin.students._words import Words
-from pruneproof.backbones.builtin.tokenizer import ANSWER, FAKE, IMAGE, token_ids
+from pruneproof.backbones.builtin.tokenizer import IMAGE, chat_template, token_ids
 
 ABOUT = About(
     "A real, small `IdeficsForVisionText2Text`, the open Flamingo: the vision tower of `builtin_llava` (256 patches "
     "and CLS), a perceiver resampler with 32 latents, and a Llama with gated cross-attention.",
     feature_layer=-1,
     aids=(
-        "Throw-away heads on the connector's first 24 outputs, output k for class k: whether it is there, its colour, "
-        "its number; and a loss that draws the output to the embedding of the class's name. Off after {aligned} steps.",
-        "Short forms such as `colour car`: alone for the first {short_only} steps of language training, faded out by "
-        "step {short_until}.",
-        "`count cars`, answered at the noun, as a curriculum for counting, throughout.",
-        "`Which side is the car on?` as a curriculum for relations, throughout; the benchmark never asks it.",
+        *CONNECTOR_AIDS,
         "The keys of {heads} heads of the first cross-attention start equal to their queries and large, so that a word "
         "attends to latents like it from the start; they are free afterwards.",
         "The gates of the cross-attention start open (published models start from a finished language model and closed "
@@ -46,11 +42,6 @@ ABOUT = About(
     ),
     demands={"existence/singular": 90.0, "existence/plural": 90.0},
 )
-
-CHAT_TEMPLATE = "{% for message in messages %}{% for part in message['content'] %}"
-CHAT_TEMPLATE += "{% if part['type'] == 'image' %}" + IMAGE + "{% elif part['type'] == 'text' %}{{ part['text'] }}"
-CHAT_TEMPLATE += "{% endif %}{% endfor %}{% if message['role'] == 'user' %}" + ANSWER + "{% endif %}{% endfor %}"
-"""Image, question, `<answer>`; the processor puts `<fake_token_around_image>` on both sides of the image."""
 
 
 class FlamingoStudent:
@@ -69,8 +60,8 @@ class FlamingoStudent:
                 "norm": inner.norm,
             }
         )
-        fake = tokenizer.convert_tokens_to_ids(FAKE)
-        self.start = [tokenizer.bos_token_id, fake, tokenizer.convert_tokens_to_ids(IMAGE), fake]
+        fake, image = (tokenizer.convert_tokens_to_ids(token) for token in (FAKE, IMAGE))
+        self.start = [tokenizer.bos_token_id, fake, image, fake]
 
     def trained(self) -> dict[str, nn.Module]:
         """Resampler, decoder, its head, and the throw-away heads."""
@@ -86,10 +77,10 @@ class FlamingoStudent:
         latents: Tensor = self.model.model.perceiver_resampler(features)
         return latents
 
-    def predict(self, visual: Tensor, lessons: Sequence[Sequence[Lesson]]) -> Predictions:
-        """Answers, an image's questions packed; from the placeholder on, every token looks at the image."""
+    def predict(self, visual: Tensor, dialogues: Sequence[Sequence[Dialogue]]) -> Predictions:
+        """Answers, an image's dialogues packed; from the placeholder on, every token looks at the image."""
         embed = self.model.model.embed_tokens
-        packed = pack(self.tokenizer, lessons, len(self.start)).to(str(visual.device))
+        packed = pack(self.tokenizer, dialogues, len(self.start)).to(str(visual.device))
         prefix = embed(torch.tensor(self.start, device=visual.device)).expand(len(visual), -1, -1)
         looks = torch.ones(len(visual), len(self.start) + packed.ids.shape[1], 1, device=visual.device)
         looks[:, : self.start.index(self.tokenizer.convert_tokens_to_ids(IMAGE))] = 0
@@ -136,7 +127,7 @@ def student(
 def processor(settings: TrainingSettings, tokenizer: PreTrainedTokenizerFast) -> Any:
     """What turns pictures and conversations into the model's inputs."""
     del settings
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.chat_template = chat_template(IMAGE)
     make_images: Any = IdeficsImageProcessor
     make: Any = IdeficsProcessor
     return make(make_images(image_size=224, image_mean=list(IMAGE_MEAN), image_std=list(IMAGE_STD)), tokenizer)

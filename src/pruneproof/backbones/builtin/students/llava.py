@@ -20,22 +20,14 @@ from transformers import (
 
 from pruneproof.backbones._clip_layout import vision_tower_state
 from pruneproof.backbones.builtin.clip_model import IMAGE_MEAN, IMAGE_STD, place_loss
-from pruneproof.backbones.builtin.corpus import Lesson
+from pruneproof.backbones.builtin.dialogues import Dialogue
 from pruneproof.backbones.builtin.packing import pack, packed_states
 from pruneproof.backbones.builtin.scene_cache import SceneCache
 from pruneproof.backbones.builtin.settings import TrainingSettings
 from pruneproof.backbones.builtin.students import About, Glimpse, Predictions
 from pruneproof.backbones.builtin.students._initial import match_heads, scale_linear_layers, set_generation
 from pruneproof.backbones.builtin.students._words import Words, cosines
-from pruneproof.backbones.builtin.tokenizer import ANSWER, IMAGE, token_ids
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}" + IMAGE + "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}{% if message['role'] == 'user' %}" + ANSWER + "{% endif %}{% endfor %}"
-)
-"""Image, question, `<answer>`: one token behind the question, where LLaVA writes ` ASSISTANT:`."""
-
+from pruneproof.backbones.builtin.tokenizer import IMAGE, chat_template, token_ids
 
 PREFIX = 257
 """`<s>` and 256 visual tokens."""
@@ -95,11 +87,11 @@ class LlavaStudent:
         projected: Tensor = self.model.model.multi_modal_projector(features[:, 1:])
         return projected
 
-    def predict(self, visual: Tensor, lessons: Sequence[Sequence[Lesson]]) -> Predictions:
-        """Answers, an image's questions packed behind one reading of it."""
+    def predict(self, visual: Tensor, dialogues: Sequence[Sequence[Dialogue]]) -> Predictions:
+        """Answers, an image's dialogues packed behind one reading of it."""
         language = self.model.model.language_model
         start = language.embed_tokens.weight[self.tokenizer.bos_token_id].expand(len(visual), 1, -1)
-        packed = pack(self.tokenizer, lessons, PREFIX).to(str(visual.device))
+        packed = pack(self.tokenizer, dialogues, PREFIX).to(str(visual.device))
         states = packed_states(language, torch.cat([start, visual], dim=1), language.embed_tokens, packed)
         return packed.predictions(self.model.lm_head, states)
 
@@ -161,7 +153,7 @@ def processor(settings: TrainingSettings, tokenizer: PreTrainedTokenizerFast) ->
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         image_token=IMAGE,
-        chat_template=CHAT_TEMPLATE,
+        chat_template=chat_template(IMAGE),
     )
 
 
