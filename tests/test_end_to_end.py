@@ -32,7 +32,7 @@ methods:
   full: {method: full}
   random_25: {method: random, keep: 0.25}
   atp_25: {method: atp, keep: 0.25, alpha: 0.5}
-answering: {caption_conditions: [clean]}
+answering: {caption_conditions: [clean], dialogues: {turns: 2, select_by: [first, each]}}
 scoring: {resamples: 100, primary: [atp_25]}
 costs: {images: 1, repeats: 3}
 report: {examples: 1}
@@ -59,6 +59,7 @@ def new_project(folder: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(PROJECT / "src", folder / "src", ignore=ignore)
     shutil.copytree(PROJECT / "data/backbones/builtin_llava", folder / "data/backbones/builtin_llava")
+    shutil.copytree(PROJECT / "benchmarks/results", folder / "benchmarks/results")
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(PROJECT / name, folder / name)
     (folder / "params.yaml").write_text(PARAMS)

@@ -10,7 +10,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 Kind = Literal["existence", "colour", "count", "relation", "compositional", "caption"]
-Family = Literal["clean", "image", "text"]
+Family = Literal["clean", "image", "text", "dialogue"]
+
+PERTURBED: tuple[Family, ...] = ("image", "text")
+"""Families whose conditions are perturbations, so that a mean over all of them says something."""
 
 KINDS: tuple[Kind, ...] = ("existence", "colour", "count", "relation", "compositional", "caption")
 
@@ -54,12 +57,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What was done to the input: nothing, an image perturbation, or a text perturbation."""
+    """What was done to the input: nothing, an image perturbation, a text perturbation, or turns before the question."""
 
     family: Family
     perturbation: str
     severity: int
-    """1 to 5; 0 for the clean condition."""
+    """1 to 5; 0 for the clean condition; in a dialogue the turn, from 1."""
 
     @property
     def condition_id(self) -> str:

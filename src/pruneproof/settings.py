@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Severity = Annotated[int, Field(ge=1, le=5)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 AnsweredKind = Literal["existence", "colour", "count", "relation", "compositional"]
+SelectBy = Literal["first", "last", "each"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """Lower case, digits and `_`: DVC joins ids with `-`, so an id must not hold one."""
 
@@ -117,11 +118,23 @@ class MethodSettings(BaseModel):
         return dict(self.model_extra or {})
 
 
+class DialogueSettings(Frozen):
+    """Questions one behind the other on one image; they are asked on clean images in their clean words."""
+
+    turns: Annotated[int, Field(ge=2, le=5)] = 3
+    """Questions of one dialogue."""
+    select_by: tuple[SelectBy, ...] = ()
+    """Which question a method selects visual tokens by, each a condition at every turn: the `first` of the dialogue
+    (the image is read once), its `last` (the image is read once, all questions being known), or `each` turn's own (the
+    image is read again at every turn). Empty for no dialogues."""
+
+
 class AnsweringSettings(Frozen):
     """What is asked under which condition."""
 
     caption_conditions: tuple[str, ...] = ("clean",)
     """Condition ids (`clean`, `gaussian_noise_3`) under which captions are generated; other kinds are always asked."""
+    dialogues: DialogueSettings = DialogueSettings()
 
 
 class ScoringSettings(Frozen):

@@ -130,6 +130,7 @@ def _captions(values: Any) -> Iterator[Problem]:
     for index, condition in _names(values, "answering", "caption_conditions"):
         where = ("answering", "caption_conditions", index)
         yield from _known(where, condition, known, "condition of this study")
+    yield from _repeated(values, "answering", "dialogues", "select_by")
 
 
 def _scoring(values: Any) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from PIL import Image
 from pruneproof.answering.answerer import Answerer, build_pruner
 from pruneproof.answering.features import FeatureStore
 from pruneproof.answering.grid import AskedImage, Batch, Question
-from pruneproof.backbones import Reply
+from pruneproof.backbones import History, Reply
 from pruneproof.records import CLEAN
 from pruneproof.settings import BackboneSettings, MethodSettings
 
@@ -37,7 +37,10 @@ class PatchCounter:
     def embed_text(self, questions: Sequence[str], matched: bool = True) -> torch.Tensor:
         return torch.ones(len(questions), 2)
 
-    def answer(self, images: Sequence[Any], questions: Sequence[str], kept: torch.Tensor, longest: int) -> list[Reply]:
+    def answer(
+        self, images: Any, questions: Sequence[str], kept: torch.Tensor, longest: int, histories: Sequence[History] = ()
+    ) -> list[Reply]:
+        self.histories = [*getattr(self, "histories", []), *histories]
         rows = kept.expand(len(questions), -1).tolist()
         return [Reply(f"{question} {len(row)}", 1.0, 0.0) for question, row in zip(questions, rows, strict=True)]
 
@@ -66,3 +69,25 @@ def test_each_picture_keeps_its_own_number_of_tokens(tmp_path: Path) -> None:
             assert row["visual_tokens"] == number
             assert row["kept"] == sorted(row["kept"])
             assert len(row["kept"]) == number
+
+
+def test_tokens_are_selected_by_the_question_that_a_dialogue_names(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    class Selects:
+        question_dependent, attention_layers = True, (-1,)
+
+        def select(self, tokens: Any, questions: Sequence[str], rng: Any) -> torch.Tensor:
+            seen.append(list(questions))
+            return torch.zeros(len(questions), 1, dtype=torch.long)
+
+    asked = (
+        Question("b?", False, ("b",), (("a?", "yes"),), "a?"),
+        Question("c?", False, ("c",)),
+    )
+    settings = BackboneSettings(family="llava", checkpoint="x", text_tower="y", question_suffix="Briefly.")
+    backbone = PatchCounter()
+    answerer = Answerer(backbone, Selects(), settings, 1, FeatureStore(tmp_path, "base", 0))  # type: ignore[arg-type]
+    answerer.answer(Batch(CLEAN, (AskedImage("a", png(40, 40), asked),)))
+    assert seen == [["a?", "c?"]]
+    assert backbone.histories == [(("a?\nBriefly.", "yes"),), ()]

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from pruneproof.answering.grid import Question, batches, cells, conditions, prompt_text
+from pruneproof.answering.grid import Question, batches, cells, conditions, prompt_history, prompt_text
 from pruneproof.folders import Folders
 from pruneproof.records import CLEAN, Condition
-from pruneproof.settings import BackboneSettings, Study
+from pruneproof.settings import BackboneSettings, DialogueSettings, Study
 
 
 def asked(study: Study, folders: Folders) -> dict[str, dict[str, tuple[Question, ...]]]:
@@ -65,3 +65,27 @@ def test_suffix_and_caption_prompt(llava_settings: BackboneSettings) -> None:
     assert prompt_text(question, other) == "is it red?\nSay yes or no."
     assert prompt_text(caption, other) == "Caption:"
     assert prompt_text(caption, llava_settings) == "describe it."
+
+
+def test_earlier_turns_have_the_suffix_too(llava_settings: BackboneSettings) -> None:
+    question = Question("is it red?", False, ("a",), (("is it big?", "yes"),))
+    assert prompt_history(question, llava_settings) == (("is it big?", "yes"),)
+    other = llava_settings.model_copy(update={"question_suffix": "Say yes or no."})
+    assert prompt_history(question, other) == (("is it big?\nSay yes or no.", "yes"),)
+
+
+def test_dialogues_ask_clean_questions_on_clean_images(study: Study, folders: Folders) -> None:
+    answering = study.answering.model_copy(update={"dialogues": DialogueSettings(turns=3, select_by=("first", "each"))})
+    talking = study.model_copy(update={"answering": answering})
+    extra = conditions(talking)[len(conditions(study)) :]
+    assert [one.condition_id for one in extra] == [
+        f"dialogue_{chosen}_{turn}" for chosen in ("first", "each") for turn in (1, 2, 3)
+    ]
+    found = asked(talking, folders)
+    clean = {name: [q for q in questions if not q.caption] for name, questions in found["clean"].items()}
+    for condition in extra:
+        for name, questions in found[condition.condition_id].items():
+            assert [(q.text, q.sample_ids) for q in questions] == [(q.text, q.sample_ids) for q in clean[name]]
+            assert {len(q.history) for q in questions} == {condition.severity - 1}
+    pictures = {batch.condition.condition_id: [i.png for i in batch.images] for batch in batches(talking, folders)}
+    assert pictures["dialogue_first_2"] == pictures["clean"]

@@ -80,6 +80,26 @@ def test_kept_tokens_follow_the_method(answer: Answer, folders: Folders) -> None
     assert max(len(sets) for sets in kept["atp_25"].values()) > 1
 
 
+def test_dialogues_begin_as_single_questions_and_select_as_they_say(
+    study: Study, folders: Folders, answer: Answer
+) -> None:
+    dialogues = {"turns": 2, "select_by": ["first", "last", "each"]}
+    talking = study.model_validate(study.model_dump() | {"answering": {"dialogues": dialogues}})
+    answer("atp_25", talking)
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows(folders, "atp_25"):
+        found.setdefault(f"{row['perturbation']}_{row['severity']}", {})[row["sample_id"]] = row
+
+    def said(condition: str, *keys: str) -> dict[str, list[Any]]:
+        return {name: [row[key] for key in keys] for name, row in found[condition].items() if "caption" not in name}
+
+    everything = ("text", "kept", "yes_logit")
+    assert said("dialogue_each_1", *everything) == said("dialogue_first_1", *everything) == said("clean_0", *everything)
+    assert said("dialogue_each_2", "kept") == said("dialogue_last_2", "kept") == said("clean_0", "kept")
+    assert said("dialogue_first_2", "kept") != said("clean_0", "kept") != said("dialogue_last_1", "kept")
+    assert said("dialogue_each_2", "yes_logit") != said("clean_0", "yes_logit")
+
+
 @pytest.mark.parametrize("method", ["full", "atp_25"])
 def test_the_same_bytes_for_any_number_of_workers_and_any_order_of_methods(
     study: Study, folders: Folders, tmp_path: Path, answer: Answer, method: str, monkeypatch: pytest.MonkeyPatch

@@ -80,6 +80,26 @@ def test_the_text_tower_and_the_code_count(
     assert len(seen) == 6
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from pruneproof.pruning._shared import x",
+        "from pruneproof.pruning import _shared",
+        "import pruneproof.pruning._shared",
+    ],
+)
+def test_what_a_method_imports_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
+    home = tmp_path / "pruneproof"
+    shutil.copytree(store_module._HOME, home, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(store_module, "_HOME", home)
+    shared = home / "pruning/_shared.py"
+    shared.write_text("x = 1\n")
+    assert shared not in code_files("llava", "atp")
+    (home / "pruning/atp.py").write_text(f"{statement}\n")
+    assert shared in code_files("llava", "atp")
+    assert shared not in code_files("llava", "random")
+
+
 def test_every_code_file_exists() -> None:
     files = code_files("llava", "atp")
     assert all(path.is_file() for path in files)
@@ -111,6 +131,9 @@ def test_inputs_change_the_fingerprint_of_a_batch(batch: Batch) -> None:
         fingerprint("base", with_question(text="is there a cat?")),
         fingerprint("base", with_question(caption=True)),
         fingerprint("base", with_question(sample_ids=("y",))),
+        fingerprint("base", with_question(history=(("is it red?", "yes"),))),
+        fingerprint("base", with_question(history=(("is it red?", "no"),))),
+        fingerprint("base", with_question(selecting="is it red?")),
     ]
     assert len(set(found)) == len(found)
     assert fingerprint("base", replace(batch)) == found[0]

@@ -86,6 +86,8 @@ class Grid:
     severities: tuple[int, ...] = (1, 3, 5)
     methods: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(METHODS))
     backbones: tuple[str, ...] = ("builtin_llava",)
+    dialogues: tuple[str, ...] = ("first", "last", "each")
+    turns: int = 3
     images: int = 4
     intervals: bool = True
 
@@ -97,7 +99,10 @@ class Grid:
             for name in self.rewordings
             for level in (self.severities if name.startswith("typo") else (1,))
         ]
-        return [("clean", "clean", 0), *image, *text]
+        dialogue = [
+            ("dialogue", f"dialogue_{chosen}", turn) for chosen in self.dialogues for turn in range(1, self.turns + 1)
+        ]
+        return [("clean", "clean", 0), *image, *text, *dialogue]
 
 
 def study(grid: Grid) -> Study:
@@ -115,6 +120,7 @@ def study(grid: Grid) -> Study:
                 for name in grid.backbones
             },
             "methods": grid.methods,
+            "answering": {"dialogues": {"turns": grid.turns, "select_by": grid.dialogues}},
             "scoring": {"primary": [name for name in ("atp_60", "atp_25", "atp_10") if name in grid.methods]},
         }
     )
@@ -132,6 +138,9 @@ def drop(method: str, family: str, perturbation: str, severity: int) -> float:
     if family == "image":
         hardness = HARDNESS[perturbation] * severity
         return 4.0 * hardness + EXTRA.get(base_id(method), 0.0) * hardness
+    if family == "dialogue":
+        away = {"first": severity - 1, "last": 3 - severity, "each": 0}[perturbation.removeprefix("dialogue_")]
+        return 1.5 * (severity - 1) + away * EXTRA.get(base_id(method), 0.0)
     level = severity if perturbation.startswith("typo") else 2
     return 1.6 * level + (6.0 if "misleading" in perturbation else 0.0) + 0.2 * EXTRA.get(base_id(method), 0.0) * level
 
@@ -190,6 +199,8 @@ def summary(grid: Grid) -> pd.DataFrame:
         for names, group in perturbed.groupby(by, sort=False):
             cell = dict(zip(by, names, strict=True)) | fixed
             if cell["family"] == "text" and cell["perturbation"] == "mean" and cell["severity"] != "mean":
+                continue
+            if cell["family"] == "dialogue" and cell.get("perturbation") == "mean":
                 continue
             value = float(group["value"].mean())
             means.append(_row(n=len(group) * 320, value=value, grid=grid, **cell))

@@ -8,6 +8,7 @@ import pytest
 
 from pruneproof.reporting.documents import claims_page, judgements
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.tables import tables
 
 
 @pytest.mark.parametrize("unmatched", [False, True])
@@ -17,5 +18,5 @@ def test_a_text_tower_that_does_not_match_is_called_so(report: Report, unmatched
         for name, chosen in report.study.backbones.items()
     }
     changed = dataclasses.replace(report, study=report.study.model_copy(update={"backbones": backbones}))
-    page = claims_page(changed, judgements(changed))
+    page = claims_page(changed, judgements(changed), tables(changed))
     assert ("text tower does not match the vision tower" in page) is unmatched

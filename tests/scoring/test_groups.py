@@ -36,6 +36,12 @@ def test_family_at_one_severity_exists_if_its_perturbations_share_their_severiti
     assert found == [("1", [0, 2]), ("5", [1, 3]), ("mean", [0, 1, 2, 3])]
 
 
+def test_dialogues_have_no_family_mean() -> None:
+    dialogues = [Condition("dialogue", f"dialogue_{chosen}", turn) for chosen in ("first", "each") for turn in (1, 2)]
+    found = [(g.perturbation, g.severity, g.members.tolist()) for g in groups_of([CLEAN, *dialogues])]
+    assert found[5:] == [("dialogue_first", "mean", [1, 2]), ("dialogue_each", "mean", [3, 4])]
+
+
 def value_of(measured: Measured) -> dict[tuple[str, str], tuple[float, int]]:
     rows = estimates(measured, groups_of(CONDITIONS), 0.9)
     return {(group.perturbation, group.severity): (e.value, e.n) for group, e in rows}

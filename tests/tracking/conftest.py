@@ -38,7 +38,10 @@ def synthetic() -> ModuleType:
 @pytest.fixture(scope="session")
 def grid(synthetic: ModuleType) -> Any:
     methods = {name: synthetic.METHODS[name] for name in ("full", "atp_25")}
-    return synthetic.Grid(corruptions=("fog",), rewordings=("typo_ocr",), severities=(1, 3), methods=methods, images=2)
+    return synthetic.Grid(
+        corruptions=("fog",), rewordings=("typo_ocr",), severities=(1, 3), methods=methods, images=2,
+        dialogues=("each",), turns=2,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 Search = Callable[..., "list[Run]"]
-CONDITIONS = ["clean", "fog_1", "fog_3", "typo_ocr_1", "typo_ocr_3"]
+CONDITIONS = ["clean", "dialogue_each_1", "dialogue_each_2", "fog_1", "fog_3", "typo_ocr_1", "typo_ocr_3"]
 RUNS = 2 * (1 + len(CONDITIONS)) + 1
 CURRENT = "tags.superseded_by IS NULL"
 

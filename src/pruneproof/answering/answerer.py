@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pruneproof import backbones, registry
 from pruneproof.answering.features import FeatureStore
-from pruneproof.answering.grid import AskedImage, Batch, Question, prompt_text
+from pruneproof.answering.grid import AskedImage, Batch, Question, prompt_history, prompt_text
 from pruneproof.backbones import Backbone, EncodedImage, Reply
 from pruneproof.pruning import Pruner
 from pruneproof.records import ANSWERS, Condition
@@ -85,7 +85,7 @@ class Answerer:
         if not questions:
             return []
         rng = pruning_stream(self.study_seed, image.image_id, condition)
-        kept = self.pruner.select(tokens, [question.text for question in questions], rng)
+        kept = self.pruner.select(tokens, [question.selecting or question.text for question in questions], rng)
         return [_Asked(q, tokens, row) for q, row in zip(questions, kept.expand(len(questions), -1), strict=True)]
 
     def _reply(self, pool: list[_Asked]) -> Iterable[tuple[_Asked, Reply]]:
@@ -97,6 +97,7 @@ class Answerer:
             [prompt_text(one.question, self.settings) for one in pool],
             torch.stack([one.kept for one in shown]),
             longest,
+            [prompt_history(one.question, self.settings) for one in pool],
         )
         return zip(pool, replies, strict=True)
 

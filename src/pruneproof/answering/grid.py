@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pruneproof.answering import dialogues
+from pruneproof.backbones import History
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders
 from pruneproof.perturbations.images.stage import image_conditions
 from pruneproof.perturbations.text import conditions as text_conditions
 from pruneproof.records import CLEAN, Cell, Condition, Sample, sample_from_row
+from pruneproof.seeds import generator
 from pruneproof.settings import BackboneSettings, Study
 
 IMAGES_PER_BATCH = 10
@@ -24,6 +27,10 @@ class Question:
     """The question as perturbed."""
     caption: bool
     sample_ids: tuple[str, ...]
+    history: History = ()
+    """Earlier turns of the dialogue."""
+    selecting: str = ""
+    """The question that a method selects tokens by; empty for this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +51,14 @@ class Batch:
 
 
 def conditions(study: Study) -> tuple[Condition, ...]:
-    """Clean first, then image conditions, then text conditions."""
+    """Clean first, then image conditions, text conditions, and dialogues."""
     perturbations = study.perturbations
-    return (CLEAN, *image_conditions(perturbations.image), *text_conditions(perturbations.text))
+    return (
+        CLEAN,
+        *image_conditions(perturbations.image),
+        *text_conditions(perturbations.text),
+        *dialogues.conditions(study.answering.dialogues),
+    )
 
 
 def cells(study: Study) -> tuple[Cell, ...]:
@@ -63,7 +75,16 @@ def prompt_text(question: Question, settings: BackboneSettings) -> str:
     """What is put into the chat template: the question with the checkpoint's suffix, or its own caption prompt."""
     if question.caption:
         return settings.caption_prompt or question.text
-    return f"{question.text}\n{settings.question_suffix}" if settings.question_suffix else question.text
+    return _with_suffix(question.text, settings)
+
+
+def prompt_history(question: Question, settings: BackboneSettings) -> History:
+    """Earlier turns, their questions with the suffix too."""
+    return tuple((_with_suffix(asked, settings), answer) for asked, answer in question.history)
+
+
+def _with_suffix(text: str, settings: BackboneSettings) -> str:
+    return f"{text}\n{settings.question_suffix}" if settings.question_suffix else text
 
 
 def batches(study: Study, folders: Folders, only: Sequence[Condition] | None = None) -> Iterator[Batch]:
@@ -84,12 +105,15 @@ def batches(study: Study, folders: Folders, only: Sequence[Condition] | None = N
         if condition.family == "image":
             rows = read_rows(folders.corrupted / f"{condition.condition_id}.parquet", ["image_id", "png"])
             pictures = {row["image_id"]: row["png"] for row in rows if row["png"] is not None}
-        texts = {s.sample_id: s.question for s in samples}
+        asked = {s.sample_id: dialogues.Turn(s.question, (), "") for s in samples}
         if condition.family == "text":
             reworded = reworded or _reworded(folders)
             texts = reworded.get((condition.perturbation, condition.severity), {})
+            asked = {name: dialogues.Turn(text, (), "") for name, text in texts.items()}
+        elif condition.family == "dialogue":
+            asked = _in_turn(study, condition, samples)
         captions = condition.condition_id in study.answering.caption_conditions
-        yield from _of_condition(condition, pictures, samples, texts, captions)
+        yield from _of_condition(condition, pictures, samples, asked, captions)
 
 
 def _reworded(folders: Folders) -> dict[tuple[str, int], dict[str, str]]:
@@ -102,22 +126,43 @@ def _reworded(folders: Folders) -> dict[tuple[str, int], dict[str, str]]:
     return found
 
 
+def _in_turn(study: Study, condition: Condition, samples: list[Sample]) -> dict[str, dialogues.Turn]:
+    """Each sample as the condition's turn of a dialogue on its image."""
+    found: dict[str, dialogues.Turn] = {}
+    of_image: dict[str, list[Sample]] = {}
+    for sample in samples:
+        of_image.setdefault(sample.image_id, []).append(sample)
+    chosen, turns = dialogues.select_by(condition), study.answering.dialogues.turns
+    for image_id, own in of_image.items():
+        rng = generator(study.study.seed, "dialogues", image_id)
+        in_turn = dialogues.in_turn(own, condition.severity, turns, chosen, rng)
+        found |= {sample.sample_id: turn for sample, turn in in_turn}
+    return found
+
+
 def _of_condition(
-    condition: Condition, pictures: dict[str, bytes], samples: list[Sample], texts: dict[str, str], captions: bool
+    condition: Condition,
+    pictures: dict[str, bytes],
+    samples: list[Sample],
+    asked: dict[str, dialogues.Turn],
+    captions: bool,
 ) -> Iterator[Batch]:
-    asked: dict[str, dict[tuple[str, bool], list[str]]] = {image_id: {} for image_id in pictures}
+    on_image: dict[str, dict[tuple[dialogues.Turn, bool], list[str]]] = {image_id: {} for image_id in pictures}
     for sample in samples:
         is_caption = sample.kind == "caption"
-        if sample.image_id in asked and sample.sample_id in texts and (captions or not is_caption):
-            key = (texts[sample.sample_id], is_caption)
-            asked[sample.image_id].setdefault(key, []).append(sample.sample_id)
+        if sample.image_id in on_image and sample.sample_id in asked and (captions or not is_caption):
+            key = (asked[sample.sample_id], is_caption)
+            on_image[sample.image_id].setdefault(key, []).append(sample.sample_id)
     images = [
         AskedImage(
             image_id,
             pictures[image_id],
-            tuple(Question(text, is_caption, tuple(ids)) for (text, is_caption), ids in questions.items()),
+            tuple(
+                Question(turn.question, is_caption, tuple(ids), turn.history, turn.selecting)
+                for (turn, is_caption), ids in questions.items()
+            ),
         )
-        for image_id, questions in asked.items()
+        for image_id, questions in on_image.items()
         if questions
     ]
     for start in range(0, len(images), IMAGES_PER_BATCH):

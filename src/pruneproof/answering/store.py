@@ -22,9 +22,9 @@ _CODE = (
     "seeds.py",
     "records.py",
     "answering/answerer.py",
+    "answering/dialogues.py",
     "answering/features.py",
     "answering/grid.py",
-    "pruning/__init__.py",
 )
 """Modules of every answer, besides the method's own and the family's."""
 
@@ -34,23 +34,35 @@ _HOME = Path(str(pruneproof.__file__)).parent
 
 def code_files(family: str, method: str) -> list[Path]:
     """Source files that an answer depends on."""
-    return [_HOME / name for name in (*_CODE, f"pruning/{method}.py")] + family_files(family)
+    return [*(_HOME / name for name in _CODE), *_closure("pruning", method), *family_files(family)]
 
 
 def family_files(family: str) -> list[Path]:
-    """Source files of a backbone family: its module and what that imports of `pruneproof.backbones`, and so on.
+    """Source files of a backbone family; another family's new module leaves its finished cells as they are."""
+    return _closure("backbones", family)
 
-    Another family's new module leaves this family's finished cells as they are.
-    """
-    package = f"{pruneproof.__name__}.backbones"
-    waiting, found = {package, f"{package}.{family}"}, set[str]()
+
+def _closure(room: str, member: str) -> list[Path]:
+    """A room's package, one of its modules, and what that imports of the room, and so on."""
+    package = f"{pruneproof.__name__}.{room}"
+    waiting, found = {package, f"{package}.{member}"}, set[str]()
     while waiting:
         name = waiting.pop()
         found.add(name)
-        for node in ast.walk(ast.parse(_source_of(name).read_bytes())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
-                waiting |= {str(node.module)} - found
+        wanted = {other for other in _imported(name) if other.startswith(f"{package}.")}
+        waiting |= {other for other in wanted if _source_of(other).is_file()} - found
     return sorted(_source_of(name) for name in found)
+
+
+def _imported(module: str) -> set[str]:
+    """Everything that a module's `import` and `from` statements name, whether it is a module or not."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(_source_of(module).read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
 
 
 def _source_of(module: str) -> Path:
@@ -85,12 +97,14 @@ def _packages() -> dict[str, str]:
 
 
 def fingerprint(base: str, batch: Batch) -> str:
-    """Digest of one batch's inputs under a base: condition, pixels and texts."""
+    """Digest of one batch's inputs under a base: condition, pixels, texts, and what was said before them."""
     parts = [base.encode(), batch.condition.condition_id.encode()]
     for image in batch.images:
         parts += [image.image_id.encode(), image.png]
         for question in image.questions:
-            parts += [question.text.encode(), bytes([question.caption]), *(s.encode() for s in question.sample_ids)]
+            said = json.dumps([question.history, question.selecting]).encode()
+            parts += [question.text.encode(), bytes([question.caption]), said]
+            parts += [sample_id.encode() for sample_id in question.sample_ids]
     return digest(*parts)
 
 

@@ -15,7 +15,7 @@ from pruneproof.reporting import paper_claims
 from pruneproof.reporting.claims import Verdict
 from pruneproof.reporting.paper_claims import Claim
 from pruneproof.reporting.report import Report
-from pruneproof.reporting.tables import Table
+from pruneproof.reporting.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,10 @@ def judgements(report: Report) -> tuple[Judgement, ...]:
     )
 
 
-def claims_page(report: Report, judged: Sequence[Judgement]) -> str:
-    """`claims.md`."""
-    return _environment().get_template("claims.md.j2").render(**_context(report, judged))
+def claims_page(report: Report, judged: Sequence[Judgement], tables: Sequence[Table]) -> str:
+    """`claims.md`, with those of the tables that stand for the whole study."""
+    beside = [table for table in tables if table.name in ("families", "published_shapes")]
+    return _environment().get_template("claims.md.j2").render(**_context(report, judged), beside=beside)
 
 
 def html_page(

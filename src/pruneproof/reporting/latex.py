@@ -8,7 +8,7 @@ from itertools import accumulate
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pruneproof.reporting.estimates import DASH, MINUS
-from pruneproof.reporting.tables import Table
+from pruneproof.reporting.table import Table
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

@@ -85,6 +85,16 @@ class Report:
         scored = set(self.summary.loc[self.summary["family"] == family, "perturbation"])
         return [name for name in chosen.names if name in scored]
 
+    def dialogues(self) -> dict[str, str]:
+        """What dialogues select by (`first`, `last`, `each`) to the condition's name, those that have scores."""
+        scored = set(self.summary.loc[self.summary["family"] == "dialogue", "perturbation"])
+        names = {chosen: f"dialogue_{chosen}" for chosen in self.study.answering.dialogues.select_by}
+        return {chosen: name for chosen, name in names.items() if name in scored}
+
+    def turns(self) -> list[int]:
+        """Turns of a dialogue, from 1."""
+        return list(range(1, self.study.answering.dialogues.turns + 1))
+
     @cached_property
     def _estimates(self) -> dict[tuple[str, ...], Estimate]:
         rows = self.summary[[*KEY, *ESTIMATE]].itertuples(index=False, name=None)

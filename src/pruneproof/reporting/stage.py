@@ -11,7 +11,8 @@ from pruneproof.reporting import documents, figures, headline, paper_claims
 from pruneproof.reporting.documents import Shown
 from pruneproof.reporting.latex import latex_table
 from pruneproof.reporting.report import Report, load
-from pruneproof.reporting.tables import Table, tables
+from pruneproof.reporting.table import Table
+from pruneproof.reporting.tables import tables
 from pruneproof.settings import Study
 
 LOGGER = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def run(study: Study, folders: Folders) -> None:
     set_tables = tables(report)
     _write_tables(report, set_tables)
     judged = documents.judgements(report)
-    files.write_text(folders.reports / "claims.md", documents.claims_page(report, judged))
+    files.write_text(folders.reports / "claims.md", documents.claims_page(report, judged, set_tables))
     page = documents.html_page(report, judged, set_tables, _write_figures(report))
     files.write_text(folders.reports / "report.html", page)
 

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from pruneproof.records import KINDS
+from pruneproof.reporting import paper_claims
+from pruneproof.reporting.cost_tables import component_table, family_table, published_table
 from pruneproof.reporting.estimates import Contrast, interval, number, p_value
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.style import plain
+from pruneproof.reporting.table import Table
 
 SPLITS = ("random", "popular", "adversarial")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of text; the first `labels` columns are left-aligned."""
-
-    name: str
-    """File name without its ending."""
-    title: str
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    spans: tuple[tuple[str, int], ...] = field(default=())
-    """A line above the header: (text, columns), over all columns; empty for none."""
-
-
 def tables(report: Report) -> list[Table]:
-    """All tables that have something to show, for every backbone."""
-    builders = (main_table, contrast_table, pope_table, kind_table, caption_table, corruption_table)
-    made = [build(report, backbone) for backbone in report.backbones for build in builders]
+    """All tables that have something to show: those of the whole study, then those of every backbone."""
+    builders = (
+        main_table, contrast_table, component_table, pope_table, kind_table, caption_table, corruption_table,
+        dialogue_table,
+    )  # fmt: skip
+    made = [family_table(report, paper_claims.paper_method(report)), published_table(report)]
+    made += [build(report, backbone) for backbone in report.backbones for build in builders]
     return [table for table in made if table.rows]
 
 
@@ -161,6 +153,26 @@ def corruption_table(report: Report, backbone: str) -> Table:
         f"{backbone}_perturbations", "Accuracy under every perturbation",
         "Accuracy over the study's claimed kinds in %, mean over severities.",
         ("Perturbation", *(method.label for method in methods)), _known(rows),
+    )  # fmt: skip
+
+
+def dialogue_table(report: Report, backbone: str) -> Table:
+    """Accuracy at every turn of a dialogue, by the question that tokens are selected by."""
+    chosen, turns = report.dialogues(), report.turns()
+    rows = []
+    for method in report.methods:
+        cells = [
+            number(report.estimate(backbone, method.id, "accuracy/all", "dialogue", name, turn).value)
+            for name in chosen.values()
+            for turn in turns
+        ]
+        rows.append((method.label, *cells))
+    return Table(
+        f"{backbone}_dialogues", "Accuracy by turn of a dialogue",
+        "Accuracy over the study's claimed kinds in %, every question asked once as each turn behind others with their "
+        "true answers; tokens selected by the first question of the dialogue, by its last, or anew by each turn's own.",
+        ("Method", *(f"turn {turn}" for _ in chosen for turn in turns)), _known(rows),
+        (("", 1), *((f"by {name}", len(turns)) for name in chosen)),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pruneproof.errors import PruneProofError
-from pruneproof.records import CLEAN, Condition
+from pruneproof.records import CLEAN, Condition, Family
 from pruneproof.scoring import kept, robustness
 from pruneproof.scoring.questions import CaptionTruth, Questions
 from pruneproof.scoring.reading import read_answers
@@ -54,12 +55,16 @@ class Scored:
 
 
 def conditions_of(answers: pa.Table, order: Sequence[str]) -> tuple[Condition, ...]:
-    """The conditions of an answers table: clean, then image, then text, names in the order given, then by severity.
+    """The conditions of an answers table by family in the order of `records.Family`, then by name and severity.
+
+    Args:
+        answers: of the baseline.
+        order: names of perturbations; others follow them in the order of the alphabet.
 
     Raises:
         PruneProofError: if the clean condition is missing.
     """
-    families = ("clean", "image", "text")
+    families = get_args(Family)
     place = {name: index for index, name in enumerate(order)}
     names = ["family", "perturbation", "severity"]
     found = [Condition(**row) for row in answers.select(names).group_by(names).aggregate([]).to_pylist()]

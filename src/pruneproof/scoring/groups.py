@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pruneproof.records import Condition
+from pruneproof.records import PERTURBED, Condition
 from pruneproof.scoring.statistics import percentile_interval, two_sided_p
 
 Floats = NDArray[np.float64]
@@ -34,13 +34,14 @@ def groups_of(conditions: Sequence[Condition]) -> list[Group]:
 
     A family's mean gives every condition the same weight, so a perturbation with three severities weighs three times
     one that has a single severity. Families at one severity exist only where all their perturbations share the same
-    severities, else points along the curve would stand for different perturbations.
+    severities, else points along the curve would stand for different perturbations. Dialogues have no family mean: what
+    a method selects by is a choice, not a perturbation among others.
     """
     result = [Group(c.family, c.perturbation, str(c.severity), np.array([i])) for i, c in enumerate(conditions)]
     perturbed = [(i, c) for i, c in enumerate(conditions) if c.family != "clean"]
     for family, name in dict.fromkeys((c.family, c.perturbation) for _, c in perturbed):
         result.append(Group(family, name, MEAN, np.array([i for i, c in perturbed if c.perturbation == name])))
-    for family in dict.fromkeys(c.family for _, c in perturbed):
+    for family in dict.fromkeys(c.family for _, c in perturbed if c.family in PERTURBED):
         own = [(i, c) for i, c in perturbed if c.family == family]
         severities = sorted({c.severity for _, c in own})
         if len(own) == len(severities) * len({c.perturbation for _, c in own}):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pruneproof.records import KINDS
+from pruneproof.records import KINDS, PERTURBED
 from pruneproof.scoring import chair, pope, robustness
 from pruneproof.scoring.answers import Scored
 from pruneproof.scoring.groups import MEAN, Group, Measured, estimates
@@ -146,7 +146,7 @@ def _by_condition(
 def corruption_errors(
     correct: Floats, baseline: Floats, questions: Questions, groups: Sequence[Group]
 ) -> Iterator[tuple[Group, float, int]]:
-    """Corruption error in every perturbed group, on the questions that both answered.
+    """Corruption error in every group of perturbations, on the questions that both answered.
 
     A family's is the mean over its perturbations, as mCE is.
 
@@ -164,7 +164,7 @@ def corruption_errors(
     parts: dict[tuple[str, str], list[float]] = {}
     for group in groups:
         members = group.members[n[group.members] > 0]
-        if group.family == "clean" or not members.size:
+        if group.family not in PERTURBED or not members.size:
             continue
         if group.perturbation != MEAN:
             value = float(robustness.corruption_error(errors[0][members], errors[1][members]))

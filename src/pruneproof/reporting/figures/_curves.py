@@ -59,11 +59,11 @@ def curve_frame(report: Report, backbone: str, measures: Sequence[Measure]) -> p
     return frame.dropna(subset="value").reset_index(drop=True)
 
 
-def draw_curve(axes: Axes, rows: pd.DataFrame, method: Method) -> None:
-    """One method's curve; the band is drawn where there are intervals."""
-    rows = rows.sort_values("severity")
-    axes.fill_between(rows["severity"], rows["low"], rows["high"], color=method.colour, alpha=0.16, lw=0)
-    axes.plot(rows["severity"], rows["value"], color=method.colour, marker=method.marker, ls=method.line)
+def draw_curve(axes: Axes, rows: pd.DataFrame, method: Method, along: str = "severity") -> None:
+    """One method's curve along a column; the band is drawn where there are intervals."""
+    rows = rows.sort_values(along)
+    axes.fill_between(rows[along], rows["low"], rows["high"], color=method.colour, alpha=0.16, lw=0)
+    axes.plot(rows[along], rows["value"], color=method.colour, marker=method.marker, ls=method.line)
 
 
 def severity_axis(axes: Axes, values: Sequence[int], label: bool = True) -> None:
