@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -27,9 +28,13 @@ def weights(tmp_path: Path) -> Path:
 def study(tmp_path: Path, weights: Path) -> Path:
     """A study folder that is in order, with one backbone whose weights are a stand-in."""
     text = (PROJECT / "studies/small/params.yaml").read_text().replace("root: ../..", "root: .")
-    (tmp_path / "params.yaml").write_text(text)
+    tower = "text_tower: data/backbones/builtin_llava/clip"
+    (tmp_path / "params.yaml").write_text(text.replace(tower, f"{tower}\n    unmatched_{tower}_unmatched"))
     folder = tmp_path / "data/backbones/builtin_llava"
-    folder.mkdir(parents=True)
+    for name in ("clip", "clip_unmatched"):
+        (folder / name).mkdir(parents=True)
+        shutil.copy(weights, folder / name / "open_clip_model.safetensors")
+        (folder / name / "open_clip_config.json").write_text("{}")
     weights.rename(folder / "model.safetensors")
     (folder / "config.json").write_text("{}")
     return tmp_path
@@ -86,6 +91,35 @@ def test_a_hub_checkpoint_must_name_its_commit(study: Path) -> None:
     assert "without a revision" in find(study, "backbone builtin_llava").detail
     params.write_text(hub.replace("family: llava", "family: llava\n    revision: abc123"))
     assert find(study, "backbone builtin_llava").state == "note"
+
+
+@pytest.mark.parametrize("key", ["text_tower", "unmatched_text_tower"])
+def test_text_towers_are_looked_at(study: Path, key: str) -> None:
+    params = study / "params.yaml"
+    whole = params.read_text()
+    tower = next(line.split()[-1] for line in whole.splitlines() if line.startswith(f"    {key}:"))
+
+    def said() -> list[Finding]:
+        found = [one for one in findings(study, quick=True) if one.what == "backbone builtin_llava"]
+        return [one for one in found if one.detail.startswith(f"{key} ") or one.detail.startswith(f"{key}:")]
+
+    assert said() == []
+    for name, tag, state, detail in (
+        ("data/nowhere", "", "missing", f"{key}_pretrained is missing"),
+        ("ViT-L-14-336", f"\n    {key}_pretrained: openai", "note", "is fetched on first use"),
+    ):
+        params.write_text(whole.replace(f"    {key}: {tower}", f"    {key}: {name}{tag}", 1))
+        (finding,) = said()
+        assert finding.state == state
+        assert detail in finding.detail
+    params.write_text(whole)
+    weights = study / tower / "open_clip_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    (study / tower / "open_clip_config.json").unlink()
+    (finding,) = said()
+    assert finding.state == "missing"
+    assert "restore it" in finding.detail
+    assert "has no open_clip_config.json" in finding.detail
 
 
 def test_wrong_settings_end_the_check(study: Path) -> None:

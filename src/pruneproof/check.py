@@ -98,6 +98,7 @@ def _weights(study: Study, root: Path) -> Iterator[Finding]:
                 f"{card} is missing: put the weights there or, for weights elsewhere, a README.md that describes them",
             )
         yield from _checkpoint(name, backbone, root)
+        yield from _text_towers(name, backbone, root)
 
 
 def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[Finding]:
@@ -118,6 +119,27 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
     else:
         size = sum(file.stat().st_size for file in files)
         yield Finding("ok", what, f"{len(files)} weight files, {size / 1e6:.1f} MB")
+
+
+def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[Finding]:
+    """What is wrong with the CLIPs that the settings name; nothing is said of those that are whole."""
+    for key in ("text_tower", "unmatched_text_tower"):
+        tower, tag = getattr(backbone, key), getattr(backbone, f"{key}_pretrained")
+        if tower is None:
+            continue
+        what, folder = f"backbone {name}", root / tower
+        if folder.is_dir():
+            weights = sorted(folder.glob("*.safetensors"))
+            faults = [f"{file} {fault}" for file in weights if (fault := safetensors_fault(file))]
+            if not (folder / "open_clip_config.json").is_file():
+                faults.append(f"{folder} has no open_clip_config.json: it must be a folder as open_clip saves it")
+            if faults:
+                yield Finding("missing", what, f"{key}: {'; '.join(faults)}")
+        elif tag is None:
+            detail = f"{key} {tower!r} is no folder ({folder}), and for a published one {key}_pretrained is missing"
+            yield Finding("missing", what, detail)
+        else:
+            yield Finding("note", what, f"{key} {tower} {tag} is fetched on first use, which needs a network")
 
 
 def safetensors_fault(path: Path) -> str | None:
