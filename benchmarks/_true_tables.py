@@ -94,7 +94,9 @@ def _gain(batch: int, lengths: tuple[int, int | None] | None, least: float) -> s
         said = "at no answer length"
     else:
         first, last = lengths
-        said = f"for answers from {first} tokens on" if last is None else f"for answers of {first} to {last} tokens"
+        said = f"for answers of {first} to {last} tokens"
+        if last is None:
+            said = "at every answer length" if first == 1 else f"for answers from {first} tokens on"
     return f"- batch {batch}: full/ATP is at least {least} {said} (from the times of first and further tokens)"
 
 

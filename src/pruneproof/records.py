@@ -73,6 +73,11 @@ class Condition:
 CLEAN = Condition("clean", "clean", 0)
 
 
+def dialogue_name(select_by: str) -> str:
+    """What a dialogue's condition is called whose tokens are selected by the `first`, `last` or `each` question."""
+    return f"dialogue_{select_by}"
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One unit of answering: every question of the benchmark under one condition, by one backbone with one method."""

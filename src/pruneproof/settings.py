@@ -119,10 +119,11 @@ class MethodSettings(BaseModel):
 
 
 class DialogueSettings(Frozen):
-    """Questions one behind the other on one image; they are asked on clean images in their clean words."""
+    """Questions one behind the other on one image, asked on clean images in their clean words; an image with fewer
+    questions than turns is left out."""
 
     turns: Annotated[int, Field(ge=2, le=5)] = 3
-    """Questions of one dialogue."""
+    """Questions of one dialogue; the built-in models know up to 4."""
     select_by: tuple[SelectBy, ...] = ()
     """Which question a method selects visual tokens by, each a condition at every turn: the `first` of the dialogue
     (the image is read once), its `last` (the image is read once, all questions being known), or `each` turn's own (the

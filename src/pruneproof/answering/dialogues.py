@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pruneproof.backbones import History
-from pruneproof.records import Condition, Sample
+from pruneproof.records import Condition, Sample, dialogue_name
 from pruneproof.settings import DialogueSettings, SelectBy
 
 
@@ -23,22 +23,21 @@ class Turn:
     question: str
     history: History
     selecting: str
-    """The question that tokens are selected by."""
+    """The question that tokens are selected by; empty for this one."""
 
 
 def conditions(settings: DialogueSettings) -> tuple[Condition, ...]:
-    """`dialogue_<select by>` at each turn, whose number stands where perturbations have their severity."""
+    """Every choice at each turn, whose number stands where perturbations have their severity."""
     return tuple(
-        Condition("dialogue", f"dialogue_{chosen}", turn)
+        Condition("dialogue", dialogue_name(chosen), turn)
         for chosen in settings.select_by
         for turn in range(1, settings.turns + 1)
     )
 
 
-def select_by(condition: Condition) -> SelectBy:
+def select_by(settings: DialogueSettings, condition: Condition) -> SelectBy:
     """Which turn's question a condition selects by."""
-    chosen: SelectBy = condition.perturbation.removeprefix("dialogue_")  # type: ignore[assignment]
-    return chosen
+    return next(chosen for chosen in settings.select_by if dialogue_name(chosen) == condition.perturbation)
 
 
 def in_turn(
@@ -73,7 +72,7 @@ def in_turn(
 
 
 def _circle(samples: Sequence[Sample], apart: int, rng: np.random.Generator) -> list[Sample]:
-    """One sample for each different question, in random order; equal targets stand `apart` where others are left.
+    """One sample for each different question, in random order; those on one object stand `apart` where others are left.
 
     An answer about an object would otherwise often be given away by the turn before it.
     """
@@ -81,7 +80,12 @@ def _circle(samples: Sequence[Sample], apart: int, rng: np.random.Generator) -> 
     waiting = [different[i] for i in rng.permutation(len(different))]
     found: list[Sample] = []
     while waiting:
-        recent = {sample.target for sample in found[len(found) - apart + 1 :]} if apart > 1 else set()
-        at = next((i for i, sample in enumerate(waiting) if sample.target not in recent), 0)
+        recent = set[str | int]().union(*(_objects(sample) for sample in found[max(0, len(found) - apart + 1) :]))
+        at = next((i for i, sample in enumerate(waiting) if not _objects(sample) & recent), 0)
         found.append(waiting.pop(at))
     return found
+
+
+def _objects(sample: Sample) -> set[str | int]:
+    """What a question is about: its class, and every object that its answer is read from."""
+    return {sample.target, *sample.target_objects} - {""}

@@ -132,10 +132,11 @@ def _in_turn(study: Study, condition: Condition, samples: list[Sample]) -> dict[
     of_image: dict[str, list[Sample]] = {}
     for sample in samples:
         of_image.setdefault(sample.image_id, []).append(sample)
-    chosen, turns = dialogues.select_by(condition), study.answering.dialogues.turns
+    settings = study.answering.dialogues
+    chosen = dialogues.select_by(settings, condition)
     for image_id, own in of_image.items():
         rng = generator(study.study.seed, "dialogues", image_id)
-        in_turn = dialogues.in_turn(own, condition.severity, turns, chosen, rng)
+        in_turn = dialogues.in_turn(own, condition.severity, settings.turns, chosen, rng)
         found |= {sample.sample_id: turn for sample, turn in in_turn}
     return found
 

@@ -22,11 +22,10 @@ _CODE = (
     "seeds.py",
     "records.py",
     "answering/answerer.py",
-    "answering/dialogues.py",
     "answering/features.py",
     "answering/grid.py",
 )
-"""Modules of every answer, besides the method's own and the family's."""
+"""Modules of every answer, besides the method's own and the family's; what a dialogue says is part of its batch."""
 
 
 _HOME = Path(str(pruneproof.__file__)).parent

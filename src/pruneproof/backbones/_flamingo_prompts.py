@@ -43,7 +43,7 @@ def prompt_text(tokenizer: Any, question: str, history: History = ()) -> str:
     if turns.count(IMAGE) != 1:
         raise PruneProofError(
             f"the prompt of {question!r} holds {turns.count(IMAGE)} image placeholders, not 1: "
-            f"neither a question nor its suffix may contain {IMAGE}, and a chat template must write it once"
+            f"no question, suffix or earlier turn may contain {IMAGE}, and a chat template must write it once"
         )
     bos: str = tokenizer.bos_token
     before, behind = turns.removeprefix(bos).split(IMAGE)

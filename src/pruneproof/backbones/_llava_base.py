@@ -188,7 +188,7 @@ class LlavaBase(ABC):
             if ids.count(image) != 1:
                 raise PruneProofError(
                     f"the prompt of {question!r} holds {ids.count(image)} image placeholders, not 1: "
-                    "a question must not contain the image token"
+                    "neither a question nor an earlier turn may contain the image token"
                 )
             at = ids.index(image)
             self._prompts[question, history] = Prompt(tuple(ids[:at]), tuple(ids[at + 1 :]))

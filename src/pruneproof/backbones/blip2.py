@@ -198,7 +198,9 @@ class Blip2:
         tokenizer = self.processor.tokenizer
         ids: list[int] = tokenizer(self.prompt_text(question, history)).input_ids
         if tokenizer.convert_tokens_to_ids(str(self.processor.image_token)) in ids:
-            raise PruneProofError(f"the prompt of {question!r} holds the image token: a question must not contain it")
+            raise PruneProofError(
+                f"the prompt of {question!r} holds the image token: neither it nor an earlier turn may contain it"
+            )
         return ids
 
 

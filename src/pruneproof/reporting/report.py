@@ -14,6 +14,7 @@ import pandas as pd
 from pruneproof import files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
+from pruneproof.records import dialogue_name
 from pruneproof.reporting.estimates import Contrast, Estimate
 from pruneproof.reporting.methods import Method, describe
 from pruneproof.settings import Study
@@ -88,7 +89,7 @@ class Report:
     def dialogues(self) -> dict[str, str]:
         """What dialogues select by (`first`, `last`, `each`) to the condition's name, those that have scores."""
         scored = set(self.summary.loc[self.summary["family"] == "dialogue", "perturbation"])
-        names = {chosen: f"dialogue_{chosen}" for chosen in self.study.answering.dialogues.select_by}
+        names = {chosen: dialogue_name(chosen) for chosen in self.study.answering.dialogues.select_by}
         return {chosen: name for chosen, name in names.items() if name in scored}
 
     def turns(self) -> list[int]:

@@ -140,7 +140,7 @@ Place explains {x:.1f}% (x) and {y:.1f}% (y) of the variance of the tower's feat
 ## Validation accuracy, percent
 
 Unseen clean scenes, every answer token right; `side` is training only. `turn k`: existence, asked as turn k of a
-dialogue.
+dialogue on different classes.
 
 | form | known phrasings | held-out phrasings |
 |---|---|---|

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -42,6 +42,8 @@ class Lesson:
     form: str
     question: str
     answer: str
+    noun: str = ""
+    """The class that a question on existence is about."""
 
 
 def _names(noun: str, rng: np.random.Generator) -> tuple[str, str]:
@@ -91,11 +93,8 @@ def _word(form: str, draw: _Draw, noun: str, other: str = "", **slots: str) -> s
 def _existence(scene: Scene, draw: _Draw) -> Lesson | None:
     there = draw.chance(0.5)
     form = "existence/singular" if draw.chance(0.6) else "existence/plural"
-    return Lesson(
-        form,
-        _word(form, draw, draw.pick(facts.present(scene) if there else facts.absent(scene))),
-        "yes" if there else "no",
-    )
+    noun = draw.pick(facts.present(scene) if there else facts.absent(scene))
+    return Lesson(form, _word(form, draw, noun), "yes" if there else "no", noun)
 
 
 def _colour(scene: Scene, draw: _Draw) -> Lesson | None:
@@ -273,7 +272,7 @@ def lessons(
     draw = _Draw(rng, held_out)
     made = [_MAKERS[kind](scene, draw) for kind, number in plan.items() for _ in range(number)]
     return [
-        Lesson(lesson.form, with_noise(lesson.question, rng), lesson.answer)
+        replace(lesson, question=with_noise(lesson.question, rng))
         if rng.random() < noise and not lesson.form.startswith("short")
         else lesson
         for lesson in made

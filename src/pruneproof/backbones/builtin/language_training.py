@@ -154,7 +154,7 @@ class LanguageValidation:
     def scores(self, trainer: LanguageTrainer, held_out: bool) -> dict[str, float]:
         """Percent of questions whose every answer token is right, by form; counts also by their true number.
 
-        `turn k` is that of existence questions as turn k of a dialogue, all of whose turns ask for existence.
+        `turn k` is that of existence questions as turn k of a dialogue, whose turns ask for different classes.
         """
         right: dict[str, list[bool]] = defaultdict(list)
         for start in range(0, self.images, 10):
@@ -164,13 +164,18 @@ class LanguageValidation:
                 right[lesson.form].append(correct)
                 if lesson.form == "count":
                     right[f"count/{lesson.answer}"].append(correct)
-            turns = [[tuple(self._ask({"existence": MOST_TURNS}, i, held_out))] for i in chosen]
+            turns = [[self._dialogue(i, held_out)] for i in chosen]
             for _, turn, correct in self._marked(trainer, chosen, turns):
                 right[f"turn {turn}"].append(correct)
         return {form: 100 * float(np.mean(values)) for form, values in sorted(right.items())}
 
     def _ask(self, plan: dict[str, int], scene: int, held_out: bool) -> list[Lesson]:
         return lessons(self.cache.scenes[scene], plan, 0.0, generator(self.seed, "validate", scene), held_out)
+
+    def _dialogue(self, scene: int, held_out: bool) -> Dialogue:
+        """Existence of different classes; four times as many questions are drawn, so that enough are different."""
+        asked = self._ask({"existence": 4 * MOST_TURNS}, scene, held_out)
+        return tuple({lesson.noun: lesson for lesson in asked}.values())[:MOST_TURNS]
 
     def _marked(
         self, trainer: LanguageTrainer, chosen: Sequence[int], dialogues: Sequence[Sequence[Dialogue]]

@@ -67,6 +67,7 @@ class LanguageSettings(Frozen):
     """Steps behind all others in which questions also come one behind the other, each with the earlier ones and their
     answers before it; 0 for a model that is asked single questions only."""
     dialogue_rate: Annotated[float, Field(gt=0)] = 4e-4
+    """Learning rate at the beginning of these steps; it falls linearly to 2%."""
 
 
 class ConnectorSettings(Frozen):

@@ -19,8 +19,8 @@ CONNECTOR_AIDS = (
     "number; and a loss that draws the output to the embedding of the class's name. Off after {aligned} steps.",
     "Short forms such as `colour car`: alone for the first {short_only} steps of language training, faded out by step "
     "{short_until}.",
-    "`count cars`, answered at the noun, as a curriculum for counting, throughout.",
-    "`Which side is the car on?` as a curriculum for relations, throughout; the benchmark never asks it.",
+    "`count cars`, answered at the noun, as a curriculum for counting, in all of the language phase.",
+    "`Which side is the car on?` as a curriculum for relations, likewise; the benchmark never asks it.",
 )
 """What the cards of families with such a connector say of their training; see `About.aids`."""
 

@@ -43,8 +43,8 @@ ABOUT = About(
         "step {short_until}.",
         "An alignment loss that draws a projected patch to the embeddings of class and colour, and one that keeps its "
         "place loud in 32 channels, off after {aligned} steps.",
-        "`count cars`, answered at the noun, as a curriculum for counting, throughout.",
-        "`Which side is the car on?` as a curriculum for relations, throughout; the benchmark never asks it.",
+        "`count cars`, answered at the noun, as a curriculum for counting, in all of the language phase.",
+        "`Which side is the car on?` as a curriculum for relations, likewise; the benchmark never asks it.",
         "From step {later} fewer questions ask for existence and colour and more for number and place, `side car` "
         "among them, answered at the noun.",
         "The keys of {heads} heads of the first language layer start equal to their queries and large, so that a word "
