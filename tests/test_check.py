@@ -114,7 +114,10 @@ def test_text_towers_are_looked_at(study: Path, key: str) -> None:
         assert detail in finding.detail
     params.write_text(whole)
     weights = study / tower / "open_clip_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1])
+    content = weights.read_bytes()
+    weights.unlink()
+    assert "has no weights" in said()[0].detail
+    weights.write_bytes(content[:-1])
     (study / tower / "open_clip_config.json").unlink()
     (finding,) = said()
     assert finding.state == "missing"

@@ -39,6 +39,10 @@ class Finding:
     """How it is; for `missing`, also what to do."""
 
 
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
+"""What open_clip reads weights from in a local folder; only the first tells whether it is whole."""
+
+
 def report(folder: Path, *, quick: bool = False) -> int:
     """Print the findings; with `quick`, only what needs no heavy import, and nothing if all is well.
 
@@ -112,7 +116,7 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
         detail = f"{backbone.checkpoint} at {backbone.revision} is fetched on first use, which needs a network"
         yield Finding("note", what, detail)
         return
-    files = sorted(place.rglob("*.safetensors"))
+    files = sorted(place.glob("*.safetensors"))
     faults = [f"{file} {fault}" for file in files if (fault := safetensors_fault(file))]
     if faults:
         yield Finding("missing", what, "; ".join(faults))
@@ -131,6 +135,8 @@ def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[
         if folder.is_dir():
             weights = sorted(folder.glob("*.safetensors"))
             faults = [f"{file} {fault}" for file in weights if (fault := safetensors_fault(file))]
+            if not any(file.suffix in WEIGHT_SUFFIXES for file in folder.iterdir()):
+                faults.append(f"{folder} has no weights ({', '.join(WEIGHT_SUFFIXES)}): restore them")
             if not (folder / "open_clip_config.json").is_file():
                 faults.append(f"{folder} has no open_clip_config.json: it must be a folder as open_clip saves it")
             if faults:

@@ -93,6 +93,7 @@ EDGES = {
     "full alone": {"methods": ("full",)},
     "one of each": {"severities": (3,), "corruptions": ("fog",), "rewordings": ("typo_ocr",), "intervals": False},
     "nothing perturbed": {"corruptions": (), "rewordings": ()},
+    "no dialogues": {"dialogues": ()},
     "two backbones": {"backbones": ("builtin_llava", "other_llava")},
 }
 

@@ -34,7 +34,9 @@ def test_conditions_follow_family_then_settings_then_severity(table: pa.Table) -
     rows = [
         extra | {"family": family, "perturbation": name, "severity": severity}
         for family, name, severity in [
+            ("dialogue", "dialogue_first", 2),
             ("text", "b", 1),
+            ("dialogue", "dialogue_each", 1),
             ("image", "z", 5),
             ("image", "a", 1),
             ("image", "z", 1),
@@ -48,6 +50,8 @@ def test_conditions_follow_family_then_settings_then_severity(table: pa.Table) -
         Condition("image", "z", 5),
         Condition("image", "a", 1),
         Condition("text", "b", 1),
+        Condition("dialogue", "dialogue_each", 1),
+        Condition("dialogue", "dialogue_first", 2),
     )
 
 

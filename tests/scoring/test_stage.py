@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -304,3 +305,26 @@ def test_answers_with_a_wrong_column_are_named(study: Study, folders: Folders) -
     write_table(path, table.set_column(column, "severity", table["sample_id"]))
     with pytest.raises(PruneProofError, match=r"tiny_thin\.parquet does not fit"):
         run(study, folders)
+
+
+def test_dialogues_are_scored_but_are_neither_a_perturbation_nor_primary(study: Study, folders: Folders) -> None:
+    for path in folders.answers.glob("*.parquet"):
+        table = read_table(path)
+        single = [r for r in table.to_pylist() if r["family"] == "clean"]
+        turns = [
+            r | {"family": "dialogue", "perturbation": "dialogue_first", "severity": turn}
+            for r in single
+            for turn in (1, 2)
+        ]
+        write_table(path, pa.concat_tables([table, pa.Table.from_pylist(turns, schema=table.schema)]))
+    run(study, folders)
+    rows = summary(folders)
+    for turn in ("1", "2", "mean"):
+        found = rows["thin", "dialogue", "dialogue_first", turn, "accuracy/all"]["value"]
+        assert found == rows["thin", "clean", "clean", "0", "accuracy/all"]["value"]
+        assert float(rows["thin", "dialogue", "dialogue_first", turn, "robust/drop_all"]["value"]) == 0
+    dialogues = [key for key in rows if key[1] == "dialogue"]
+    assert not [key for key in dialogues if key[2] == "mean" or key[4] == "robust/corruption_error"]
+    contrasts = csv_rows(folders.scores / "contrasts.csv")
+    assert {r["primary"] for r in contrasts if r["family"] == "dialogue"} == {"False"}
+    assert {r["family"] for r in contrasts if r["primary"] == "True"} == {"image", "text"}

@@ -49,6 +49,10 @@ def test_parents_hold_curves_over_severity(study: tuple[Study, Folders], search:
         1: scored["image", "fog", "1", "accuracy/all"],
         3: scored["image", "fog", "3", "accuracy/all"],
     }
+    dialogue = client.get_metric_history(atp.info.run_id, "accuracy/all/dialogue_each")
+    assert {point.step: point.value for point in dialogue} == {
+        turn: scored["dialogue", "dialogue_each", str(turn), "accuracy/all"] for turn in (1, 2)
+    }
     assert atp.data.metrics["accuracy/all/image_mean"] == scored["image", "mean", "mean", "accuracy/all"]
     assert atp.data.metrics["pope/f1_mean/clean"] == scored["clean", "clean", "0", "pope/f1_mean"]
     assert (atp.data.metrics["cost/flops_ratio"], atp.data.metrics["contrast/extra_drop_image"]) == (0.58, 0.8)

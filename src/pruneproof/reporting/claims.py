@@ -35,7 +35,7 @@ def fewer_flops(ratio: float) -> Verdict:
 
 
 def faster(speedup: Estimate) -> Verdict:
-    """Judge full latency over pruned latency by its quartiles."""
+    """Judge full latency over pruned latency by its quartiles, or by its range where that is what was kept."""
     return _beyond(speedup, SPEEDUP_AT_LEAST)
 
 

@@ -13,7 +13,7 @@ from pruneproof.reporting.estimates import Estimate, interval, number
 from pruneproof.reporting.headline import LANGUAGE_MODEL
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
-from pruneproof.reporting.table import Table
+from pruneproof.reporting.table import Table, known
 
 COMPONENTS = {
     "vision_tower": "vision tower",
@@ -33,15 +33,14 @@ def component_table(report: Report, backbone: str) -> Table:
     rows = []
     for method in report.methods:
         parts = [report.total_flops(backbone, method.id, (name,)) for name in COMPONENTS]
-        total = report.total_flops(backbone, method.id)
-        full = report.total_flops(backbone, report.baseline)
-        rows.append((method.label, *(number(part / MEGA) for part in (*parts, total)), number(total / full, 2)))
+        sums = (number(part / MEGA) for part in (*parts, report.total_flops(backbone, method.id)))
+        rows.append((method.label, *sums, number(report.flops_ratio(backbone, method.id), 2)))
     return Table(
         f"{backbone}_components", "FLOPs by component",
         "Million FLOPs of one question on one image by torch's counter; decode is one further token. Where the "
         "connector gives the language model a fixed number of tokens (Q-Former, resampler), pruning makes the "
         "connector cheaper and nothing behind it. The last column is the sum over the full model's.",
-        ("Method", *COMPONENTS.values(), "sum", "ratio"), tuple(rows),
+        ("Method", *COMPONENTS.values(), "sum", "ratio"), known(rows),
     )  # fmt: skip
 
 
@@ -65,7 +64,7 @@ def family_table(report: Report, method: Method | None) -> Table:
 
 def _family_row(report: Report, backbone: str, method: Method) -> tuple[str, ...]:
     accuracy = (report.estimate(backbone, method.id, "accuracy/all", family) for family in ("clean", "image", "text"))
-    ratios = (_ratio(report, backbone, method, parts) for parts in ((), ("connector",), LANGUAGE_MODEL))
+    ratios = (report.flops_ratio(backbone, method.id, parts) for parts in ((), ("connector",), LANGUAGE_MODEL))
     return (
         f"{backbone}, {method.label}",
         *(number(one.value) for one in accuracy),
@@ -73,11 +72,6 @@ def _family_row(report: Report, backbone: str, method: Method) -> tuple[str, ...
         *(number(ratio, 2) for ratio in ratios),
         interval(report.speedup(backbone, method.id), 2),
     )
-
-
-def _ratio(report: Report, backbone: str, method: Method, parts: tuple[str, ...]) -> float:
-    full = report.total_flops(backbone, report.baseline, parts)
-    return report.total_flops(backbone, method.id, parts) / full if full else float("nan")
 
 
 def published_table(report: Report) -> Table:
@@ -101,7 +95,7 @@ def _published_rows(path: Path) -> Iterator[tuple[str, ...]]:
         if result["scale"] == "published":
             for family in result["families"].values():
                 yield from _measured_rows(family, f"{result['device']}, {result['dtype']}, {result['keep']:.0%} kept")
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PruneProofError(
             f"{path} is no result of benchmarks/true_shapes.py ({error!r}): delete it, or measure again"
         ) from None

@@ -72,7 +72,7 @@ def judgements(report: Report) -> tuple[Judgement, ...]:
 
 def claims_page(report: Report, judged: Sequence[Judgement], tables: Sequence[Table]) -> str:
     """`claims.md`, with those of the tables that stand for the whole study."""
-    beside = [table for table in tables if table.name in ("families", "published_shapes")]
+    beside = [table for table in tables if not table.backbone]
     return _environment().get_template("claims.md.j2").render(**_context(report, judged), beside=beside)
 
 

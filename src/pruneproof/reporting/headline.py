@@ -43,19 +43,15 @@ def headline(report: Report) -> pd.DataFrame:
 
 
 def _row(report: Report, backbone: str, method: Method) -> dict[str, Any]:
-    full = report.total_flops(backbone, report.baseline)
-    full_language = report.total_flops(backbone, report.baseline, LANGUAGE_MODEL)
-    flops = report.total_flops(backbone, method.id)
-    language = report.total_flops(backbone, method.id, LANGUAGE_MODEL)
     row: dict[str, Any] = {
         "backbone": backbone,
         "method": method.id,
         "label": method.label,
         "keep": method.keep if method.keep is not None else math.nan,
         "visual_tokens": report.estimate(backbone, method.id, "tokens/visual").value,
-        "flops": flops,
-        "flops_ratio": flops / full if full else math.nan,
-        "language_model_flops_ratio": language / full_language if full_language else math.nan,
+        "flops": report.total_flops(backbone, method.id),
+        "flops_ratio": report.flops_ratio(backbone, method.id),
+        "language_model_flops_ratio": report.flops_ratio(backbone, method.id, LANGUAGE_MODEL),
     }
     row |= _columns("speedup", report.speedup(backbone, method.id))
     for name, (metric, family) in MEASURES.items():

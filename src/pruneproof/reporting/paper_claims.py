@@ -126,15 +126,12 @@ class _Judge:
         return Claim(key, text, rule, measured, verdict, beside, selection)
 
     def flops(self, name: str) -> Judged:
-        ratio, language = (self.flops_ratio(name, components) for components in ((), LANGUAGE_MODEL))
+        parts = ((), LANGUAGE_MODEL)
+        ratio, language = (self.report.flops_ratio(self.backbone, name, components) for components in parts)
         if math.isnan(ratio):
             return NOT_MEASURED, Verdict.INCONCLUSIVE
         text = f"{number(ratio, 2)} of the full model's (language model alone: {number(language, 2)})"
         return text, claims.fewer_flops(ratio)
-
-    def flops_ratio(self, name: str, components: Sequence[str]) -> float:
-        full = self.report.total_flops(self.backbone, self.report.baseline, components)
-        return self.report.total_flops(self.backbone, name, components) / full if full else math.nan
 
     def latency(self, name: str) -> Judged:
         speedup = self.report.speedup(self.backbone, name)

@@ -155,6 +155,11 @@ class Report:
             table = table[table["component"].isin(components)]
         return float(table["flops"].sum()) if len(table) else math.nan
 
+    def flops_ratio(self, backbone: str, method: str, components: Sequence[str] = ()) -> float:
+        """FLOPs of one question over the full model's, of all components or of those named; NaN if not measured."""
+        full = self.total_flops(backbone, self.baseline, components)
+        return self.total_flops(backbone, method, components) / full if full else math.nan
+
     def speedup(self, backbone: str, method: str) -> Estimate:
         """Latency of the full model divided by the method's, at the smallest batch, with its quartiles."""
         table = self.latency[(self.latency["backbone"] == backbone) & (self.latency["method"] == method)]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from pruneproof.reporting.estimates import number
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text; the first `labels` columns are left-aligned."""
+    """Rows of text; the first column is left-aligned."""
 
     name: str
     """File name without its ending."""
@@ -17,3 +20,16 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     spans: tuple[tuple[str, int], ...] = field(default=())
     """A line above the header: (text, columns), over all columns; empty for none."""
+    backbone: str = ""
+    """Empty for a table of the whole study."""
+
+    @property
+    def full_header(self) -> tuple[str, ...]:
+        """The header with the line above it in every cell, where only one line can be set: `Accuracy, clean`."""
+        above = [text for text, columns in self.spans for _ in range(columns)] or [""] * len(self.header)
+        return tuple(f"{text}, {cell}" if text else cell for text, cell in zip(above, self.header, strict=True))
+
+
+def known(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """The rows in which anything was measured."""
+    return tuple(row for row in rows if any(cell != number(float("nan")) for cell in row[1:]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 from pruneproof.records import KINDS
 from pruneproof.reporting import paper_claims
@@ -11,7 +11,7 @@ from pruneproof.reporting.estimates import Contrast, interval, number, p_value
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.style import plain
-from pruneproof.reporting.table import Table
+from pruneproof.reporting.table import Table, known
 
 SPLITS = ("random", "popular", "adversarial")
 
@@ -23,18 +23,17 @@ def tables(report: Report) -> list[Table]:
         dialogue_table,
     )  # fmt: skip
     made = [family_table(report, paper_claims.paper_method(report)), published_table(report)]
-    made += [build(report, backbone) for backbone in report.backbones for build in builders]
+    made += [replace(build(report, backbone), backbone=backbone) for backbone in report.backbones for build in builders]
     return [table for table in made if table.rows]
 
 
 def main_table(report: Report, backbone: str) -> Table:
     """Cost, accuracy and hallucination of every method."""
-    full = report.total_flops(backbone, report.baseline)
     rows = []
     for method in report.methods:
         tokens = report.estimate(backbone, method.id, "tokens/visual").value
-        flops = report.total_flops(backbone, method.id)
-        cells = [number(tokens, 0), number(100 * flops / full, 0), number(report.speedup(backbone, method.id).value, 2)]
+        flops = report.flops_ratio(backbone, method.id)
+        cells = [number(tokens, 0), number(100 * flops, 0), number(report.speedup(backbone, method.id).value, 2)]
         cells += [_level(report, backbone, method, "accuracy/all", family) for family in ("clean", "image", "text")]
         cells += [
             _level(report, backbone, method, "hallucination/rate", family) for family in ("clean", "image", "text")
@@ -96,7 +95,7 @@ def pope_table(report: Report, backbone: str) -> Table:
     return Table(
         f"{backbone}_pope", "POPE on clean images",
         "POPE as its official scorer counts it, in %; Yes is the share of questions answered yes.",
-        ("Method", *("Acc", "P", "R", "F1", "Yes") * 3), _known(rows),
+        ("Method", *("Acc", "P", "R", "F1", "Yes") * 3), known(rows),
         (("", 1), ("Random", 5), ("Popular", 5), ("Adversarial", 5)),
     )  # fmt: skip
 
@@ -116,7 +115,7 @@ def kind_table(report: Report, backbone: str) -> Table:
     return Table(
         f"{backbone}_kinds", "Accuracy by kind of question",
         "Accuracy in % on clean images and over all image corruptions.",
-        ("Method", *(kind.replace("compositional", "two-step") for kind in kinds * 2)), _known(rows) if kinds else (),
+        ("Method", *(kind.replace("compositional", "two-step") for kind in kinds * 2)), known(rows) if kinds else (),
         (("", 1), ("Clean", len(kinds)), ("Corrupted", len(kinds))),
     )  # fmt: skip
 
@@ -135,7 +134,7 @@ def caption_table(report: Report, backbone: str) -> Table:
         f"{backbone}_captions", "Hallucination in captions",
         "CHAIR_i: mentioned objects that are not there; CHAIR_s: captions with at least one; recall: objects there "
         "that are mentioned (all in %). Corrupted: the conditions under which captions were generated.",
-        ("Method", *("CHAIR_i", "CHAIR_s", "Recall") * 2), _known(rows), (("", 1), ("Clean", 3), ("Corrupted", 3)),
+        ("Method", *("CHAIR_i", "CHAIR_s", "Recall") * 2), known(rows), (("", 1), ("Clean", 3), ("Corrupted", 3)),
     )  # fmt: skip
 
 
@@ -152,7 +151,7 @@ def corruption_table(report: Report, backbone: str) -> Table:
     return Table(
         f"{backbone}_perturbations", "Accuracy under every perturbation",
         "Accuracy over the study's claimed kinds in %, mean over severities.",
-        ("Perturbation", *(method.label for method in methods)), _known(rows),
+        ("Perturbation", *(method.label for method in methods)), known(rows),
     )  # fmt: skip
 
 
@@ -171,15 +170,10 @@ def dialogue_table(report: Report, backbone: str) -> Table:
         f"{backbone}_dialogues", "Accuracy by turn of a dialogue",
         "Accuracy over the study's claimed kinds in %, every question asked once as each turn behind others with their "
         "true answers; tokens selected by the first question of the dialogue, by its last, or anew by each turn's own.",
-        ("Method", *(f"turn {turn}" for _ in chosen for turn in turns)), _known(rows),
+        ("Method", *(f"turn {turn}" for _ in chosen for turn in turns)), known(rows),
         (("", 1), *((f"by {name}", len(turns)) for name in chosen)),
     )  # fmt: skip
 
 
 def _level(report: Report, backbone: str, method: Method, metric: str, family: str) -> str:
     return number(report.estimate(backbone, method.id, metric, family).value)
-
-
-def _known(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """The rows in which anything was measured."""
-    return tuple(row for row in rows if any(cell != number(float("nan")) for cell in row[1:]))

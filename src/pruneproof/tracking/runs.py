@@ -13,14 +13,14 @@ from typing import Any
 from pruneproof import files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
-from pruneproof.records import Condition
+from pruneproof.records import PERTURBED, Condition
 from pruneproof.settings import Study
 from pruneproof.tracking.provenance import data_digests, file_digest, git_tags
 
 SCHEMA = "1"
 """Change it when runs are written differently: every run is then recorded anew."""
 CURVES = ("accuracy/all", "hallucination/rate", "pope/f1_mean", "robust/flip_rate", "tokens/target_kept")
-"""Metrics that a parent run holds for every perturbation, with the severity as step."""
+"""Metrics that a parent run holds for every perturbation, with the severity as step (of a dialogue, the turn)."""
 HEADLINE = {
     "cost": ("flops", "flops_ratio", "language_model_flops_ratio", "speedup"),
     "contrast": tuple(
@@ -172,10 +172,14 @@ def _aggregates(rows: list[Row]) -> Iterator[tuple[str, float, int]]:
 
 
 def _curves(rows: list[Row]) -> Iterator[tuple[str, float, int]]:
-    """`accuracy/all/fog` at step = severity with the clean value at step 0, and the mean over all image corruptions."""
+    """`accuracy/all/fog` at step = severity with the clean value at step 0, and the mean over all image corruptions.
+
+    A dialogue's step is its turn; it has no step 0.
+    """
     for metric in CURVES:
         chosen = [row for row in rows if row["metric"] == metric and row["value"]]
         clean = [float(row["value"]) for row in chosen if row["family"] == "clean"]
+        perturbed = {row["perturbation"] for row in chosen if row["family"] in PERTURBED} | {"image_by_severity"}
         points: dict[str, dict[int, list[float]]] = {}
         for row in chosen:
             if row["family"] != "clean" and "mean" not in (row["perturbation"], row["severity"]):
@@ -183,7 +187,8 @@ def _curves(rows: list[Row]) -> Iterator[tuple[str, float, int]]:
                 for name in names:
                     points.setdefault(name, {}).setdefault(int(row["severity"]), []).append(float(row["value"]))
         for name, levels in points.items():
-            yield from ((f"{metric}/{name}", value, 0) for value in clean)
+            if name in perturbed:
+                yield from ((f"{metric}/{name}", value, 0) for value in clean)
             yield from ((f"{metric}/{name}", sum(v) / len(v), level) for level, v in sorted(levels.items()))
 
 
@@ -217,7 +222,7 @@ def headline_note(rows: list[Row]) -> str:
         "Accuracy and hallucination in percent; extra drop: points lost by perturbation beyond the full model's loss.",
         "",
         "Current parent runs: `tags.superseded_by IS NULL AND tags.level = 'method'`. Line charts of "
-        "`accuracy/all/...` over the step are curves over severity (0 = clean).",
+        "`accuracy/all/...` over the step are curves over severity (0 = clean), those of dialogues over turns.",
     ]
     return "\n".join(lines)
 
