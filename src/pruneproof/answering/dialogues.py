@@ -88,4 +88,5 @@ def _circle(samples: Sequence[Sample], apart: int, rng: np.random.Generator) -> 
 
 def _objects(sample: Sample) -> set[str | int]:
     """What a question is about: its class, and every object that its answer is read from."""
-    return {sample.target, *sample.target_objects} - {""}
+    found: set[str | int] = {sample.target, *sample.target_objects}
+    return found - {""}
