@@ -326,5 +326,5 @@ def test_dialogues_are_scored_but_are_neither_a_perturbation_nor_primary(study: 
     dialogues = [key for key in rows if key[1] == "dialogue"]
     assert not [key for key in dialogues if key[2] == "mean" or key[4] == "robust/corruption_error"]
     contrasts = csv_rows(folders.scores / "contrasts.csv")
-    assert {r["primary"] for r in contrasts if r["family"] == "dialogue"} == {"False"}
-    assert {r["family"] for r in contrasts if r["primary"] == "True"} == {"image", "text"}
+    assert {r["primary"] for r in contrasts if r["family"] == "dialogue"} == {"false"}
+    assert {r["family"] for r in contrasts if r["primary"] == "true"} == {"image", "text"}
