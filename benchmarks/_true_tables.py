@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
+from pruneproof.backbones._flops import Flops
+
 GIB, MIB = 2**30, 2**20
+COMPONENTS = tuple(Flops.__dataclass_fields__)
+"""In the order of the work."""
 
 
 def markdown(result: Mapping[str, Any]) -> str:
@@ -42,14 +48,14 @@ def _family(family: Mapping[str, Any], least: float) -> list[str]:
         "",
         *_ratios(family),
         "",
-        *(_gain(one["batch"], one["answer_lengths"], least) for one in family["gain"]),
+        *_gains(family["ratios"], least),
     ]
 
 
 def _flops(flops: Mapping[str, Any], layers: int) -> list[str]:
     modes = ("full", "atp")
     columns = [flops[mode]["formula_at_published_layers"] for mode in modes]
-    rows = [(name, *(f"{column[name] / 1e9:.5g}" for column in columns)) for name in columns[0]]
+    rows = [(name, *(f"{column[name] / 1e9:.5g}" for column in columns)) for name in COMPONENTS]
     worst = max(flops[mode]["largest_difference"] for mode in modes)
     return [
         *_table((f"GFLOPs of one question, {layers} language layers", "full", "ATP"), rows),
@@ -89,15 +95,12 @@ def _ratios(family: Mapping[str, Any]) -> list[str]:
     return _table(("batch", "answer length", "time full/ATP", "FLOPs ATP/full"), rows)
 
 
-def _gain(batch: int, lengths: tuple[int, int | None] | None, least: float) -> str:
-    if lengths is None:
-        said = "at no answer length"
-    else:
-        first, last = lengths
-        said = f"for answers of {first} to {last} tokens"
-        if last is None:
-            said = "at every answer length" if first == 1 else f"for answers from {first} tokens on"
-    return f"- batch {batch}: full/ATP is at least {least} {said} (from the times of first and further tokens)"
+def _gains(ratios: Iterable[Mapping[str, Any]], least: float) -> Iterator[str]:
+    for batch, measured in groupby(ratios, key=itemgetter("batch")):
+        gains = {one["answer_length"]: one["gain"] for one in measured}
+        found = [str(length) for length, gain in gains.items() if gain]
+        said = f"with answers of {', '.join(found)} tokens" if found else "at no answer length"
+        yield f"- batch {batch}: full/ATP is at least {least} in every round {said} (of {', '.join(map(str, gains))})"
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,11 +22,10 @@ import numpy as np
 import torch
 import transformers
 from benchmarks._true_models import SHAPES, Shape, random_text_tower
-from benchmarks._true_tables import markdown
+from benchmarks._true_tables import COMPONENTS, markdown
 from benchmarks._true_turns import FlopMeter, Inputs, Turn, answer, take_turn
 
 from pruneproof.answering.costs import _processor
-from pruneproof.backbones import _flops
 from pruneproof.backbones._memory import free_bytes, model_bytes
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json, write_text
@@ -36,10 +34,9 @@ from pruneproof.pruning import kept_count
 HOME = Path(__file__).resolve().parents[1]
 GIB = 2**30
 GAIN = 1.05
-"""Least ratio full/ATP that counts as a gain."""
+"""Least ratio full/ATP that counts as a gain, if every round has it."""
 OVERHEAD = 3 * GIB // 2
 """torch, its libraries, scoring, and buffers of single operations."""
-COMPONENTS = tuple(_flops.Flops.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +53,6 @@ class Options:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long answers take."""
-
-    first: float
-    """Seconds from the pixels to the first token."""
-    further: float
-    """Seconds of each further one."""
-
-
 def measure_family(shape: Shape, options: Options) -> dict[str, Any]:
     """Everything about one family, as it goes into the result."""
     parts = shape.build(shape, options.dtype, options.device)
@@ -75,7 +62,6 @@ def measure_family(shape: Shape, options: Options) -> dict[str, Any]:
     counted: dict[str, dict[str, int]] = {}
     cells: list[dict[str, Any]] = []
     ratios: list[dict[str, Any]] = []
-    gains: list[dict[str, Any]] = []
     for batch in options.batches:
         inputs = random_inputs(shape, batch, options)
         for mode, kept in modes.items():
@@ -89,9 +75,6 @@ def measure_family(shape: Shape, options: Options) -> dict[str, Any]:
                 turns[mode].append(take_turn(parts, inputs, kept, max(options.answer_lengths), options.device))
         cells += [cell(mode, batch, taken, options.answer_lengths) for mode, taken in turns.items()]
         ratios += [ratio(batch, length, turns) for length in options.answer_lengths]
-        if max(options.answer_lengths) > 1:
-            lengths = gaining_lengths(pace(turns["full"]), pace(turns["atp"]))
-            gains.append({"batch": batch, "answer_lengths": lengths})
         print(f"  batch {batch} done", flush=True)
     return {
         "title": shape.title,
@@ -104,7 +87,6 @@ def measure_family(shape: Shape, options: Options) -> dict[str, Any]:
         "flops_atp_over_full": flops_ratios(shape, tokens, options),
         "cells": cells,
         "ratios": ratios,
-        "gain": gains,
     }
 
 
@@ -142,26 +124,8 @@ def ratio(batch: int, length: int, turns: Mapping[str, Sequence[Turn]]) -> dict[
     pairs = zip(turns["full"], turns["atp"], strict=True)
     values = [full.watch.answer(length) / atp.watch.answer(length) for full, atp in pairs]
     low, middle, high = (float(value) for value in np.quantile(values, (0.0, 0.5, 1.0)))
-    found = {"full_over_atp": middle, "low": low, "high": high, "gain": middle >= GAIN}
+    found = {"full_over_atp": middle, "low": low, "high": high, "gain": low >= GAIN}
     return {"batch": batch, "answer_length": length} | found
-
-
-def pace(turns: Sequence[Turn]) -> Pace:
-    """Medians over the rounds, which must have decoded at least two tokens."""
-    further = [float(np.mean(turn.watch.seconds["decode"])) for turn in turns]
-    return Pace(float(np.median([turn.watch.answer(1) for turn in turns])), float(np.median(further)))
-
-
-def gaining_lengths(full: Pace, atp: Pace, least: float = GAIN) -> tuple[int, int | None] | None:
-    """Shortest and longest answer, in tokens, whose ratio full/ATP is at least `least`.
-
-    Every further token is taken to last the same, so the ratio goes steadily from that of first tokens to that of
-    further ones. The longest is None if there is no end; all is None if there is no such answer.
-    """
-    first, further = full.first - least * atp.first, full.further - least * atp.further
-    if first >= 0:
-        return 1, None if further >= 0 else 1 + math.floor(first / -further)
-    return (1 + math.ceil(first / -further), None) if further > 0 else None
 
 
 def flops(shape: Shape, mode: str, kept: int, counted: Mapping[str, int], text_tokens: int) -> dict[str, Any]:

@@ -107,7 +107,8 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_every_stage_runs_and_leaves_its_results(straight: tuple[Path, str]) -> None:
     folder, output = straight
     methods = [f"answer_questions@builtin_llava-{name}" for name in ("full", "random_25", "atp_25")]
-    others = ["draw_scenes", "corrupt_images", "reword_questions", "score_answers", "measure_costs", "record_runs"]
+    others = ["draw_scenes", "corrupt_images", "reword_questions", "locate_patches", "score_answers"]
+    others += ["measure_costs", "record_runs"]
     assert sorted(ran(output)) == sorted([*others, *methods, "write_report"])
     for name in ("summary.csv", "metrics.json", "claims.md", "report.html", "tracking.json", "figures/scenes.png"):
         assert (folder / "reports" / name).stat().st_size > 0

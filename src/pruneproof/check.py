@@ -196,7 +196,8 @@ def _tables(folders: Folders) -> Iterator[Finding]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for folder in (folders.benchmark, folders.corrupted, folders.reworded, folders.answers, folders.scores):
+    inputs = (folders.benchmark, folders.corrupted, folders.reworded)
+    for folder in (*inputs, folders.patches, folders.answers, folders.scores):
         faults = []
         tables = sorted(folder.glob("*.parquet"))
         for table in tables:

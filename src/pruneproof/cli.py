@@ -19,6 +19,7 @@ STAGES = {
     "draw_scenes": ("pruneproof.benchmarks.stage", "make the benchmark's images, objects and questions"),
     "corrupt_images": ("pruneproof.perturbations.images.stage", "corrupt every image under every image condition"),
     "reword_questions": ("pruneproof.perturbations.text.stage", "reword every question under every text condition"),
+    "locate_patches": ("pruneproof.answering.patches", "find where in each image every visual token lies"),
     "answer_questions": ("pruneproof.answering.stage", "answer every question under every condition"),
     "score_answers": ("pruneproof.scoring.stage", "turn answers into scores, drops and paired differences"),
     "measure_costs": ("pruneproof.answering.costs", "measure FLOPs, memory and latency of every method"),

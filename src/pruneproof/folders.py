@@ -34,6 +34,11 @@ class Folders:
         return self.study / "data" / "reworded"
 
     @property
+    def patches(self) -> Path:
+        """`<backbone>.parquet`."""
+        return self.study / "data" / "patches"
+
+    @property
     def answers(self) -> Path:
         """`<backbone>_<method>.parquet`."""
         return self.study / "data" / "answers"

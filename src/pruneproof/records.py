@@ -97,7 +97,7 @@ class Answer:
     """Logit of the answer token `yes` at the first generated position."""
     no_logit: float
     kept: tuple[int, ...]
-    """Raster indices of the visual tokens that were kept, ascending; (0 .. N-1) for the full model."""
+    """Indices of the visual tokens that were kept, ascending; (0 .. N-1) for the full model."""
     visual_tokens: int
     """Visual tokens at the language model's input."""
 
@@ -160,6 +160,15 @@ REWORDED = pa.schema(
     ]
 )
 """`reworded/questions.parquet`: `reason` says why the gate rejected a text; rejected rows are never asked."""
+
+PATCHES = pa.schema(
+    [
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("boxes", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+"""`patches/<backbone>.parquet`: for pictures of a size in pixels, left, top, right and bottom of every visual token."""
 
 ANSWERS = pa.schema(
     [

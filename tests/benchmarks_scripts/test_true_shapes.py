@@ -12,8 +12,15 @@ import numpy as np
 import pytest
 import torch
 from benchmarks._true_models import SHAPES, Parts, Shape, random_model
-from benchmarks._true_turns import Stopwatch
-from benchmarks.true_shapes import Options, Pace, chosen_shapes, gaining_lengths, main, needed_bytes
+from benchmarks._true_tables import _gains
+from benchmarks._true_turns import Stopwatch, Turn
+from benchmarks.true_shapes import (
+    Options,
+    chosen_shapes,
+    main,
+    needed_bytes,
+    ratio,
+)
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -186,7 +193,6 @@ def test_answers_of_one_token_need_no_decoding(tmp_path: Path) -> None:
     assert main([*options.split(), "--output", str(tmp_path / "one")]) == 0
     measured = json.loads((tmp_path / "one.json").read_text())["families"]["llava-1.5-7b"]
     assert (measured["language_layers"], measured["published_language_layers"]) == (3, 4)
-    assert measured["gain"] == []
     assert all(cell["decode_tokens_per_s"] is None for cell in measured["cells"])
     found = measured["flops"]["full"]
     assert found["formula"]["prefill"] < found["formula_at_published_layers"]["prefill"]
@@ -199,23 +205,21 @@ def test_layers_are_whole_groups_and_no_more_than_published() -> None:
     assert [shape.text.num_hidden_layers for shape in many.values()] == [32, 32, 32]
 
 
-@pytest.mark.parametrize(
-    ("full", "atp"),
-    [
-        (Pace(10.0, 0.5), Pace(6.0, 0.5)),
-        (Pace(10.0, 0.75), Pace(6.0, 0.5)),
-        (Pace(10.0, 0.5), Pace(9.0, 0.5)),
-        (Pace(10.0, 0.75), Pace(9.0, 0.5)),
-        (Pace(11.25, 0.5), Pace(9.0, 0.5)),
-        (Pace(11.25, 0.625), Pace(9.0, 0.5)),
-    ],
-)
-def test_gaining_lengths_by_trying_all(full: Pace, atp: Pace) -> None:
-    """Numbers that floats hold exactly, so that a ratio of just the least counts on both sides."""
-    lengths, least = range(1, 200), 1.25
-    gains = [n for n in lengths if full.first + (n - 1) * full.further >= least * (atp.first + (n - 1) * atp.further)]
-    expected = (gains[0], None if gains[-1] == lengths[-1] else gains[-1]) if gains else None
-    assert gaining_lengths(full, atp, least) == expected
+def test_a_gain_is_one_in_every_round() -> None:
+    """Two rounds by hand: one token takes 3.0 and 2.2 against 2.0, and four take 3.3 and 2.8 against 2.9."""
+
+    def turn(first: float, further: float) -> Turn:
+        return Turn(Stopwatch("cpu", {"prefill": [first], "decode": [further] * 3}), 0, None)
+
+    turns = {"full": [turn(3.0, 0.1), turn(2.2, 0.2)], "atp": [turn(2.0, 0.3), turn(2.0, 0.3)]}
+    one, four = ratio(1, 1, turns), ratio(1, 4, turns)
+    assert (one["low"], one["full_over_atp"], one["high"]) == pytest.approx((1.1, 1.3, 1.5))
+    assert (four["low"], four["high"]) == pytest.approx((2.8 / 2.9, 3.3 / 2.9))
+    assert (one["gain"], four["gain"]) == (True, False)
+    assert list(_gains([one, four | {"batch": 8}], 1.05)) == [
+        "- batch 1: full/ATP is at least 1.05 in every round with answers of 1 tokens (of 1)",
+        "- batch 8: full/ATP is at least 1.05 in every round at no answer length (of 4)",
+    ]
 
 
 def test_seconds_of_an_answer() -> None:

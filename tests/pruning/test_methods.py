@@ -110,7 +110,7 @@ def test_kept_count_is_within_half_a_token(keep: float, count: int) -> None:
     assert kept == 1 or abs(kept - keep * count) <= 0.5
 
 
-def test_ties_go_to_the_first_in_raster_order() -> None:
+def test_ties_go_to_the_first() -> None:
     scores = torch.tensor([[1.0, 2.0, 1.0, 2.0, 1.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
     assert top_k(scores, 3).tolist() == [[0, 1, 3], [0, 1, 2]]
 

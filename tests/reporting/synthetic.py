@@ -358,6 +358,10 @@ def write_images(grid: Grid, folders: Folders) -> None:
     files.write_rows(
         folders.benchmark / "samples.parquet", [records.sample_to_row(sample) for sample in samples], records.SAMPLES
     )
+    raster = [edge for y in range(0, 224, 14) for x in range(0, 224, 14) for edge in (x, y, x + 14, y + 14)]
+    for backbone in grid.backbones:
+        boxes = [{"width": 224, "height": 224, "boxes": raster}]
+        files.write_rows(folders.patches / f"{backbone}.parquet", boxes, records.PATCHES)
     for family, perturbation, severity in grid.conditions():
         if family == "image":
             rows = [

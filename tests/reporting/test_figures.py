@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pruneproof.reporting import figures, style
+from pruneproof.errors import PruneProofError
+from pruneproof.reporting import figures, pictures, style
 from pruneproof.reporting.estimates import number
 from pruneproof.reporting.figures import Drawing
 from pruneproof.reporting.report import Report, load
@@ -71,7 +72,30 @@ def test_kept_patches_are_those_of_the_answers(report: Report) -> None:
     _, frame = first("kept_patches", report)
     counts = frame.groupby("method")["kept"].apply(lambda kept: {len(text.split()) for text in kept})
     assert counts.to_dict() == {"full": {256}, "random_25": {64}, "atp_25": {64}}
-    assert set(frame["grid"]) == {16}
+    assert set(frame["boxes"]) == {"[[60.0, 80.0, 110.0, 130.0]]"}
+
+
+def test_kept_patches_are_shown_where_they_lie(report: Report) -> None:
+    """A token of the clean picture is visible if and only if it is kept."""
+    drawing, frame = first("kept_patches", report)
+    with style.styled():
+        figure = drawing.draw(frame, report)
+    cell = frame[(frame["method"] == "atp_25") & (frame["condition"] == "clean")].iloc[0]
+    conditions = list(dict.fromkeys(frame["condition"]))
+    row = [method.id for method in report.methods if method.id in set(frame["method"])].index("atp_25")
+    axes = figure.axes[row * len(conditions)]
+    found = np.asarray(axes.images[0].get_array())
+    path = report.folders.benchmark / "images.parquet"
+    original, _ = pictures.whole(pictures.read_where(path, "image_id", [cell["image_id"]])[0]["png"])
+    same = (found == original).all(2).reshape(16, 14, 16, 14).all((1, 3)).ravel()
+    assert np.flatnonzero(same).tolist() == [int(token) for token in cell["kept"].split()]
+    corners = {(patch.get_x(), patch.get_y(), patch.get_width(), patch.get_height()) for patch in axes.patches}
+    assert corners == {(59.5, 79.5, 50.0, 50.0)}
+
+
+def test_pictures_without_boxes_are_named(report: Report) -> None:
+    with pytest.raises(PruneProofError, match="no boxes for pictures of 3 x 4 pixels"):
+        report.patches(report.backbones[0], (3, 4))
 
 
 def drawn_bytes(name: str, report: Report) -> list[bytes]:

@@ -11,26 +11,40 @@ from pruneproof.errors import PruneProofError
 from pruneproof.reporting import pictures
 
 
-def test_kept_patches_stay_and_others_fade() -> None:
-    pixels = np.full((224, 224, 3), (200, 30, 30), dtype=np.uint8)
-    shown = pictures.fade_dropped(pixels, [0, 17, 255], grid=16)
-    assert (shown[:14, :14] == pixels[:14, :14]).all()
-    assert (shown[14:28, 14:28] == pixels[14:28, 14:28]).all()
-    assert (shown[210:, 210:] == pixels[210:, 210:]).all()
-    assert (shown == pixels).all(axis=2).sum() == 3 * 14 * 14
-    assert shown[0, 14].min() > 200
-
-
-def test_a_wide_picture_is_cut_to_its_centre_like_its_boxes() -> None:
-    image = Image.new("RGB", (400, 200))
-    image.paste((255, 0, 0), (150, 50, 250, 150))
+def png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    pixels = pictures.square(buffer.getvalue(), side=200)
-    x0, y0, x1, y1 = (round(v) for v in pictures.square_box((150, 50, 250, 150), 400, 200, side=200))
-    assert (x0, y0, x1, y1) == (50, 50, 150, 150)
-    assert (pixels[y0:y1, x0:x1, 0] == 255).all()
-    assert pixels[..., 0].sum() == 255 * 100 * 100
+    return buffer.getvalue()
+
+
+def test_what_kept_patches_show_stays_and_the_rest_fades() -> None:
+    pixels = np.full((120, 224, 3), (200, 30, 30), dtype=np.uint8)
+    # The second reaches from 13.6 to 28.4, and the third lies in the first.
+    boxes = np.array([[0, 0, 14, 14], [13.6, 14, 28.4, 28], [0, 0, 7, 7], [210, 106, 224, 120]])
+    shown = pictures.fade_dropped(pixels, boxes)
+    assert (shown[:14, :14] == pixels[:14, :14]).all()
+    assert (shown[14:28, 14:28] == pixels[14:28, 14:28]).all()
+    assert (shown[106:, 210:] == pixels[106:, 210:]).all()
+    assert (shown == pixels).all(axis=2).sum() == 3 * 14 * 14
+    assert shown[0, 14].min() > 200
+    assert not (pictures.fade_dropped(pixels, np.zeros((0, 4))) == pixels).all(axis=2).any()
+
+
+def test_a_picture_is_shown_whole() -> None:
+    image = Image.new("RGB", (400, 200))
+    image.paste((255, 0, 0), (160, 40, 240, 120))
+    pixels, size = pictures.whole(png(image), side=100)
+    assert pixels.shape == (50, 100, 3)
+    assert size == (400, 200)
+    assert (pixels[11:29, 41:59, 0] > 250).all()
+    assert pixels[:9, :, 0].max() < 5
+
+
+def test_boxes_in_a_square_that_was_cut_out() -> None:
+    """The centre square of 400 x 200 pixels begins at 100 and is shown at half the size."""
+    boxes = np.array([[150, 50, 250, 150]], float)
+    assert pictures.seen_in(boxes, (400, 200), (400, 200)).tolist() == boxes.tolist()
+    assert pictures.seen_in(boxes, (400, 200), (100, 100)).tolist() == [[25, 25, 75, 75]]
 
 
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:

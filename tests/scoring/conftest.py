@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from pruneproof.files import write_json, write_rows, write_table
 from pruneproof.folders import Folders
-from pruneproof.records import ANSWERS, CLEAN, IMAGES, OBJECTS, SAMPLES, Condition, Sample, sample_to_row
+from pruneproof.records import ANSWERS, CLEAN, IMAGES, OBJECTS, PATCHES, SAMPLES, Condition, Sample, sample_to_row
 from pruneproof.settings import Study
 
 NOUNS = ("dog", "car", "bus", "kite")
@@ -108,6 +108,8 @@ def write_study(folder: Path) -> Folders:
     write_rows(folders.benchmark / "samples.parquet", [sample_to_row(sample) for sample in samples()], SAMPLES)
     write_rows(folders.benchmark / "images.parquet", images, IMAGES)
     write_rows(folders.benchmark / "objects.parquet", objects, OBJECTS)
+    edges = [edge for y in range(0, 32, 8) for x in range(0, 32, 8) for edge in (x, y, x + 8, y + 8)]
+    write_rows(folders.patches / "tiny.parquet", [{"width": 32, "height": 32, "boxes": edges}], PATCHES)
     plurals = {"bus": "buses"}
     write_json(folders.benchmark / "vocabulary.json", {n: [n, plurals.get(n, f"{n}s")] for n in NOUNS})
     rng = np.random.default_rng(3)

@@ -9,7 +9,8 @@ from pruneproof.files import read_table
 from pruneproof.folders import Folders
 from pruneproof.records import CLEAN, Condition
 from pruneproof.scoring.answers import Scored, conditions_of, score
-from pruneproof.scoring.questions import load_caption_truth, load_questions, target_patches
+from pruneproof.scoring.questions import load_caption_truth, load_questions
+from pruneproof.scoring.targets import read_boxes, target_patches
 
 
 def scored_from(folders: Folders, table: pa.Table) -> Scored:
@@ -20,7 +21,7 @@ def scored_from(folders: Folders, table: pa.Table) -> Scored:
         conditions,
         questions,
         load_caption_truth(folders, questions),
-        target_patches(folders, questions, 16),
+        [target_patches(folders, questions, read_boxes(folders.patches / "tiny.parquet"))] * len(conditions),
     )
 
 

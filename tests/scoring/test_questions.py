@@ -8,8 +8,8 @@ import pytest
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows, write_json, write_rows
 from pruneproof.folders import Folders
-from pruneproof.records import OBJECTS, SAMPLES, Sample, sample_from_row, sample_to_row
-from pruneproof.scoring.questions import load_caption_truth, load_questions, target_patches
+from pruneproof.records import SAMPLES, Sample, sample_from_row, sample_to_row
+from pruneproof.scoring.questions import load_caption_truth, load_questions
 
 
 def rewrite(folders: Folders, samples: list[Sample]) -> None:
@@ -63,37 +63,6 @@ def test_empty_benchmark_is_named(folders: Folders) -> None:
     rewrite(folders, [])
     with pytest.raises(PruneProofError, match=r"samples\.parquet is empty"):
         load_questions(folders)
-
-
-@pytest.mark.parametrize("with_mask", [True, False])
-def test_target_patches(folders: Folders, with_mask: bool) -> None:
-    path = folders.benchmark / "objects.parquet"
-    if not with_mask:
-        write_rows(path, [row | {"mask": b""} for row in read_rows(path)], OBJECTS)
-    questions = load_questions(folders)
-    found = target_patches(folders, questions, 16).astype(int)
-    samples = read(folders)
-    by_noun = {"dog": [0, 4], "car": [1, 5]}
-    for sample, row in zip(samples, found, strict=True):
-        expected = by_noun[sample.target] if sample.target_objects else []
-        assert np.flatnonzero(row).tolist() == expected
-
-
-def test_two_objects_are_joined(folders: Folders) -> None:
-    rewrite(folders, [replace(read(folders)[0], target_objects=(0, 1))])
-    assert np.flatnonzero(target_patches(folders, load_questions(folders), 16)[0]).tolist() == [0, 1, 4, 5]
-
-
-def test_tokens_without_a_place_in_the_image_have_no_targets(folders: Folders) -> None:
-    found = target_patches(folders, load_questions(folders), 32)
-    assert found.shape == (72, 32)
-    assert not found.any()
-
-
-def test_missing_object_is_named(folders: Folders) -> None:
-    rewrite(folders, [replace(read(folders)[0], target_objects=(7,))])
-    with pytest.raises(PruneProofError, match="lacks object 7 of image scene_0"):
-        target_patches(folders, load_questions(folders), 16)
 
 
 def test_caption_truth_holds_only_the_vocabulary(folders: Folders) -> None:

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pruneproof.errors import PruneProofError
-from pruneproof.files import read_rows, read_table, write_table
+from pruneproof.files import read_rows, read_table, write_rows, write_table
 from pruneproof.folders import Folders
+from pruneproof.records import IMAGES, OBJECTS, PATCHES
 from pruneproof.scoring.stage import run
 from pruneproof.scoring.tables import PER_ANSWER
 from pruneproof.settings import Study
@@ -101,6 +102,36 @@ def test_per_answer_values_by_hand(scored: Folders) -> None:
                 before = kept["clean", 0, sample]
                 assert row["overlap_clean"] == pytest.approx(len(chosen & before) / len(chosen | before))
                 assert row["flipped"] == (row["prediction"] != clean[sample]["prediction"])
+
+
+def test_corrupted_squares_have_targets_of_their_own(study: Study, folders: Folders) -> None:
+    """64 x 32 pictures, clean in stretched patches of 16 x 8, corrupted as their centre square, which begins at 16."""
+    path = folders.benchmark / "images.parquet"
+    write_rows(path, [row | {"width": 64} for row in read_rows(path)], IMAGES)
+    path = folders.benchmark / "objects.parquet"
+    left = {"dog": 0.0, "car": 16.0}
+    rows = [row | {"mask": b"", "x0": left[row["noun"]], "x1": left[row["noun"]] + 8} for row in read_rows(path)]
+    write_rows(path, rows, OBJECTS)
+    path = folders.patches / "tiny.parquet"
+    wide = [edge for y in range(0, 32, 8) for x in range(0, 64, 16) for edge in (x, y, x + 16, y + 8)]
+    write_rows(path, [*read_rows(path), {"width": 64, "height": 32, "boxes": wide}], PATCHES)
+    image = study.perturbations.image.model_copy(update={"resolution": "model", "model_pixels": 32})
+    changed = study.model_copy(update={"perturbations": study.perturbations.model_copy(update={"image": image})})
+    run(changed, folders)
+
+    truth = {r["sample_id"]: r for r in read_rows(folders.benchmark / "samples.parquet")}
+    kept = {
+        (r["perturbation"], r["severity"], r["sample_id"]): set(r["kept"])
+        for r in read_rows(folders.answers / "tiny_thin.parquet")
+    }
+    shown = {"dog": {0, 4}, "car": {1, 5}}
+    cut: dict[str, set[int]] = {"dog": set(), "car": {0, 4}}
+    for name, severity in [("clean", 0), *IMAGE, ("typo_swap", 1)]:
+        targets = cut if (name, severity) in IMAGE else shown
+        for sample, row in answers(folders, "thin", name, severity).items():
+            target = targets[truth[sample]["target"]] if truth[sample]["target_objects"] else set()
+            expected = len(kept[name, severity, sample] & target) / len(target) if target else None
+            assert row["target_kept"] == expected
 
 
 @pytest.mark.parametrize("method", ["full", "thin", "thinner"])

@@ -43,7 +43,7 @@ class _Asked:
     question: Question
     image: EncodedImage
     kept: Tensor
-    """[K] raster indices."""
+    """[K] indices, ascending."""
 
 
 @dataclass(frozen=True, slots=True)

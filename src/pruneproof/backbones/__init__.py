@@ -1,7 +1,7 @@
 """Vision-language models, one module a family, behind one protocol; a family knows nothing of methods or benchmarks.
 
-A member exposes `load(settings, root, device) -> Backbone`. Modules with a leading underscore,
-`text_towers` and `builtin` are not families.
+A member exposes `load(settings, root, device) -> Backbone` and `patch_boxes(settings, root) -> PatchBoxes`. Modules
+with a leading underscore, `text_towers` and `builtin` are not families.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pruneproof.settings import BackboneSettings
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
+
+    from pruneproof.backbones._patch_boxes import PatchBoxes
 
 History: TypeAlias = tuple[tuple[str, str], ...]
 """Earlier turns of a dialogue on one image, oldest first: (question, answer)."""
@@ -124,7 +126,7 @@ class Backbone(Protocol):
         Args:
             images: from `encode`; one for each question, or a single one that all of them are asked on.
             questions: Q questions, without prompt template.
-            kept: int64 [Q, K], or [1, K] for the same tokens in every question; ascending raster indices.
+            kept: int64 [Q, K], or [1, K] for the same tokens in every question; indices into `features`, ascending.
             max_new_tokens: longest answer.
             histories: what was said before each question; empty if nothing was said before any of them. The image
                 stands before the first turn, and no other image is shown.
@@ -151,3 +153,22 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Backbone:
     module = registry.load_module("pruneproof.backbones", settings.family, "backbone family", NOT_FAMILIES)
     backbone: Backbone = module.load(settings, root, device)
     return backbone
+
+
+def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
+    """Where in a picture the visual tokens of a backbone lie, read without its weights.
+
+    Args:
+        settings: of params.yaml.
+        root: the project's root, from which local checkpoint folders are seen.
+
+    Returns:
+        A function from a picture's width and height in pixels to its (N, 4) boxes, in the order of the tokens: left,
+        top, right, bottom in pixels of the picture.
+
+    Raises:
+        PruneProofError: as `load` does for a checkpoint that cannot be read.
+    """
+    module = registry.load_module("pruneproof.backbones", settings.family, "backbone family", NOT_FAMILIES)
+    boxes: PatchBoxes = module.patch_boxes(settings, root)
+    return boxes

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from transformers import image_processing_utils
+from transformers.image_utils import ChannelDimension
 from transformers.models.llava_next import modeling_llava_next
+
+from pruneproof.backbones._patch_boxes import Boxes, Size, grid, inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Layout:
         return tokens[torch.cat([2 * rows, 2 * ended + 1]).argsort(stable=True)]
 
 
-def lay_out(size: tuple[int, int], grids: Sequence[Sequence[int]], crop: int, side: int, device: str) -> Layout:
+def lay_out(size: Size, grids: Sequence[Sequence[int]], crop: int, side: int, device: str) -> Layout:
     """The layout of a picture of some size.
 
     The picture is cut at the best of the grids into tiles of the crop's size, and the rows or columns of patches that
@@ -57,13 +62,44 @@ def lay_out(size: tuple[int, int], grids: Sequence[Sequence[int]], crop: int, si
     """
     stock: Any = modeling_llava_next
     width, height = size
-    down, across = stock.get_anyres_image_grid_shape((height, width), [list(grid) for grid in grids], crop)
+    down, across = _tiles(size, grids, crop)
     patches = torch.arange((1 + down * across) * side**2, device=device)
     base, tiles = patches[: side**2], patches[side**2 :].view(down, across, side, side)
-    grid = stock.unpad_image(tiles.transpose(1, 2).reshape(1, down * side, across * side), (height, width))[0]
-    rows = torch.arange(len(grid), device=device)
+    readable = stock.unpad_image(tiles.transpose(1, 2).reshape(1, down * side, across * side), (height, width))[0]
+    rows = torch.arange(len(readable), device=device)
     return Layout(
-        torch.cat([base, grid.flatten()]),
-        torch.cat([torch.full_like(base, -1), rows.repeat_interleave(grid.shape[1])]),
-        rows if grid.shape[1] == 0 else rows[:0],
+        torch.cat([base, readable.flatten()]),
+        torch.cat([torch.full_like(base, -1), rows.repeat_interleave(readable.shape[1])]),
+        rows if readable.shape[1] == 0 else rows[:0],
     )
+
+
+def patch_places(size: Size, grids: Sequence[Sequence[int]], crop: int, side: int) -> Boxes:
+    """(N, 4) where the patches of a layout lie in the picture.
+
+    The base crop is the whole picture, squeezed into a square. The tiles cut up the picture at the best resolution,
+    with its proportions and padding around it.
+
+    Source: transformers `LlavaNextImageProcessor._get_image_patches`; arguments as of `lay_out`.
+    """
+    stock: Any = image_processing_utils
+    width, height = size
+    down, across = _tiles(size, grids, crop)
+    # A picture that takes no memory: only its shape is read.
+    shape = np.broadcast_to(np.uint8(0), (1, height, width))
+    high, wide = stock.get_patch_output_size(shape, (down * crop, across * crop), ChannelDimension.FIRST)
+    by_x, by_y = width / wide, height / high
+    left, top = (across * crop - wide) // 2, (down * crop - high) // 2
+    right, bottom = across * crop - left, down * crop - top
+    tiles = grid((-left * by_x, -top * by_y, right * by_x, bottom * by_y), down * side, across * side)
+    by_tile = tiles.reshape(down, side, across, side, 4).swapaxes(1, 2).reshape(-1, 4)
+    places = np.concatenate([grid((0, 0, width, height), side, side), by_tile])
+    return inside(places[lay_out(size, grids, crop, side, "cpu").order.numpy()], size)
+
+
+def _tiles(size: Size, grids: Sequence[Sequence[int]], crop: int) -> tuple[int, int]:
+    """Rows and columns of tiles."""
+    stock: Any = modeling_llava_next
+    width, height = size
+    down, across = stock.get_anyres_image_grid_shape((height, width), [list(pixels) for pixels in grids], crop)
+    return int(down), int(across)

@@ -40,31 +40,54 @@ def load_pretrained(
     source = locate(settings, root)
     if Path(source).is_dir():
         require_memory(Path(source), settings.dtype, device)
-    read: dict[str, Any] = {"revision": settings.revision}
-    try:
-        config = AutoConfig.from_pretrained(source, **read)
-        if config.model_type != model_type:
-            raise PruneProofError(
-                f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not {model_type}: "
-                "change `family`"
-            )
-        if not Path(source).is_dir():
-            require_memory(model_bytes(model_class, config, settings.dtype), settings.dtype, device)
-        processor: Any = AutoProcessor
-        processor = processor.from_pretrained(source, **read)
-        with _silent():
-            model, report = model_class.from_pretrained(
-                source, dtype=getattr(torch, settings.dtype), output_loading_info=True, **read
-            )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
-        raise PruneProofError(f"checkpoint {settings.checkpoint!r} cannot be read: {first}") from error
+    config = read_config(settings, source, model_type)
+    if not Path(source).is_dir():
+        with _named(settings):
+            needed = model_bytes(model_class, config, settings.dtype)
+        require_memory(needed, settings.dtype, device)
+    processor = read_processor(settings, source)
+    with _named(settings), _silent():
+        model, report = model_class.from_pretrained(
+            source, revision=settings.revision, dtype=getattr(torch, settings.dtype), output_loading_info=True
+        )
     # transformers fills what is missing with random numbers and only warns.
     if absent := sorted(report["missing_keys"]):
         raise PruneProofError(
             f"checkpoint {settings.checkpoint!r} lacks {len(absent)} tensors, such as {absent[0]}: restore its files"
         )
     return model.to(device).eval().requires_grad_(False), processor
+
+
+def read_config(settings: BackboneSettings, source: str, model_type: str) -> Any:
+    """The config at `source` (from `locate`).
+
+    Raises:
+        PruneProofError: if it cannot be read, or is of another family.
+    """
+    with _named(settings):
+        config = AutoConfig.from_pretrained(source, revision=settings.revision)
+    if config.model_type != model_type:
+        raise PruneProofError(
+            f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not {model_type}: change `family`"
+        )
+    return config
+
+
+def read_processor(settings: BackboneSettings, source: str) -> Any:
+    """Tokenizer and image processor at `source`; raises `PruneProofError` if they cannot be read."""
+    processor: Any = AutoProcessor
+    with _named(settings):
+        return processor.from_pretrained(source, revision=settings.revision)
+
+
+@contextmanager
+def _named(settings: BackboneSettings) -> Iterator[None]:
+    """Errors of `from_pretrained` in one line with the checkpoint's name."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        first = str(error).splitlines()[0]
+        raise PruneProofError(f"checkpoint {settings.checkpoint!r} cannot be read: {first}") from error
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._conversation import messages
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
+from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
@@ -231,3 +232,8 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Blip2:
         settings, clip, backbone.pixels, lambda pixels: tower(pixels, output_hidden_states=True).hidden_states[-1]
     )
     return backbone
+
+
+def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
+    """Where patches lie; see `backbones.patch_boxes`."""
+    return square_patches(settings, root, "blip-2")

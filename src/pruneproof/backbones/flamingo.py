@@ -25,6 +25,7 @@ from pruneproof.backbones._flamingo_decoder import LookingDecoder
 from pruneproof.backbones._flamingo_prompts import END, FAKE, IMAGE, Prompt, build_prompt, prompt_text
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
+from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
@@ -211,3 +212,8 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Flamingo:
     backbone = Flamingo(model, processor, clip, checkpoint_digest(settings, root), device)
     check_pairing(settings, clip, backbone.pixels, lambda pixels: backbone.states(pixels)[-1])
     return backbone
+
+
+def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
+    """Where patches lie; see `backbones.patch_boxes`."""
+    return square_patches(settings, root, "idefics")

@@ -11,6 +11,7 @@ from transformers import LlavaForConditionalGeneration
 
 from pruneproof.backbones import EncodedImage
 from pruneproof.backbones._llava_base import LlavaBase, load_llava
+from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
 from pruneproof.settings import BackboneSettings
 
 
@@ -26,3 +27,8 @@ class Llava(LlavaBase):
 def load(settings: BackboneSettings, root: Path, device: str) -> Llava:
     """Load a LLaVA checkpoint from a local folder or the hub; see `backbones.load`."""
     return load_llava(settings, root, device, "llava", LlavaForConditionalGeneration, Llava)
+
+
+def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
+    """Where patches lie; see `backbones.patch_boxes`."""
+    return square_patches(settings, root, "llava")

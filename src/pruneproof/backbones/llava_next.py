@@ -18,8 +18,11 @@ from torch import Tensor
 from transformers import LlavaNextForConditionalGeneration
 
 from pruneproof.backbones import EncodedImage
+from pruneproof.backbones._checkpoints import locate
 from pruneproof.backbones._llava_base import LlavaBase, load_llava
-from pruneproof.backbones._llava_next_layout import Layout, lay_out
+from pruneproof.backbones._llava_next_layout import Layout, lay_out, patch_places
+from pruneproof.backbones._loading import read_config
+from pruneproof.backbones._patch_boxes import PatchBoxes
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace
 from pruneproof.errors import PruneProofError
@@ -109,6 +112,13 @@ def load(settings: BackboneSettings, root: Path, device: str) -> LlavaNext:
     backbone = load_llava(settings, root, device, "llava_next", LlavaNextForConditionalGeneration, LlavaNext)
     _check_grids(settings, backbone)
     return backbone
+
+
+def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
+    """Where the patches of all crops lie; see `backbones.patch_boxes`."""
+    config = read_config(settings, locate(settings, root), "llava_next")
+    crop, side = config.vision_config.image_size, config.vision_config.image_size // config.vision_config.patch_size
+    return lambda size: patch_places(size, config.image_grid_pinpoints, crop, side)
 
 
 def _check_grids(settings: BackboneSettings, backbone: LlavaNext) -> None:

@@ -54,7 +54,7 @@ class Pruner(Protocol):
         ...
 
     def select(self, tokens: VisualTokens, questions: Sequence[str], rng: np.random.Generator) -> Tensor:
-        """Raster indices of the kept tokens, ascending.
+        """Indices of the kept tokens, ascending.
 
         Args:
             tokens: the image.
@@ -73,7 +73,7 @@ def kept_count(keep: float, count: int) -> int:
 
 
 def top_k(scores: Tensor, k: int) -> Tensor:
-    """Indices of the k largest scores of each row, ascending; among equal scores the first in raster order wins.
+    """Indices of the k largest scores of each row, ascending; among equal scores the first wins.
 
     Args:
         scores: [..., N].

@@ -17,12 +17,14 @@ from PIL import Image
 from pruneproof.errors import PruneProofError
 
 Pixels = npt.NDArray[np.uint8]
+Boxes = npt.NDArray[np.float64]
+Size = tuple[int, int]
 SIDE = 224
-"""Pixels of a shown picture's side."""
+"""Pixels of a shown picture's longer side."""
 
 
 def read_where(
-    path: Path, column: str, values: Sequence[str], columns: Sequence[str] | None = None
+    path: Path, column: str, values: Sequence[str | int], columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a Parquet file whose `column` is one of `values`, without reading the others into Python.
 
@@ -43,7 +45,7 @@ def read_where(
 
 
 def square(png: bytes, side: int = SIDE) -> Pixels:
-    """The centre square of a picture, as the vision tower sees it, `side` x `side` x 3."""
+    """The centre square of a picture, `side` x `side` x 3."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     edge = min(image.size)
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
@@ -53,30 +55,43 @@ def square(png: bytes, side: int = SIDE) -> Pixels:
     return np.asarray(image, dtype=np.uint8)
 
 
-def square_box(box: Sequence[float], width: int, height: int, side: int = SIDE) -> tuple[float, float, float, float]:
-    """A box (x0, y0, x1, y1) of the picture in the coordinates of `square`."""
-    edge = min(width, height)
-    left, top = (width - edge) // 2, (height - edge) // 2
-    x0, y0, x1, y1 = (scaled * side / edge for scaled in (box[0] - left, box[1] - top, box[2] - left, box[3] - top))
-    return x0, y0, x1, y1
+def whole(png: bytes, side: int = SIDE) -> tuple[Pixels, Size]:
+    """A picture whose longer side is brought to `side` pixels, (height, width, 3), and the width and height it had."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    size, longest = image.size, max(image.size)
+    if longest != side:
+        shape = round(size[0] * side / longest), round(size[1] * side / longest)
+        image = image.resize((max(1, shape[0]), max(1, shape[1])), Image.Resampling.BICUBIC)
+    return np.asarray(image, dtype=np.uint8), size
 
 
-def fade_dropped(pixels: Pixels, kept: Sequence[int], grid: int) -> Pixels:
-    """Fade every patch that was not kept.
+def seen_in(boxes: Boxes, size: Size, shown: Size) -> Boxes:
+    """Boxes of a picture where it is shown as it is, or, of another size, as its centre square.
 
     Args:
-        pixels: side x side x 3.
-        kept: raster indices of the kept patches.
-        grid: patches along one side.
+        boxes: (K, 4) left, top, right, bottom in the picture's pixels.
+        size: width and height of the picture.
+        shown: width and height of what is shown; a square if it differs (resolution policy `model`).
+    """
+    if shown == size:
+        return boxes
+    left, top = ((length - min(size)) / 2 for length in size)
+    return (boxes - [left, top, left, top]) * (shown[0] / min(size))
+
+
+def fade_dropped(pixels: Pixels, boxes: Boxes) -> Pixels:
+    """Fade everything that no kept patch shows.
+
+    Args:
+        pixels: (height, width, 3).
+        boxes: (K, 4) left, top, right, bottom of the kept patches in these pixels.
 
     Returns:
-        A new array; kept patches are unchanged.
+        A new array; what kept patches show is unchanged.
     """
-    mask = np.zeros(grid * grid, dtype=bool)
-    mask[list(kept)] = True
-    side = pixels.shape[0]
-    index = np.arange(side) * grid // side
-    shown = mask.reshape(grid, grid)[index][:, index]
+    shown = np.zeros(pixels.shape[:2], dtype=bool)
+    for left, top, right, bottom in boxes.round().astype(int):
+        shown[top:bottom, left:right] = True
     grey = pixels.mean(axis=2, keepdims=True).repeat(3, axis=2)
     faded = 0.12 * grey + 0.88 * 248
     return np.where(shown[..., None], pixels, faded).astype(np.uint8)

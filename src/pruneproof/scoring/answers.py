@@ -88,7 +88,7 @@ def score(
     conditions: tuple[Condition, ...],
     questions: Questions,
     truth: CaptionTruth,
-    target: Bools,
+    targets: Sequence[Bools],
 ) -> Scored:
     """Score the answers of one method.
 
@@ -97,7 +97,7 @@ def score(
         conditions: those of the baseline, from `conditions_of`.
         questions: the benchmark.
         truth: what captions are held against.
-        target: (S, tokens) patches of the asked objects, from `target_patches`.
+        targets: for each condition (S, N) patches of the asked objects, from `target_patches`.
 
     Raises:
         PruneProofError: for an unknown sample or condition, two answers to one question, or an impossible token.
@@ -106,15 +106,16 @@ def score(
     cell = _cells(answers, conditions, questions)
     text, texts = _dense_codes(answers["text"], cell, shape)
     read = read_answers(text, texts, questions, truth)
-    bits = np.zeros((*shape, target.shape[1]), bool)
-    bits.reshape(-1, target.shape[1])[cell] = kept.kept_bits(_one_chunk(answers["kept"]), target.shape[1])
+    patches = targets[0].shape[1]
+    bits = np.zeros((*shape, patches), bool)
+    bits.reshape(-1, patches)[cell] = kept.kept_bits(_one_chunk(answers["kept"]), patches)
     flipped = robustness.flips(read.prediction[0], read.prediction)
     flipped[0] = np.nan
     overlap = np.full(shape, np.nan)
     target_kept = np.full(shape, np.nan)
     both = (text >= 0) & (text[0] >= 0)
     for row in range(shape[0]):
-        target_kept[row] = kept.share_kept(bits[row], target)
+        target_kept[row] = kept.share_kept(bits[row], targets[row])
         if row:
             overlap[row] = np.where(both[row], kept.jaccard(bits[row], bits[0]), np.nan)
     tokens = np.full(shape, np.nan)

@@ -13,7 +13,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import read_json, read_rows, read_table
 from pruneproof.folders import Folders
 from pruneproof.records import KINDS
-from pruneproof.scoring import kept, parsing
+from pruneproof.scoring import parsing
 from pruneproof.scoring.matching import SurfaceForms, surface_forms
 from pruneproof.scoring.statistics import sum_by_image
 
@@ -114,45 +114,6 @@ def _codes(keys: Sequence[object]) -> tuple[list[object], Ints]:
     index: dict[object, int] = {}
     codes = np.array([index.setdefault(key, len(index)) for key in keys], dtype=np.int_)
     return list(index), codes
-
-
-def target_patches(folders: Folders, questions: Questions, tokens: int) -> NDArray[np.bool_]:
-    """Patches of each sample's asked objects, (S, tokens) in raster order.
-
-    All False where no object is asked for, where it is absent, or where `tokens` do not form a square grid (the queries
-    of a Q-Former have no place in the image).
-
-    Raises:
-        PruneProofError: if a sample asks for an object that `objects.parquet` lacks.
-    """
-    result = np.zeros((len(questions.kind), tokens), bool)
-    side = kept.grid_side(tokens)
-    image_ids = questions.table["image_id"].to_pylist()
-    targets = questions.table["target_objects"].to_pylist()
-    wanted = {(image_id, target) for image_id, asked in zip(image_ids, targets, strict=True) for target in asked}
-    if side is None or not wanted:
-        return result
-    sizes = {
-        row["image_id"]: row for row in read_rows(folders.benchmark / "images.parquet", ("image_id", "width", "height"))
-    }
-    found: dict[tuple[str, int], NDArray[np.bool_]] = {}
-    for row in read_rows(folders.benchmark / "objects.parquet"):
-        key = (row["image_id"], row["object_id"])
-        if key not in wanted:
-            continue
-        if row["mask"]:
-            coverage = kept.mask_coverage(row["mask"], side)
-        else:
-            size = sizes[row["image_id"]]
-            box = (row["x0"], row["y0"], row["x1"], row["y1"])
-            coverage = kept.box_coverage(box, size["width"], size["height"], side)
-        found[key] = kept.patches(coverage)
-    if missing := sorted(wanted - found.keys()):
-        raise PruneProofError(f"objects.parquet lacks object {missing[0][1]} of image {missing[0][0]}: run `dvc repro`")
-    for sample, (image_id, asked) in enumerate(zip(image_ids, targets, strict=True)):
-        for target in asked:
-            result[sample] |= found[image_id, target]
-    return result
 
 
 @dataclass(frozen=True, slots=True)

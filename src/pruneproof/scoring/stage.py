@@ -19,10 +19,11 @@ from pruneproof.records import ANSWERS
 from pruneproof.scoring.answers import conditions_of, score
 from pruneproof.scoring.contrasts import contrast, pairs, with_holm
 from pruneproof.scoring.groups import groups_of
-from pruneproof.scoring.questions import CaptionTruth, Questions, load_caption_truth, load_questions, target_patches
+from pruneproof.scoring.questions import CaptionTruth, Questions, load_caption_truth, load_questions
 from pruneproof.scoring.statistics import draw_images
 from pruneproof.scoring.summary import summarise
 from pruneproof.scoring.tables import PER_ANSWER, ContrastRow, SummaryRow, per_answer, to_csv
+from pruneproof.scoring.targets import read_boxes, target_patches
 from pruneproof.seeds import generator
 from pruneproof.settings import Study
 
@@ -81,13 +82,16 @@ def _score_backbone(
     answers = _answers(folders, backbone, settings.baseline)
     conditions = conditions_of(answers, (*study.perturbations.image.names, *study.perturbations.text.names))
     groups = groups_of(conditions)
-    target = target_patches(folders, questions, _tokens(answers))
+    boxes, images = read_boxes(folders.patches / f"{backbone}.parquet"), study.perturbations.image
+    plain = target_patches(folders, questions, boxes)
+    cut = target_patches(folders, questions, boxes, images.model_pixels) if images.resolution == "model" else plain
+    targets = [cut if condition.family == "image" else plain for condition in conditions]
     common = (questions, bench.draws, groups, settings.confidence)
     correct: dict[str, NDArray[np.float64]] = {}
     for method in sorted(study.methods, key=lambda name: name != settings.baseline):
         if method != settings.baseline:
             answers = _answers(folders, backbone, method)
-        scored = score(answers, conditions, questions, bench.captions, target)
+        scored = score(answers, conditions, questions, bench.captions, targets)
         correct[method] = questions.by_unit(scored.correct)
         tables.summary.extend(summarise(backbone, method, scored, correct[settings.baseline], *common))
         yield per_answer(backbone, method, scored, questions)
@@ -104,9 +108,3 @@ def _answers(folders: Folders, backbone: str, method: str) -> pa.Table:
     except (pa.ArrowException, ValueError) as error:
         first = str(error).splitlines()[0]
         raise PruneProofError(f"answers/{backbone}_{method}.parquet does not fit ({first}): run `dvc repro`") from None
-
-
-def _tokens(baseline: pa.Table) -> int:
-    """Tokens before pruning: the most that any answer of the baseline kept."""
-    lengths = baseline["kept"].combine_chunks().value_lengths()
-    return int(max(lengths.to_numpy(), default=0))

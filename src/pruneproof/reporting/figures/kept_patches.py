@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,20 +21,21 @@ TITLE = "Patches kept"
 CORRUPTIONS = 4
 """Corrupted columns beside the clean one."""
 PREFERRED = ("colour", "relation", "existence")
-COLUMNS = ["image_id", "question", "truth", "method", "condition", "answer", "correct", "boxes", "grid", "kept"]
+COLUMNS = ["image_id", "question", "truth", "backbone", "method", "condition", "answer", "correct", "boxes", "kept"]
 
 
 def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
     return (
-        "One scene under several conditions, with the patches that reach the language model; the others are faded. "
+        "One scene under several conditions, with the patches that pass to the connector; what none of them shows is "
+        "faded. "
         "Frame: the asked object. Below each picture the model's answer. The scenes are the first of the benchmark, "
         "not chosen by their result."
     )
 
 
 def frames(report: Report) -> dict[str, pd.DataFrame]:
-    """One frame per example; `kept` holds raster indices, `boxes` corner coordinates in the shown square."""
+    """One frame per example; `kept` holds visual tokens, `boxes` corners in the clean image's pixels."""
     found = {}
     for backbone in report.backbones:
         for index, sample in enumerate(_samples(report), start=1):
@@ -82,14 +84,13 @@ def _frame(report: Report, backbone: str, sample: records.Sample) -> pd.DataFram
             if condition in answers:
                 answer = answers[condition]
                 right = correct.get((method.id, *condition[1:]), math.nan)
-                rows.append(_row(sample, method.id, condition, answer, right, boxes))
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    frame["grid"] = math.isqrt(max((len(kept.split()) for kept in frame["kept"]), default=0))
-    return frame
+                rows.append(_row(sample, backbone, method.id, condition, answer, right, boxes))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _row(
     sample: records.Sample,
+    backbone: str,
     method: str,
     condition: tuple[str, str, int],
     answer: dict[str, Any],
@@ -98,27 +99,23 @@ def _row(
 ) -> tuple[Any, ...]:
     name = records.Condition(*condition).condition_id  # type: ignore[arg-type]
     kept = " ".join(str(index) for index in answer["kept"])
-    return (sample.image_id, sample.question, sample.answer, method, name, answer["text"], right, boxes, 0, kept)
+    asked = (sample.image_id, sample.question, sample.answer)
+    return (*asked, backbone, method, name, answer["text"], right, boxes, kept)
 
 
 def _boxes(report: Report, sample: records.Sample) -> str:
-    image = pictures.read_where(
-        report.folders.benchmark / "images.parquet", "image_id", [sample.image_id], ["image_id", "width", "height"]
-    )[0]
     objects = pictures.read_where(report.folders.benchmark / "objects.parquet", "image_id", [sample.image_id])
-    corners = [
-        pictures.square_box((row["x0"], row["y0"], row["x1"], row["y1"]), image["width"], image["height"])
-        for row in objects
-        if row["object_id"] in sample.target_objects
-    ]
-    return json.dumps([[round(value, 1) for value in box] for box in corners])
+    asked = [row for row in objects if row["object_id"] in sample.target_objects]
+    return json.dumps([[round(row[edge], 1) for edge in ("x0", "y0", "x1", "y1")] for row in asked])
 
 
 def draw(frame: pd.DataFrame, report: Report) -> Figure:
     """Methods down, conditions across."""
     conditions = list(dict.fromkeys(frame["condition"]))
     methods = [method for method in report.methods if method.id in set(frame["method"])]
-    images = {name: _picture(report, name, frame["image_id"].iloc[0]) for name in conditions}
+    image_id = frame["image_id"].iloc[0]
+    size = _size(report, image_id)
+    images = {name: _picture(report, name, image_id) for name in conditions}
     side = style.WIDTH / max(len(conditions) + 0.25, 4.25)
     figure = style.new_figure(0.35 + (side + 0.17) * len(methods))
     grid = figure.subplots(len(methods), len(conditions), squeeze=False)
@@ -129,7 +126,7 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
             axes.spines[:].set_visible(False)
             cell = frame[(frame["method"] == method.id) & (frame["condition"] == condition)]
             if len(cell):
-                _cell(axes, cell.iloc[0], images[condition])
+                _cell(axes, cell.iloc[0], images[condition], size, report)
             if row == 0:
                 axes.set_title(style.plain(condition), fontsize=7, loc="center")
         grid[row][0].set_ylabel(method.label, fontsize=8, fontweight="bold", color=method.colour)
@@ -137,22 +134,34 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, cell: Any, image: pictures.Pixels | None) -> None:
+def _cell(
+    axes: Axes, cell: Any, picture: tuple[pictures.Pixels, pictures.Size] | None, size: pictures.Size, report: Report
+) -> None:
     right = {1.0: " \N{CHECK MARK}", 0.0: " \N{BALLOT X}"}.get(cell["correct"], "")
     colour = {1.0: "#00694c", 0.0: "#b03a00"}.get(cell["correct"], style.GREY)
     axes.set_xlabel(f"{cell['answer']}{right}", fontsize=7, color=colour, labelpad=1.5)
-    if image is None:
+    if picture is None:
         axes.text(0.5, 0.5, "unreadable", ha="center", va="center", transform=axes.transAxes, color=style.GREY)
         return
+    pixels, shown = picture
+    scale = max(pixels.shape) / max(shown)
     kept = [int(index) for index in cell["kept"].split()]
-    axes.imshow(pictures.fade_dropped(image, kept, int(cell["grid"])), interpolation="bilinear")
-    for x0, y0, x1, y1 in json.loads(cell["boxes"]):
+    patches = report.patches(cell["backbone"], shown)[kept]
+    axes.imshow(pictures.fade_dropped(pixels, scale * patches), interpolation="bilinear")
+    corners = np.reshape(json.loads(cell["boxes"]), (-1, 4))
+    for x0, y0, x1, y1 in scale * pictures.seen_in(corners, size, shown):
         for colour, width in (("white", 1.6), ("#111111", 0.7)):
             axes.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, ec=colour, lw=width))
 
 
-def _picture(report: Report, condition: str, image_id: str) -> pictures.Pixels | None:
+def _size(report: Report, image_id: str) -> pictures.Size:
+    path = report.folders.benchmark / "images.parquet"
+    row = pictures.read_where(path, "image_id", [image_id], ["image_id", "width", "height"])[0]
+    return row["width"], row["height"]
+
+
+def _picture(report: Report, condition: str, image_id: str) -> tuple[pictures.Pixels, pictures.Size] | None:
     clean = report.folders.benchmark / "images.parquet"
     path = clean if condition == "clean" else report.folders.corrupted / f"{condition}.parquet"
     rows = pictures.read_where(path, "image_id", [image_id], ["image_id", "png"])
-    return pictures.square(rows[0]["png"]) if rows and rows[0]["png"] else None
+    return pictures.whole(rows[0]["png"]) if rows and rows[0]["png"] else None
