@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-REPEATABLE = ("benchmark", "corrupted", "reworded", "answers", "scores")
+REPEATABLE = ("benchmark", "corrupted", "reworded", "patches", "answers", "scores")
 """Folders of data/ that are the same in every run, byte for byte; costs are measured and differ."""
 PARAMS = """\
 study: {name: tiny, root: ., seed: 5}

@@ -1,0 +1,99 @@
+"""A whole study of a small random checkpoint of each family that no study of this project asks: it ends in a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
+from tests.backbones._flamingo_checkpoint import save_flamingo
+from tests.backbones._llava_next_checkpoint import save_llava_next
+
+from pruneproof.cli import main
+from pruneproof.files import read_rows
+
+PROJECT = Path(__file__).parents[1]
+METHODS: dict[str, dict[str, Any]] = {
+    "full": {"method": "full"},
+    "random_25": {"method": "random", "keep": 0.25},
+    "atp_25": {"method": "atp", "keep": 0.25},
+}
+FAMILIES: dict[str, tuple[Callable[[Path], None], int]] = {
+    "llava_next": (save_llava_next, 16 + 64),
+    "blip2": (lambda folder: save_blip2(folder, "t5"), 16),
+    "flamingo": (lambda folder: save_flamingo(folder), 16),
+}
+"""How a checkpoint is saved, and its visual tokens of a scene: LLaVA-NeXT's come from the scene and from four tiles."""
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def folder(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PRUNEPROOF_WORKERS", "1")
+    monkeypatch.setenv("PRUNEPROOF_DEVICE", "cpu")
+    checkpoint = tmp_path / "checkpoint"
+    FAMILIES[family][0](checkpoint)
+    backbone: dict[str, Any] = {"family": family}
+    if family == "blip2":
+        backbone = blip2_settings("checkpoint").model_dump(mode="json", exclude_none=True)
+    backbone |= {"checkpoint": str(checkpoint), "text_tower": str(checkpoint / "clip")}
+    params = {
+        "study": {"name": "tiny", "root": str(PROJECT), "seed": 5},
+        "benchmark": {"name": "scenes", "images": 2},
+        "perturbations": {
+            "image": {"names": ["gaussian_noise"], "severities": [3], "resolution": "model", "model_pixels": 112},
+            "text": {"names": ["typo_keyboard"], "severities": [3]},
+        },
+        "backbones": {"tiny": backbone},
+        "methods": METHODS,
+        "answering": {"caption_conditions": ["clean"]},
+        "scoring": {"resamples": 100, "primary": ["atp_25"]},
+        "costs": {"images": 1, "repeats": 3},
+        "report": {"examples": 1},
+    }
+    study = tmp_path / "study"
+    study.mkdir()
+    YAML().dump(params, study / "params.yaml")
+    return study
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Glyph")  # random weights answer with whatever the vocabulary holds
+def test_a_study_ends_in_a_report(folder: Path, family: str) -> None:
+    def run(stage: str, *options: str) -> None:
+        assert main([stage, "--study", str(folder), *options]) == 0
+
+    for stage in ("draw_scenes", "corrupt_images", "reword_questions", "locate_patches"):
+        run(stage)
+    for method in METHODS:
+        run("answer_questions", "--backbone", "tiny", "--method", method)
+    for stage in ("score_answers", "measure_costs", "write_report"):
+        run(stage)
+
+    tokens = FAMILIES[family][1]
+    found = {
+        (row["width"], row["height"]): len(row["boxes"]) // 4 for row in read_rows(folder / "data/patches/tiny.parquet")
+    }
+    assert found == {(224, 224): tokens, (112, 112): tokens}
+    for method, keep in (("full", 1.0), ("random_25", 0.25), ("atp_25", 0.25)):
+        rows = read_rows(folder / f"data/answers/tiny_{method}.parquet")
+        assert {len(row["kept"]) for row in rows} == {round(keep * tokens)}
+        assert max(max(row["kept"]) for row in rows) <= tokens - 1
+
+    summary = pd.read_csv(folder / "data/scores/summary.csv")
+    kept = summary[summary["metric"] == "tokens/target_kept"]
+    for method, family_kept in kept.groupby("method"):
+        assert {"clean", "image", "text"} <= set(family_kept["family"])
+        values = family_kept["value"].to_numpy()
+        assert (values == 100).all() if method == "full" else np.all((values >= 0) & (values < 100))
+    assert (folder / "reports/figures/tiny/kept_patches_1.png").stat().st_size > 0
+    assert (folder / "reports/report.html").stat().st_size > 0
