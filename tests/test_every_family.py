@@ -1,4 +1,4 @@
-"""A whole study of a small random checkpoint of each family that no study of this project asks: it ends in a report."""
+"""A whole study of small random checkpoints as `save_pretrained` lays them out: it ends in a report."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ def test_a_study_ends_in_a_report(folder: Path, family: str) -> None:
 
     summary = pd.read_csv(folder / "data/scores/summary.csv")
     kept = summary[summary["metric"] == "tokens/target_kept"]
-    for method, family_kept in kept.groupby("method"):
-        assert {"clean", "image", "text"} <= set(family_kept["family"])
-        values = family_kept["value"].to_numpy()
+    for method, rows_of in kept.groupby("method"):
+        assert {"clean", "image", "text"} <= set(rows_of["family"])
+        values = rows_of["value"].to_numpy()
         assert (values == 100).all() if method == "full" else np.all((values >= 0) & (values < 100))
     assert (folder / "reports/figures/tiny/kept_patches_1.png").stat().st_size > 0
     assert (folder / "reports/report.html").stat().st_size > 0

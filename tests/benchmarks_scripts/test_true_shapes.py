@@ -14,13 +14,7 @@ import torch
 from benchmarks._true_models import SHAPES, Parts, Shape, random_model
 from benchmarks._true_tables import _gains
 from benchmarks._true_turns import Stopwatch, Turn
-from benchmarks.true_shapes import (
-    Options,
-    chosen_shapes,
-    main,
-    needed_bytes,
-    ratio,
-)
+from benchmarks.true_shapes import Options, chosen_shapes, main, needed_bytes, ratio
 from torch import Tensor
 from transformers import DynamicCache
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pruneproof.errors import PruneProofError
 from pruneproof.reporting import figures, pictures, style
 from pruneproof.reporting.estimates import number
 from pruneproof.reporting.figures import Drawing
@@ -91,11 +90,6 @@ def test_kept_patches_are_shown_where_they_lie(report: Report) -> None:
     assert np.flatnonzero(same).tolist() == [int(token) for token in cell["kept"].split()]
     corners = {(patch.get_x(), patch.get_y(), patch.get_width(), patch.get_height()) for patch in axes.patches}
     assert corners == {(59.5, 79.5, 50.0, 50.0)}
-
-
-def test_pictures_without_boxes_are_named(report: Report) -> None:
-    with pytest.raises(PruneProofError, match="no boxes for pictures of 3 x 4 pixels"):
-        report.patches(report.backbones[0], (3, 4))
 
 
 def drawn_bytes(name: str, report: Report) -> list[bytes]:

@@ -40,13 +40,6 @@ def test_a_picture_is_shown_whole() -> None:
     assert pixels[:9, :, 0].max() < 5
 
 
-def test_boxes_in_a_square_that_was_cut_out() -> None:
-    """The centre square of 400 x 200 pixels begins at 100 and is shown at half the size."""
-    boxes = np.array([[150, 50, 250, 150]], float)
-    assert pictures.seen_in(boxes, (400, 200), (400, 200)).tolist() == boxes.tolist()
-    assert pictures.seen_in(boxes, (400, 200), (100, 100)).tolist() == [[25, 25, 75, 75]]
-
-
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "images.parquet"
     path.write_bytes(b"PAR1")

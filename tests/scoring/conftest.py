@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
-from pruneproof.files import write_json, write_rows, write_table
+from pruneproof.files import read_rows, write_json, write_rows, write_table
 from pruneproof.folders import Folders
 from pruneproof.records import ANSWERS, CLEAN, IMAGES, OBJECTS, PATCHES, SAMPLES, Condition, Sample, sample_to_row
 from pruneproof.settings import Study
@@ -116,6 +116,16 @@ def write_study(folder: Path) -> Folders:
     for method in METHODS:
         write_table(folders.answers / f"tiny_{method}.parquet", answers_table(method, rng))
     return folders
+
+
+def widen(folders: Folders) -> None:
+    """Make the pictures 64 x 32: the dog from 0 to 8 in x and the car from 16 to 24, without masks."""
+    path = folders.benchmark / "images.parquet"
+    write_rows(path, [row | {"width": 64} for row in read_rows(path)], IMAGES)
+    path = folders.benchmark / "objects.parquet"
+    left = {"dog": 0.0, "car": 16.0}
+    rows = [row | {"mask": b"", "x0": left[row["noun"]], "x1": left[row["noun"]] + 8} for row in read_rows(path)]
+    write_rows(path, rows, OBJECTS)
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import pytest
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_table
 from pruneproof.folders import Folders
+from pruneproof.patches import read_patches
 from pruneproof.records import CLEAN, Condition
 from pruneproof.scoring.answers import Scored, conditions_of, score
 from pruneproof.scoring.questions import load_caption_truth, load_questions
-from pruneproof.scoring.targets import read_boxes, target_patches
+from pruneproof.scoring.targets import target_patches
 
 
 def scored_from(folders: Folders, table: pa.Table) -> Scored:
@@ -21,7 +22,7 @@ def scored_from(folders: Folders, table: pa.Table) -> Scored:
         conditions,
         questions,
         load_caption_truth(folders, questions),
-        [target_patches(folders, questions, read_boxes(folders.patches / "tiny.parquet"))] * len(conditions),
+        [target_patches(folders, questions, read_patches(folders.patches / "tiny.parquet"))] * len(conditions),
     )
 
 

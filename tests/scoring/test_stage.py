@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.scoring.conftest import widen
 
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows, read_table, write_rows, write_table
 from pruneproof.folders import Folders
-from pruneproof.records import IMAGES, OBJECTS, PATCHES
+from pruneproof.records import PATCHES
 from pruneproof.scoring.stage import run
 from pruneproof.scoring.tables import PER_ANSWER
 from pruneproof.settings import Study
@@ -106,12 +107,7 @@ def test_per_answer_values_by_hand(scored: Folders) -> None:
 
 def test_corrupted_squares_have_targets_of_their_own(study: Study, folders: Folders) -> None:
     """64 x 32 pictures, clean in stretched patches of 16 x 8, corrupted as their centre square, which begins at 16."""
-    path = folders.benchmark / "images.parquet"
-    write_rows(path, [row | {"width": 64} for row in read_rows(path)], IMAGES)
-    path = folders.benchmark / "objects.parquet"
-    left = {"dog": 0.0, "car": 16.0}
-    rows = [row | {"mask": b"", "x0": left[row["noun"]], "x1": left[row["noun"]] + 8} for row in read_rows(path)]
-    write_rows(path, rows, OBJECTS)
+    widen(folders)
     path = folders.patches / "tiny.parquet"
     wide = [edge for y in range(0, 32, 8) for x in range(0, 64, 16) for edge in (x, y, x + 16, y + 8)]
     write_rows(path, [*read_rows(path), {"width": 64, "height": 32, "boxes": wide}], PATCHES)

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from tests.scoring.conftest import widen
 
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows, write_rows
 from pruneproof.folders import Folders
-from pruneproof.records import IMAGES, OBJECTS, SAMPLES, Sample, sample_from_row, sample_to_row
+from pruneproof.patches import read_patches
+from pruneproof.records import OBJECTS, SAMPLES, Sample, sample_from_row, sample_to_row
 from pruneproof.scoring import targets
 from pruneproof.scoring.questions import load_questions
 
@@ -32,7 +34,7 @@ def test_mask_coverage_is_the_mean_of_the_pixels_in_a_box(pixels: np.ndarray, co
     """Boxes in half pixels: in a picture of twice the size they hold whole ones."""
     (x0, x1), (y0, y1) = sorted(corners[::2]), sorted(corners[1::2])
     inner = pixels.repeat(2, 0).repeat(2, 1)[y0:y1, x0:x1]
-    found = targets.mask_coverage(png(pixels), np.array([[x0, y0, x1, y1]]) / 2)
+    found = targets.mask_coverage(png(pixels), np.array([[x0, y0, x1, y1]]) / 2, (8, 8))
     assert found == pytest.approx(inner.mean() if inner.size else 0.0)
 
 
@@ -45,24 +47,37 @@ def test_box_and_mask_agree(corners: tuple[int, ...], boxes: np.ndarray) -> None
     pixels = np.zeros((16, 16), bool)
     pixels[y0:y1, x0:x1] = True
     found = targets.box_coverage((x0, y0, x1, y1), boxes)
-    np.testing.assert_allclose(found, targets.mask_coverage(png(pixels), boxes), atol=1e-4)
+    np.testing.assert_allclose(found, targets.mask_coverage(png(pixels), boxes, (16, 16)), atol=1e-4)
 
 
-def test_mask_that_is_no_image_is_named() -> None:
-    with pytest.raises(PruneProofError, match=r"objects\.parquet"):
-        targets.mask_coverage(b"not a png", QUARTERS)
+def test_a_damaged_mask_is_an_error_or_an_image() -> None:
+    """Every byte changed and every tail cut off: nothing but a clear error may come of it."""
+    whole = png(np.eye(8, dtype=bool))
+    damaged = [whole[:i] for i in range(len(whole))]
+    damaged += [whole[:i] + bytes([whole[i] ^ 0x55]) + whole[i + 1 :] for i in range(len(whole))]
+    said = set()
+    for mask in damaged:
+        try:
+            targets.mask_coverage(mask, QUARTERS, (8, 8))
+        except PruneProofError as error:
+            said.add(str(error).partition(" (")[0])
+    assert said == {"a mask is not a PNG"}
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"), [(b"not a png", "a mask is not a PNG"), (png(np.eye(8, dtype=bool)), "a mask has 8 x 8 pixels")]
+)
+def test_a_mask_that_cannot_be_used_is_named(folders: Folders, mask: bytes, said: str) -> None:
+    path = folders.benchmark / "objects.parquet"
+    write_rows(path, [row | {"mask": mask} for row in read_rows(path)], OBJECTS)
+    with pytest.raises(PruneProofError, match=rf"objects\.parquet, object 0 of image scene_0: {said}"):
+        found_in(folders)
 
 
 def test_patches_are_those_covered_by_a_tenth_or_the_best() -> None:
     assert targets.chosen_patches(np.array([0.1, 0.09, 1.0, 0.0])).tolist() == [True, False, True, False]
     assert targets.chosen_patches(np.array([0.02, 0.03, 0.0, 0.0])).tolist() == [False, True, False, False]
     assert not targets.chosen_patches(np.zeros(4)).any()
-
-
-def test_the_centre_square_of_a_wide_picture() -> None:
-    """16 x 8 pixels: its centre square begins at 4 and is shown at half the size."""
-    found = targets.cut_out(np.array([[0, 0, 2, 2], [2, 2, 4, 4]], float), (16, 8), 4)
-    assert found.tolist() == [[4, 0, 8, 4], [8, 4, 12, 8]]
 
 
 def rewrite(folders: Folders, samples: list[Sample]) -> None:
@@ -74,8 +89,8 @@ def read(folders: Folders) -> list[Sample]:
 
 
 def found_in(folders: Folders, side: int | None = None) -> np.ndarray:
-    boxes = targets.read_boxes(folders.patches / "tiny.parquet")
-    return targets.target_patches(folders, load_questions(folders), boxes, side)
+    patches = read_patches(folders.patches / "tiny.parquet")
+    return targets.target_patches(folders, load_questions(folders), patches, side)
 
 
 @pytest.mark.parametrize("with_mask", [True, False])
@@ -103,13 +118,8 @@ def test_patches_of_several_crops_overlap() -> None:
 
 def test_a_square_cut_from_a_wide_picture_shows_other_patches(folders: Folders) -> None:
     """The picture is 64 x 32 with the dog's box at 0 to 8 and the car's at 16 to 24: the square of 32 begins at 16."""
-    path = folders.benchmark / "images.parquet"
-    write_rows(path, [row | {"width": 64} for row in read_rows(path)], IMAGES)
-    path = folders.benchmark / "objects.parquet"
-    places = {"dog": (0.0, 8.0), "car": (16.0, 24.0)}
-    rows = [row | {"mask": b"", "x0": places[row["noun"]][0], "x1": places[row["noun"]][1]} for row in read_rows(path)]
-    write_rows(path, rows, OBJECTS)
-    by_noun = {"dog": [], "car": [0, 4]}
+    widen(folders)
+    by_noun: dict[str, list[int]] = {"dog": [], "car": [0, 4]}
     for sample, row in zip(read(folders), found_in(folders, side=32), strict=True):
         assert np.flatnonzero(row).tolist() == (by_noun[sample.target] if sample.target_objects else [])
     with pytest.raises(PruneProofError, match="no boxes for pictures of 64 x 32 pixels"):

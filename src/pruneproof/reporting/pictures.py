@@ -15,16 +15,15 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pruneproof.errors import PruneProofError
+from pruneproof.patches import Boxes, Size
 
 Pixels = npt.NDArray[np.uint8]
-Boxes = npt.NDArray[np.float64]
-Size = tuple[int, int]
 SIDE = 224
 """Pixels of a shown picture's longer side."""
 
 
 def read_where(
-    path: Path, column: str, values: Sequence[str | int], columns: Sequence[str] | None = None
+    path: Path, column: str, values: Sequence[str], columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a Parquet file whose `column` is one of `values`, without reading the others into Python.
 
@@ -63,20 +62,6 @@ def whole(png: bytes, side: int = SIDE) -> tuple[Pixels, Size]:
         shape = round(size[0] * side / longest), round(size[1] * side / longest)
         image = image.resize((max(1, shape[0]), max(1, shape[1])), Image.Resampling.BICUBIC)
     return np.asarray(image, dtype=np.uint8), size
-
-
-def seen_in(boxes: Boxes, size: Size, shown: Size) -> Boxes:
-    """Boxes of a picture where it is shown as it is, or, of another size, as its centre square.
-
-    Args:
-        boxes: (K, 4) left, top, right, bottom in the picture's pixels.
-        size: width and height of the picture.
-        shown: width and height of what is shown; a square if it differs (resolution policy `model`).
-    """
-    if shown == size:
-        return boxes
-    left, top = ((length - min(size)) / 2 for length in size)
-    return (boxes - [left, top, left, top]) * (shown[0] / min(size))
 
 
 def fade_dropped(pixels: Pixels, boxes: Boxes) -> Pixels:

@@ -9,9 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pruneproof import files
 from pruneproof.errors import PruneProofError
@@ -19,7 +17,6 @@ from pruneproof.folders import Folders
 from pruneproof.records import dialogue_name
 from pruneproof.reporting.estimates import Contrast, Estimate
 from pruneproof.reporting.methods import Method, describe
-from pruneproof.reporting.pictures import read_where
 from pruneproof.settings import Study
 
 ESTIMATE = ["value", "low", "high"]
@@ -94,18 +91,6 @@ class Report:
         scored = set(self.summary.loc[self.summary["family"] == "dialogue", "perturbation"])
         names = {chosen: dialogue_name(chosen) for chosen in self.study.answering.dialogues.select_by}
         return {chosen: name for chosen, name in names.items() if name in scored}
-
-    def patches(self, backbone: str, size: tuple[int, int]) -> NDArray[np.float64]:
-        """(N, 4) left, top, right, bottom of a backbone's patches in the pixels of a picture of that width and height.
-
-        Raises:
-            PruneProofError: if the boxes are missing.
-        """
-        path = self.folders.patches / f"{backbone}.parquet"
-        for row in read_where(path, "width", [size[0]]):
-            if row["height"] == size[1]:
-                return np.reshape(row["boxes"], (-1, 4))
-        raise PruneProofError(f"{path} has no boxes for pictures of {size[0]} x {size[1]} pixels: run `dvc repro`")
 
     def turns(self) -> list[int]:
         """Turns of a dialogue, from 1."""

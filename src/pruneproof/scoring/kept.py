@@ -27,8 +27,8 @@ def kept_bits(kept: pa.ListArray, tokens: int) -> Bools:
         index = part.flatten().to_numpy()
         if index.size and (index.min() < 0 or index.max() >= tokens):
             raise PruneProofError(
-                f"kept tokens reach from {index.min()} to {index.max()}, but the backbone has {tokens} patches; "
-                "answer again with `dvc repro`"
+                f"answers: kept tokens reach from {index.min()} to {index.max()}, but the backbone has {tokens} "
+                "patches; run `dvc repro`"
             )
         length = part.value_lengths().to_numpy()
         bits[start + np.repeat(np.arange(len(part)), length), index] = True

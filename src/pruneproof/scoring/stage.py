@@ -15,6 +15,7 @@ from rich.progress import Progress
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_table, replacing, write_text
 from pruneproof.folders import Folders
+from pruneproof.patches import read_patches
 from pruneproof.records import ANSWERS
 from pruneproof.scoring.answers import conditions_of, score
 from pruneproof.scoring.contrasts import contrast, pairs, with_holm
@@ -23,7 +24,7 @@ from pruneproof.scoring.questions import CaptionTruth, Questions, load_caption_t
 from pruneproof.scoring.statistics import draw_images
 from pruneproof.scoring.summary import summarise
 from pruneproof.scoring.tables import PER_ANSWER, ContrastRow, SummaryRow, per_answer, to_csv
-from pruneproof.scoring.targets import read_boxes, target_patches
+from pruneproof.scoring.targets import target_patches
 from pruneproof.seeds import generator
 from pruneproof.settings import Study
 
@@ -82,9 +83,9 @@ def _score_backbone(
     answers = _answers(folders, backbone, settings.baseline)
     conditions = conditions_of(answers, (*study.perturbations.image.names, *study.perturbations.text.names))
     groups = groups_of(conditions)
-    boxes, images = read_boxes(folders.patches / f"{backbone}.parquet"), study.perturbations.image
-    plain = target_patches(folders, questions, boxes)
-    cut = target_patches(folders, questions, boxes, images.model_pixels) if images.resolution == "model" else plain
+    patches, images = read_patches(folders.patches / f"{backbone}.parquet"), study.perturbations.image
+    plain = target_patches(folders, questions, patches)
+    cut = target_patches(folders, questions, patches, images.model_pixels) if images.resolution == "model" else plain
     targets = [cut if condition.family == "image" else plain for condition in conditions]
     common = (questions, bench.draws, groups, settings.confidence)
     correct: dict[str, NDArray[np.float64]] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,63 +11,39 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pruneproof.errors import PruneProofError
-from pruneproof.files import read_rows, read_table
+from pruneproof.files import read_rows
 from pruneproof.folders import Folders
+from pruneproof.patches import Boxes, Patches, Size, out_of_centre_square
 from pruneproof.scoring.questions import Questions
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
-Size: TypeAlias = tuple[int, int]
 
 COVERED = 0.1
 """A patch belongs to an object that covers at least this share of what it shows of the picture."""
 
 
-def read_boxes(path: Path) -> dict[Size, Floats]:
-    """`patches/<backbone>.parquet`: (N, 4) left, top, right, bottom of every patch, by width and height of the picture.
-
-    Raises:
-        PruneProofError: if the file is missing or cannot be read.
-    """
-    table = read_table(path, ("width", "height", "boxes"))
-    sizes = zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True)
-    boxes = (row.values.to_numpy().astype(float).reshape(-1, 4) for row in table["boxes"])
-    return dict(zip(sizes, boxes, strict=True))
-
-
-def cut_out(boxes: Floats, size: Size, side: int) -> Floats:
-    """Boxes in a picture's centre square, brought to `side` pixels, as boxes of the picture.
-
-    Source: `perturbations.images`, resolution policy `model`.
-
-    Args:
-        boxes: (N, 4) in pixels of the square.
-        size: width and height of the picture.
-        side: of the square in pixels.
-    """
-    pixel = min(size) / side
-    left, top = ((length - min(size)) / 2 for length in size)
-    return boxes * pixel + [left, top, left, top]
-
-
-def mask_coverage(mask: bytes, boxes: Floats) -> Floats:
+def mask_coverage(mask: bytes, boxes: Boxes, size: Size) -> Floats:
     """Share of each patch that a mask covers, exact where an edge cuts a pixel.
 
     Args:
         mask: 1-bit PNG of the picture's size.
         boxes: (N, 4).
+        size: width and height of the picture.
 
     Returns:
         (N) in 0..1; 0 for a patch of no area.
 
     Raises:
-        PruneProofError: if the mask is not an image.
+        PruneProofError: if the mask is not an image, or not of the picture's size.
     """
     try:
         covered = np.asarray(Image.open(BytesIO(mask)).convert("L"), float) / 255
     except OSError as error:
-        raise PruneProofError(f"objects.parquet: a mask is not a PNG ({error}); run `dvc repro draw_scenes`") from None
+        raise PruneProofError(f"a mask is not a PNG ({error})") from None
     height, width = covered.shape
+    if (width, height) != size:
+        raise PruneProofError(f"a mask has {width} x {height} pixels, but its picture {size[0]} x {size[1]}")
     sums = np.zeros((height + 1, width + 1))
     sums[1:, 1:] = covered.cumsum(0).cumsum(1)
 
@@ -86,13 +61,13 @@ def mask_coverage(mask: bytes, boxes: Floats) -> Floats:
     return _share(area, boxes)
 
 
-def box_coverage(box: tuple[float, float, float, float], boxes: Floats) -> Floats:
+def box_coverage(box: tuple[float, float, float, float], boxes: Boxes) -> Floats:
     """Share of each patch that a box (left, top, right, bottom) covers, for objects without a mask: (N) in 0..1."""
     low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
     return _share((high - low).clip(min=0).prod(1), boxes)
 
 
-def _share(area: Floats, boxes: Floats) -> Floats:
+def _share(area: Floats, boxes: Boxes) -> Floats:
     whole = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     share: Floats = np.divide(area, whole, out=np.zeros_like(area), where=whole > 0).clip(0, 1)
     return share
@@ -108,25 +83,24 @@ def chosen_patches(coverage: Floats) -> Bools:
     return chosen
 
 
-def target_patches(
-    folders: Folders, questions: Questions, boxes: Mapping[Size, Floats], side: int | None = None
-) -> Bools:
+def target_patches(folders: Folders, questions: Questions, patches: Patches, side: int | None = None) -> Bools:
     """Patches of each sample's asked objects.
 
     Args:
         folders: of the study.
         questions: the benchmark.
-        boxes: of the backbone's patches, from `read_boxes`.
-        side: of the square in pixels, where the model is shown `cut_out` squares and not the pictures.
+        patches: of the backbone.
+        side: of the square in pixels, where the model is shown centre squares and not the pictures.
 
     Returns:
         (S, N) with the N of the picture that has most patches. All False where no object is asked for, or where it is
         absent.
 
     Raises:
-        PruneProofError: if a sample asks for an object that `objects.parquet` lacks, or boxes lack a picture's size.
+        PruneProofError: if a sample asks for an object that `objects.parquet` lacks, if a mask there cannot be used, or
+            if the patches lack a picture's size.
     """
-    result = np.zeros((len(questions.kind), max(map(len, boxes.values()), default=0)), bool)
+    result = np.zeros((len(questions.kind), patches.most), bool)
     image_ids = questions.table["image_id"].to_pylist()
     targets = questions.table["target_objects"].to_pylist()
     wanted = {(image_id, target) for image_id, asked in zip(image_ids, targets, strict=True) for target in asked}
@@ -140,24 +114,22 @@ def target_patches(
     for row in read_rows(folders.benchmark / "objects.parquet"):
         key = (row["image_id"], row["object_id"])
         if key in wanted:
-            found[key] = chosen_patches(_coverage(row, _shown(boxes, sizes[row["image_id"]], side)))
+            found[key] = chosen_patches(_coverage(row, patches, sizes[row["image_id"]], side))
     if missing := sorted(wanted - found.keys()):
         raise PruneProofError(f"objects.parquet lacks object {missing[0][1]} of image {missing[0][0]}: run `dvc repro`")
     for sample, (image_id, asked) in enumerate(zip(image_ids, targets, strict=True)):
         for target in asked:
-            patches = found[image_id, target]
-            result[sample, : len(patches)] |= patches
+            chosen = found[image_id, target]
+            result[sample, : len(chosen)] |= chosen
     return result
 
 
-def _shown(boxes: Mapping[Size, Floats], size: Size, side: int | None) -> Floats:
-    shown = size if side is None else (side, side)
-    if shown not in boxes:
-        raise PruneProofError(f"patches: no boxes for pictures of {shown[0]} x {shown[1]} pixels; run `dvc repro`")
-    return boxes[shown] if side is None else cut_out(boxes[shown], size, side)
-
-
-def _coverage(row: Mapping[str, Any], boxes: Floats) -> Floats:
-    if row["mask"]:
-        return mask_coverage(row["mask"], boxes)
-    return box_coverage((row["x0"], row["y0"], row["x1"], row["y1"]), boxes)
+def _coverage(row: Mapping[str, Any], patches: Patches, size: Size, side: int | None) -> Floats:
+    boxes = patches.of(size) if side is None else out_of_centre_square(patches.of((side, side)), size, side)
+    if not row["mask"]:
+        return box_coverage((row["x0"], row["y0"], row["x1"], row["y1"]), boxes)
+    try:
+        return mask_coverage(row["mask"], boxes, size)
+    except PruneProofError as error:
+        where = f"objects.parquet, object {row['object_id']} of image {row['image_id']}"
+        raise PruneProofError(f"{where}: {error}; run `dvc repro --force draw_scenes`") from None

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pruneproof import files, records
+from pruneproof.patches import Patches, Size, in_centre_square, read_patches
 from pruneproof.reporting import pictures, style
 from pruneproof.reporting.report import Report
 
@@ -28,9 +29,8 @@ def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
     return (
         "One scene under several conditions, with the patches that pass to the connector; what none of them shows is "
-        "faded. "
-        "Frame: the asked object. Below each picture the model's answer. The scenes are the first of the benchmark, "
-        "not chosen by their result."
+        "faded. Frame: the asked object. Below each picture the model's answer. The scenes are the first of the "
+        "benchmark, not chosen by their result."
     )
 
 
@@ -115,6 +115,7 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
     methods = [method for method in report.methods if method.id in set(frame["method"])]
     image_id = frame["image_id"].iloc[0]
     size = _size(report, image_id)
+    patches = read_patches(report.folders.patches / f"{frame['backbone'].iloc[0]}.parquet")
     images = {name: _picture(report, name, image_id) for name in conditions}
     side = style.WIDTH / max(len(conditions) + 0.25, 4.25)
     figure = style.new_figure(0.35 + (side + 0.17) * len(methods))
@@ -126,7 +127,7 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
             axes.spines[:].set_visible(False)
             cell = frame[(frame["method"] == method.id) & (frame["condition"] == condition)]
             if len(cell):
-                _cell(axes, cell.iloc[0], images[condition], size, report)
+                _cell(axes, cell.iloc[0], images[condition], size, patches)
             if row == 0:
                 axes.set_title(style.plain(condition), fontsize=7, loc="center")
         grid[row][0].set_ylabel(method.label, fontsize=8, fontweight="bold", color=method.colour)
@@ -134,9 +135,7 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
     return figure
 
 
-def _cell(
-    axes: Axes, cell: Any, picture: tuple[pictures.Pixels, pictures.Size] | None, size: pictures.Size, report: Report
-) -> None:
+def _cell(axes: Axes, cell: Any, picture: tuple[pictures.Pixels, Size] | None, size: Size, patches: Patches) -> None:
     right = {1.0: " \N{CHECK MARK}", 0.0: " \N{BALLOT X}"}.get(cell["correct"], "")
     colour = {1.0: "#00694c", 0.0: "#b03a00"}.get(cell["correct"], style.GREY)
     axes.set_xlabel(f"{cell['answer']}{right}", fontsize=7, color=colour, labelpad=1.5)
@@ -146,21 +145,21 @@ def _cell(
     pixels, shown = picture
     scale = max(pixels.shape) / max(shown)
     kept = [int(index) for index in cell["kept"].split()]
-    patches = report.patches(cell["backbone"], shown)[kept]
-    axes.imshow(pictures.fade_dropped(pixels, scale * patches), interpolation="bilinear")
-    corners = np.reshape(json.loads(cell["boxes"]), (-1, 4))
-    for x0, y0, x1, y1 in scale * pictures.seen_in(corners, size, shown):
+    axes.imshow(pictures.fade_dropped(pixels, scale * patches.of(shown)[kept]), interpolation="bilinear")
+    asked = np.reshape(json.loads(cell["boxes"]), (-1, 4))
+    # Of another size than the picture is only its centre square (resolution policy `model`).
+    for x0, y0, x1, y1 in scale * (asked if shown == size else in_centre_square(asked, size, shown[0])):
         for colour, width in (("white", 1.6), ("#111111", 0.7)):
             axes.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, ec=colour, lw=width))
 
 
-def _size(report: Report, image_id: str) -> pictures.Size:
+def _size(report: Report, image_id: str) -> Size:
     path = report.folders.benchmark / "images.parquet"
     row = pictures.read_where(path, "image_id", [image_id], ["image_id", "width", "height"])[0]
     return row["width"], row["height"]
 
 
-def _picture(report: Report, condition: str, image_id: str) -> tuple[pictures.Pixels, pictures.Size] | None:
+def _picture(report: Report, condition: str, image_id: str) -> tuple[pictures.Pixels, Size] | None:
     clean = report.folders.benchmark / "images.parquet"
     path = clean if condition == "clean" else report.folders.corrupted / f"{condition}.parquet"
     rows = pictures.read_where(path, "image_id", [image_id], ["image_id", "png"])
