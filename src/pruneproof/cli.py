@@ -7,6 +7,7 @@ words with exit code 2; an interrupt exits with 130.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import sys
@@ -53,6 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _look(options) if options.command in LOOKS else _stage(options)
     except PruneProofError as error:
         print(f"pruneproof {options.command}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"pruneproof {options.command}: no space left on the disk; make room and run it again", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"pruneproof {options.command}: interrupted; finished work is kept", file=sys.stderr)

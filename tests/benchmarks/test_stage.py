@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pruneproof.benchmarks import stage
+from pruneproof.benchmarks import scenes, stage
+from pruneproof.errors import PruneProofError
 from pruneproof.files import read_json, read_rows
 from pruneproof.folders import Folders
 from pruneproof.records import sample_from_row
@@ -70,3 +73,33 @@ def test_an_unknown_benchmark_is_named_with_those_that_exist(tmp_path: Path) -> 
     wrong = study(2).model_copy(update={"benchmark": study(2).benchmark.model_copy(update={"name": "scene"})})
     with pytest.raises(PruneProofError, match="scenes"):
         stage.run(wrong, Folders(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"png": b""}, "cannot be decoded"),
+        ({"png": b"\x89PNG\r\n\x1a\n cut"}, "cannot be decoded"),
+        ({"width": 225}, "has 224 x 224 pixels, not 225 x 224"),
+    ],
+)
+def test_a_picture_that_later_stages_cannot_use_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: dict[str, Any], said: str
+) -> None:
+    whole = scenes.build(2, 9, scenes.Options())
+    damaged = replace(whole, images=(whole.images[0], {**whole.images[1], **damage}))
+    monkeypatch.setattr(scenes, "build", lambda *_: damaged)
+    with pytest.raises(PruneProofError, match=f"benchmark scenes, image 'scene_00001': {said}"):
+        stage.run(study(2), Folders(tmp_path))
+    assert not Folders(tmp_path).benchmark.exists()
+
+
+def test_a_picture_cut_off_anywhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = scenes.build(2, 9, scenes.Options())
+    png = whole.images[0]["png"]
+    # Behind that, all pixels may be there and only a checksum missing.
+    for end in range(0, len(png) * 9 // 10, len(png) // 40):
+        cut = replace(whole, images=({**whole.images[0], "png": png[:end]},))
+        monkeypatch.setattr(scenes, "build", lambda *_, cut=cut: cut)
+        with pytest.raises(PruneProofError, match="cannot be decoded"):
+            stage.run(study(2), Folders(tmp_path))

@@ -123,6 +123,24 @@ def test_a_changed_result_supersedes_its_old_run(study: tuple[Study, Folders], s
     assert fog.data.metrics["accuracy/all"] == 11.5
 
 
+def test_a_method_that_left_the_study_is_superseded_by_its_report(study: tuple[Study, Folders], search: Search) -> None:
+    settings, folders = study
+    original = (folders.scores / "summary.csv").read_text()
+    tracking.run(*study)
+    before = {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}
+    kept = [line for line in original.splitlines() if not line.startswith("builtin_llava,atp_25,")]
+    (folders.scores / "summary.csv").write_text("\n".join(kept) + "\n")
+    methods = {name: method for name, method in settings.methods.items() if name != "atp_25"}
+    tracking.run(settings.model_copy(update={"methods": methods}), folders)
+    now = {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}
+    assert before.keys() - now.keys() == {cell for cell in before if cell.startswith("builtin_llava/atp_25")}
+    gone = search("tags.superseded_by IS NOT NULL AND params.method = 'atp_25'")
+    assert {run.data.tags["superseded_by"] for run in gone} == {now["report"]}
+    (folders.scores / "summary.csv").write_text(original)
+    tracking.run(*study)
+    assert before.items() <= {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}.items()
+
+
 def test_going_back_revives_the_first_run(study: tuple[Study, Folders], search: Search) -> None:
     original = (study[1].scores / "summary.csv").read_text()
     tracking.run(*study)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
 
 from pruneproof import registry
 from pruneproof.benchmarks import Benchmark
@@ -14,7 +19,11 @@ from pruneproof.settings import Study
 
 
 def run(study: Study, folders: Folders) -> None:
-    """Write `images`, `objects` and `samples.parquet`, `vocabulary.json` and `manifest.json`."""
+    """Write `images`, `objects` and `samples.parquet`, `vocabulary.json` and `manifest.json`.
+
+    Raises:
+        PruneProofError: if two samples share an id, or a picture cannot be decoded or is not of the size given for it.
+    """
     settings = study.benchmark
     module = registry.load_module("pruneproof.benchmarks", settings.name, "benchmark")
     options = module.Options.model_validate(settings.options)
@@ -22,6 +31,8 @@ def run(study: Study, folders: Folders) -> None:
     repeated = [name for name, times in Counter(s.sample_id for s in benchmark.samples).items() if times > 1]
     if repeated:
         raise PruneProofError(f"benchmark {settings.name} has the sample id {repeated[0]!r} twice: ids must be unique")
+    for row in benchmark.images:
+        _require_whole(settings.name, row)
     write_rows(folders.benchmark / "images.parquet", [dict(row) for row in benchmark.images], IMAGES)
     write_rows(folders.benchmark / "objects.parquet", [dict(row) for row in benchmark.objects], OBJECTS)
     write_rows(folders.benchmark / "samples.parquet", [sample_to_row(s) for s in benchmark.samples], SAMPLES)
@@ -31,3 +42,15 @@ def run(study: Study, folders: Folders) -> None:
         folders.benchmark / "manifest.json",
         {"benchmark": settings.name, "images": len(benchmark.images), "samples": dict(sorted(kinds.items()))},
     )
+
+
+def _require_whole(benchmark: str, row: Mapping[str, Any]) -> None:
+    """Later stages show every picture to every model, where a damaged one would be found after hours."""
+    said, size = f"benchmark {benchmark}, image {row['image_id']!r}", (row["width"], row["height"])
+    try:
+        image = Image.open(BytesIO(row["png"]))
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise PruneProofError(f"{said}: cannot be decoded ({error}); restore the file or leave it out") from None
+    if image.size != size:
+        raise PruneProofError(f"{said}: has {image.width} x {image.height} pixels, not {size[0]} x {size[1]}")

@@ -17,7 +17,8 @@ def run(study: Study, folders: Folders) -> None:
     """Record every result that MLflow does not have yet, and write `reports/tracking.json`.
 
     Logs to `mlflow.db` and `mlartifacts/` in the study's folder, or to the server in MLFLOW_TRACKING_URI. Running it
-    twice adds nothing. A changed result becomes a new run, and the old one gets the tag `superseded_by`.
+    twice adds nothing. A changed result becomes a new run, and the old one gets the tag `superseded_by`; so do the runs
+    of methods and conditions that have left the study, with the id of its report.
 
     Raises:
         PruneProofError: if a table is missing, or MLflow does not answer.

@@ -137,6 +137,11 @@ class _Recorder:
         console = Console(stderr=True)
         for index, run in enumerate(track(planned, "recording", console=console, disable=not console.is_terminal)):
             self._settle(run, self.started - index)
+        # A method or condition that left the study is no result of it any more.
+        for cell_id in self.existing.keys() - self.ids.keys():
+            for left in self.existing[cell_id]:
+                if "superseded_by" not in left.data.tags:
+                    self.client.set_tag(left.info.run_id, "superseded_by", self.ids["report"])
 
     def _all_runs(self) -> Iterator[Run]:
         token: str | None = None
