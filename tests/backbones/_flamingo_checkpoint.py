@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pruneproof.settings import BackboneSettings
+
 PIXELS, PATCH, WIDTH, LAYERS, HEADS = 56, 14, 48, 3, 3
 """4 x 4 = 16 visual tokens and CLS."""
 PAD, BOS, EOS = range(3)
@@ -21,6 +23,13 @@ TEXTS = (
     "question: how many boats are there? answer: yes",
     "question: is the car left of the dog? answer: no",
 )
+KINDS: dict[str, dict[str, Any]] = {
+    "instructed": {"seed": 10},
+    "base": {"instruct": False, "seed": 2},
+    "templated": {"chat_template": True, "seed": 10},
+    "no_resampler": {"resampler": False, "seed": 7},
+}
+"""Options of `save_flamingo`."""
 
 
 def tokenizer(added: tuple[str, ...], ending: str = "") -> Any:
@@ -160,3 +169,9 @@ def save_flamingo(
     if chat_template:
         processor.chat_template = CHAT_TEMPLATE
     processor.save_pretrained(folder)
+
+
+def settings_of(kind: str) -> BackboneSettings:
+    return BackboneSettings(
+        family="flamingo", checkpoint=f"data/backbones/{kind}", text_tower=f"data/backbones/{kind}/clip"
+    )

@@ -5,23 +5,20 @@ import shutil
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.backbones._llava_next_checkpoint import GRIDS, SIDE, save_llava_next
-from tests.conftest import EOS, IMAGE, PIXELS
+from tests.backbones._llava_next_checkpoint import SIDE, save_llava_next
+from tests.conftest import EOS, IMAGE
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
-from transformers.models.llava_next.modeling_llava_next import LlavaNextModel, image_size_to_num_patches
 
 from pruneproof import backbones
 from pruneproof.answering.features import FeatureStore
 from pruneproof.backbones import EncodedImage, _flops
-from pruneproof.backbones._llava_next_layout import lay_out
 from pruneproof.backbones.llava_next import CroppedImage, LlavaNext
 from pruneproof.errors import PruneProofError
 from pruneproof.pruning import atp
@@ -377,46 +374,6 @@ def test_the_prompt_is_the_checkpoints_template_cut_at_the_image(models: dict[st
         assert (decode(prompt.before), decode(prompt.behind)) == (f"<s>{before}", behind)
         with pytest.raises(PruneProofError, match="2 image placeholders"):
             models[kind].prompt("is there a <image>?")
-
-
-def test_the_layout_is_that_of_the_stock_model() -> None:
-    """The stock function packs patches that carry their numbers: the order, and where newlines stand, must agree."""
-    rng = np.random.default_rng(0)
-    published = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
-    ragged = set()
-    for crop, side, grids in ((336, 24, published), (PIXELS, SIDE, GRIDS), (56, 4, [[112, 168], [56, 56], [224, 112]])):
-        config = SimpleNamespace(
-            vision_config=SimpleNamespace(image_size=crop, patch_size=crop // side), image_grid_pinpoints=grids
-        )
-        for width, height in (*rng.integers(1, 900, (40, 2)).tolist(), (2, 400), (400, 2)):
-            layout = lay_out((width, height), grids, crop, side, "cpu")
-            crops = image_size_to_num_patches([height, width], grids, crop)
-            patches = torch.arange(crops * side**2, dtype=torch.float32).view(crops, side**2, 1)
-            packed, _ = LlavaNextModel.pack_image_features(
-                SimpleNamespace(config=config), [patches], [[height, width]], "default", torch.tensor([-1.0])
-            )
-            count = len(layout.order)
-            numbers = torch.cat([layout.order.float(), torch.tensor([-1.0])])
-            found = numbers[layout.reading(torch.arange(count))]
-            assert torch.equal(found, packed[0][:, 0]), (width, height, grids)
-            ragged.add(count)
-    assert len(ragged) > 30, "the pictures must be laid out in many ways"
-
-
-def test_a_newline_stays_with_its_row() -> None:
-    """By hand: crops of 2 x 2 patches, 40 x 20 pixels in a grid of 1 x 2 tiles, so 4 of the base and 2 rows of 4."""
-    layout = lay_out((40, 20), [[28, 56]], 28, 2, "cpu")
-    assert layout.order.tolist() == [0, 1, 2, 3, 4, 5, 8, 9, 6, 7, 10, 11]
-    assert layout.rows.tolist() == [-1] * 4 + [0] * 4 + [1] * 4
-    newline = 12
-    for kept, read in (
-        (list(range(12)), [0, 1, 2, 3, 4, 5, 6, 7, newline, 8, 9, 10, 11, newline]),
-        ([1, 5, 7, 11], [1, 5, 7, newline, 11, newline]),
-        ([0, 3, 8], [0, 3, 8, newline]),
-        ([4], [4, newline]),
-        ([2, 3], [2, 3]),
-    ):
-        assert layout.reading(torch.tensor(kept)).tolist() == read
 
 
 def test_a_picture_narrower_than_a_patch_keeps_its_bare_newlines(vicuna: LlavaNext) -> None:

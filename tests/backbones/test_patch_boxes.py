@@ -19,7 +19,6 @@ from transformers import BlipImageProcessor, CLIPImageProcessor, LlavaImageProce
 
 from pruneproof import backbones
 from pruneproof.backbones import _patch_boxes
-from pruneproof.backbones._llava_next_layout import patch_places
 from pruneproof.backbones._patch_boxes import grid, inside, seen
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
@@ -145,14 +144,6 @@ def test_a_sliver_left_by_rounding_shows_nothing() -> None:
 def test_a_processor_that_would_be_misread_is_refused(unknown: Any) -> None:
     with pytest.raises(PruneProofError, match="where its patches lie is known for height and width"):
         _patch_boxes._require_known(settings_of("llava"), unknown)
-
-
-def test_boxes_of_tiles_by_hand() -> None:
-    """40 x 20 pixels, once squeezed to 28 x 28 and once as 56 x 28 on two tiles, in patches of 14."""
-    boxes = patch_places((40, 20), [[28, 56]], 28, 2)
-    base = [[0, 0, 20, 10], [20, 0, 40, 10], [0, 10, 20, 20], [20, 10, 40, 20]]
-    tiles = [[x, y, x + 10, y + 10] for y in (0, 10) for x in (0, 10, 20, 30)]
-    np.testing.assert_allclose(boxes, base + tiles)
 
 
 def test_a_checkpoint_of_another_family_is_refused(root: Path) -> None:
