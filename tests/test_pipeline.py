@@ -115,6 +115,7 @@ def test_every_stage_has_a_command_of_its_own_name() -> None:
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
 def test_every_study_runs_the_same_pipeline(folder: Path) -> None:
     assert (folder / "dvc.yaml").read_bytes() == (PROJECT / "dvc.yaml").read_bytes()
+    assert not (folder / "dvc.yaml").is_symlink()  # DVC reads a link of an older commit as a file that holds a path
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
