@@ -29,9 +29,9 @@ def study(tmp_path: Path, weights: Path) -> Path:
     """A study folder that is in order, with one backbone whose weights are a stand-in."""
     text = (PROJECT / "studies/small/params.yaml").read_text().replace("root: ../..", "root: .")
     tower = "text_tower: data/backbones/builtin_llava/clip"
-    (tmp_path / "params.yaml").write_text(text.replace(tower, f"{tower}\n    unmatched_{tower}_unmatched"))
+    (tmp_path / "params.yaml").write_text(text.replace(tower, f"{tower}\n    control_{tower}_control"))
     folder = tmp_path / "data/backbones/builtin_llava"
-    for name in ("clip", "clip_unmatched"):
+    for name in ("clip", "clip_control"):
         (folder / name).mkdir(parents=True)
         shutil.copy(weights, folder / name / "open_clip_model.safetensors")
         (folder / name / "open_clip_config.json").write_text("{}")
@@ -93,7 +93,7 @@ def test_a_hub_checkpoint_must_name_its_commit(study: Path) -> None:
     assert find(study, "backbone builtin_llava").state == "note"
 
 
-@pytest.mark.parametrize("key", ["text_tower", "unmatched_text_tower"])
+@pytest.mark.parametrize("key", ["text_tower", "control_text_tower"])
 def test_text_towers_are_looked_at(study: Path, key: str) -> None:
     params = study / "params.yaml"
     whole = params.read_text()

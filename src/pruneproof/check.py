@@ -127,7 +127,7 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
 
 def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[Finding]:
     """What is wrong with the CLIPs that the settings name; nothing is said of those that are whole."""
-    for key in ("text_tower", "unmatched_text_tower"):
+    for key in ("text_tower", "control_text_tower"):
         tower, tag = getattr(backbone, key), getattr(backbone, f"{key}_pretrained")
         if tower is None:
             continue

@@ -87,13 +87,13 @@ class BackboneSettings(Frozen):
     """open_clip name of the text tower that matches the vision tower: `ViT-L-14-336`, or a local folder."""
     text_tower_pretrained: str | None = None
     """open_clip's pretrained tag, such as `openai`; None for a local folder."""
-    text_tower_unmatched: bool = False
+    allow_tower_mismatch: bool = False
     """Go on although `text_tower` is not the pair of the vision tower, so that S_inter may mean nothing; without it
     such a pair is refused."""
-    unmatched_text_tower: str | None = None
+    control_text_tower: str | None = None
     """open_clip name or local folder of another CLIP of the same embedding dimension; its text half alone is used, by
-    methods with `text_tower: unmatched`."""
-    unmatched_text_tower_pretrained: str | None = None
+    methods with `text_tower: control`."""
+    control_text_tower_pretrained: str | None = None
     """open_clip's pretrained tag of that one; None for a local folder."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     question_suffix: str = ""

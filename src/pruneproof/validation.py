@@ -93,17 +93,15 @@ def _methods(values: Any) -> Iterator[Problem]:
 
 
 def _text_towers(values: Any) -> Iterator[Problem]:
-    """A method that asks for an unmatched text tower needs one in every backbone."""
+    """A method that asks for the control text tower needs one in every backbone."""
     lacking = [
-        name
-        for name, settings in _mapping(values, "backbones").items()
-        if _at(settings, "unmatched_text_tower") is None
+        name for name, settings in _mapping(values, "backbones").items() if _at(settings, "control_text_tower") is None
     ]
     for name, settings in _mapping(values, "methods").items():
-        if _at(settings, "text_tower") == "unmatched" and lacking:
+        if _at(settings, "text_tower") == "control" and lacking:
             yield Problem(
                 ("methods", name, "text_tower"),
-                f"'unmatched', but {', '.join(lacking)} names no `unmatched_text_tower`: add it under `backbones`",
+                f"'control', but {', '.join(lacking)} names no `control_text_tower`: add it under `backbones`",
             )
 
 

@@ -25,7 +25,7 @@ def settings(name: str) -> BackboneSettings:
         family=name.removeprefix("builtin_"),
         checkpoint=f"data/backbones/{name}",
         text_tower="data/backbones/builtin_llava/clip",
-        unmatched_text_tower="data/backbones/builtin_llava/clip_unmatched",
+        control_text_tower="data/backbones/builtin_llava/clip_control",
     )
 
 

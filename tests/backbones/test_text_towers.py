@@ -172,13 +172,13 @@ def refusal(ask: Callable[[], Any]) -> str:
     return message
 
 
-def test_other_weights_are_refused_unless_called_unmatched(root: Path) -> None:
+def test_other_weights_are_refused_unless_a_mismatch_is_allowed(root: Path) -> None:
     message = refusal(lambda: blip2(root, "short", text_tower="stranger"))
     assert message.startswith(
         "text_tower 'stranger' does not match the vision tower of 'short': its weights are others"
     )
-    assert "set `text_tower_unmatched: true`" in message
-    allowed = blip2(root, "short", text_tower="stranger", text_tower_unmatched=True)
+    assert "set `allow_tower_mismatch: true`" in message
+    allowed = blip2(root, "short", text_tower="stranger", allow_tower_mismatch=True)
     assert allowed.encode([Image.new("RGB", (60, 60))])[0].relevance(QUESTIONS).shape == (2, 16)
 
 
@@ -193,8 +193,8 @@ def test_one_changed_layer_is_noticed(root: Path, tmp_path: Path, block: int) ->
     assert "its weights are others" in refusal(lambda: blip2(tmp_path, "short"))
 
 
-def test_another_width_is_refused_even_if_called_unmatched(root: Path, llava: Llava) -> None:
-    other = llava_settings(text_tower_unmatched=True)
+def test_another_width_is_refused_even_if_a_mismatch_is_allowed(root: Path, llava: Llava) -> None:
+    other = llava_settings(allow_tower_mismatch=True)
     narrow = open_clip.CLIP(
         SPACE,
         {"image_size": 56, "patch_size": 14, "layers": 3, "width": 32, "head_width": 16},
@@ -260,19 +260,19 @@ def test_published_weights_run_with_the_activation_they_were_trained_with(
     assert quick_gelu(name, tag) is expected
 
 
-def test_an_unmatched_text_tower_embeds_the_questions_of_methods_that_ask_for_it(root: Path) -> None:
-    settings = blip2_settings("short", unmatched_text_tower="stranger")
+def test_a_control_text_tower_embeds_the_questions_of_methods_that_ask_for_it(root: Path) -> None:
+    settings = blip2_settings("short", control_text_tower="stranger")
     clip = load_clip_space(settings, root, "cpu")
     stranger = open_clip.create_model(f"local-dir:{root / 'stranger'}").eval()
-    assert clip.unmatched is not None
+    assert clip.control is not None
     with torch.inference_mode():
-        expected = stranger.encode_text(clip.unmatched.tokenizer(list(QUESTIONS)), normalize=True)
+        expected = stranger.encode_text(clip.control.tokenizer(list(QUESTIONS)), normalize=True)
     torch.testing.assert_close(clip.embed(QUESTIONS, matched=False), expected)
     assert not torch.allclose(clip.embed(QUESTIONS), expected, atol=0.1)
-    assert clip.unmatched.model.visual is None, "the image half of the other pair only takes memory"
+    assert clip.control.model.visual is None, "the image half of the other pair only takes memory"
 
-    image = blip2(root, "short", unmatched_text_tower="stranger").encode([Image.effect_noise((60, 60), 90)])[0]
-    by_hand = Atp(Settings(keep=0.25, alpha=1.0)), Atp(Settings(keep=0.25, alpha=1.0, text_tower="unmatched"))
+    image = blip2(root, "short", control_text_tower="stranger").encode([Image.effect_noise((60, 60), 90)])[0]
+    by_hand = Atp(Settings(keep=0.25, alpha=1.0)), Atp(Settings(keep=0.25, alpha=1.0, text_tower="control"))
     kept = [pruner.select(image, QUESTIONS, generator(0)) for pruner in by_hand]
     for selection, matched in zip(kept, (True, False), strict=True):
         best = image.relevance(QUESTIONS, matched).topk(4).indices.sort().values
@@ -280,26 +280,24 @@ def test_an_unmatched_text_tower_embeds_the_questions_of_methods_that_ask_for_it
     assert not torch.equal(*kept)
 
 
-def test_an_unmatched_text_tower_that_is_missing_or_of_another_dimension(root: Path) -> None:
+def test_a_control_text_tower_that_is_missing_or_of_another_dimension(root: Path) -> None:
     clip = load_clip_space(blip2_settings("short"), root, "cpu")
-    assert "names no `unmatched_text_tower`" in refusal(lambda: clip.embed(QUESTIONS, matched=False))
-    wider = blip2_settings("short", unmatched_text_tower="wider_space")
+    assert "names no `control_text_tower`" in refusal(lambda: clip.embed(QUESTIONS, matched=False))
+    wider = blip2_settings("short", control_text_tower="wider_space")
     message = refusal(lambda: load_clip_space(wider, root, "cpu"))
     assert message == (
-        "unmatched_text_tower 'wider_space' embeds in 32 dimensions, but text_tower 'short/clip' in 24: name one of 24"
+        "control_text_tower 'wider_space' embeds in 32 dimensions, but text_tower 'short/clip' in 24: name one of 24"
     )
-    unknown = blip2_settings("short", unmatched_text_tower="ViT-Q-14")
-    assert "unmatched_text_tower 'ViT-Q-14' is neither a folder" in refusal(
-        lambda: load_clip_space(unknown, root, "cpu")
-    )
+    unknown = blip2_settings("short", control_text_tower="ViT-Q-14")
+    assert "control_text_tower 'ViT-Q-14' is neither a folder" in refusal(lambda: load_clip_space(unknown, root, "cpu"))
 
 
-def test_the_digest_covers_the_unmatched_tower(root: Path, tmp_path: Path) -> None:
+def test_the_digest_covers_the_control_tower(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root / "short", tmp_path / "short")
     shutil.copytree(root / "stranger", tmp_path / "stranger")
-    without, settings = blip2_settings("short"), blip2_settings("short", unmatched_text_tower="stranger")
+    without, settings = blip2_settings("short"), blip2_settings("short", control_text_tower="stranger")
     published = [
-        blip2_settings("short", unmatched_text_tower="ViT-B-32", unmatched_text_tower_pretrained=tag) for tag in "ab"
+        blip2_settings("short", control_text_tower="ViT-B-32", control_text_tower_pretrained=tag) for tag in "ab"
     ]
     found = [checkpoint_digest(one, tmp_path) for one in (without, settings, *published)]
     config = tmp_path / "stranger/open_clip_config.json"

@@ -11,12 +11,12 @@ from pruneproof.reporting.report import Report
 from pruneproof.reporting.tables import tables
 
 
-@pytest.mark.parametrize("unmatched", [False, True])
-def test_a_text_tower_that_does_not_match_is_called_so(report: Report, unmatched: bool) -> None:
+@pytest.mark.parametrize("mismatch", [False, True])
+def test_a_text_tower_that_does_not_match_is_called_so(report: Report, mismatch: bool) -> None:
     backbones = {
-        name: chosen.model_copy(update={"text_tower_unmatched": unmatched})
+        name: chosen.model_copy(update={"allow_tower_mismatch": mismatch})
         for name, chosen in report.study.backbones.items()
     }
     changed = dataclasses.replace(report, study=report.study.model_copy(update={"backbones": backbones}))
     page = claims_page(changed, judgements(changed), tables(changed))
-    assert ("text tower does not match the vision tower" in page) is unmatched
+    assert ("text tower does not match the vision tower" in page) is mismatch

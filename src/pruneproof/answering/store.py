@@ -79,7 +79,7 @@ def base_fingerprint(backbone: BackboneSettings, method: MethodSettings, study_s
     """Digest of what all batches of a backbone and method share: weights, settings, seed, code, packages."""
     facts = {
         "weights": checkpoint_digest(backbone, root),
-        "backbone": backbone.model_dump(exclude={"checkpoint", "text_tower", "unmatched_text_tower"}),
+        "backbone": backbone.model_dump(exclude={"checkpoint", "text_tower", "control_text_tower"}),
         "method": {"method": method.method, **method.options},
         "seed": study_seed,
         "packages": _packages(),

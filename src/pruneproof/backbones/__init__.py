@@ -80,7 +80,7 @@ class EncodedImage(Protocol):
         ...
 
     def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, N] cosine similarity of patch and question in CLIP space; not `matched`: by the unmatched text tower."""
+        """[Q, N] cosine similarity of patch and question in CLIP space; not `matched`: by the control text tower."""
         ...
 
 

@@ -49,9 +49,9 @@ def checkpoint_digest(settings: BackboneSettings, root: Path) -> str:
     """SHA-256 over the files of checkpoint and text towers, or over their pinned names where they come from a hub."""
     parts = [str(settings.revision).encode(), str(settings.text_tower_pretrained).encode()]
     names = [settings.checkpoint, settings.text_tower]
-    if settings.unmatched_text_tower is not None:
-        parts.append(str(settings.unmatched_text_tower_pretrained).encode())
-        names.append(settings.unmatched_text_tower)
+    if settings.control_text_tower is not None:
+        parts.append(str(settings.control_text_tower_pretrained).encode())
+        names.append(settings.control_text_tower)
     for name in names:
         folder = root / name
         if not folder.is_dir():

@@ -28,7 +28,7 @@ def check_pairing(
     prepare: Callable[[list[Image.Image]], Tensor],
     last_states: Callable[[Tensor], Tensor],
 ) -> None:
-    """Refuse a CLIP whose image half is not the backbone's vision tower, unless the settings call it unmatched.
+    """Refuse a CLIP whose image half is not the backbone's vision tower, unless the settings allow a mismatch.
 
     Compared are pixels (side, mean, standard deviation), width, number of patches, and weights: one fixed random image
     must have the same tokens in CLIP space through the tower and CLIP's remaining layers as through CLIP alone (its
@@ -43,7 +43,7 @@ def check_pairing(
             norm behind it.
 
     Raises:
-        PruneProofError: naming what differs; for another width also if the settings call the pair unmatched, because
+        PruneProofError: naming what differs; for another width also if the settings allow a mismatch, because
             its patches cannot pass CLIP's norm at all.
     """
     visual, end = clip.visual, image_end(clip.visual, clip.depth)
@@ -53,7 +53,7 @@ def check_pairing(
     found = states.shape[1]
     if found != end.width:
         raise _refused(settings, [f"width is {end.width}, not {found}"], "name the CLIP that this tower is part of")
-    if settings.text_tower_unmatched:
+    if settings.allow_tower_mismatch:
         return
     differences = _of_preprocessing(visual.preprocess_cfg, side, *statistics)
     if not differences:
@@ -62,7 +62,7 @@ def check_pairing(
         raise _refused(
             settings,
             differences,
-            "name the CLIP that this tower is part of, or set `text_tower_unmatched: true` to go on with a score that "
+            "name the CLIP that this tower is part of, or set `allow_tower_mismatch: true` to go on with a score that "
             "may mean nothing",
         )
 

@@ -60,7 +60,7 @@ class ClipSpace:
     """The image half of the CLIP pair, which gives the final norm and the projection."""
     matched: TextTower
     """The text half of the same pair."""
-    unmatched: TextTower | None = None
+    control: TextTower | None = None
     """A text tower of another pair, for the method that asks what ATP's score is worth without the matching one."""
     depth: int | None = None
     """Layers of the image half that the family's vision tower has; None for all of them."""
@@ -69,18 +69,18 @@ class ClipSpace:
         """[T, E] unit-length text embeddings.
 
         Raises:
-            PruneProofError: if an unmatched tower is asked for and there is none.
+            PruneProofError: if the control tower is asked for and there is none.
         """
-        tower = self.matched if matched else self.unmatched
+        tower = self.matched if matched else self.control
         if tower is None:
             raise PruneProofError(
-                "a method asks for `text_tower: unmatched`, but the backbone names no `unmatched_text_tower`: add it"
+                "a method asks for `text_tower: control`, but the backbone names no `control_text_tower`: add it"
             )
         return tower.embed(texts)
 
     def forget(self) -> None:
         """Drop remembered embeddings."""
-        for tower in (self.matched, self.unmatched):
+        for tower in (self.matched, self.control):
             if tower is not None:
                 tower.forget()
 
@@ -100,7 +100,7 @@ class ClipSpace:
 
 
 def load_clip_space(settings: BackboneSettings, root: Path, device: str, depth: int | None = None) -> ClipSpace:
-    """Read the CLIP pair of a backbone, and the text half of the unmatched one where the settings name it.
+    """Read the CLIP pair of a backbone, and the text half of the control pair where the settings name one.
 
     Args:
         settings: of the backbone.
@@ -114,18 +114,18 @@ def load_clip_space(settings: BackboneSettings, root: Path, device: str, depth: 
     """
     pair = _read("text_tower", settings.text_tower, settings.text_tower_pretrained, root, device)
     image_end(pair.model.visual, depth)
-    unmatched = None
-    if settings.unmatched_text_tower is not None:
-        name = settings.unmatched_text_tower
-        unmatched = _read("unmatched_text_tower", name, settings.unmatched_text_tower_pretrained, root, device)
-        unmatched.model.visual = None
-        own, other = pair.dimension, unmatched.dimension
+    control = None
+    if settings.control_text_tower is not None:
+        name = settings.control_text_tower
+        control = _read("control_text_tower", name, settings.control_text_tower_pretrained, root, device)
+        control.model.visual = None
+        own, other = pair.dimension, control.dimension
         if own != other:
             raise PruneProofError(
-                f"unmatched_text_tower {name!r} embeds in {other} dimensions, but text_tower {settings.text_tower!r} "
+                f"control_text_tower {name!r} embeds in {other} dimensions, but text_tower {settings.text_tower!r} "
                 f"in {own}: name one of {own}"
             )
-    return ClipSpace(pair.model.visual, pair, unmatched, depth)
+    return ClipSpace(pair.model.visual, pair, control, depth)
 
 
 def _read(key: str, name: str, tag: str | None, root: Path, device: str) -> TextTower:

@@ -41,9 +41,9 @@ class Settings(Frozen):
     relevance_sign: Literal[1, -1] = 1
     """+1 keeps the patches most similar to the question, as the paper writes; -1 the least similar, as TRIM, CDPruner
     and LiteLVLM do, because CLIP's patches inside the named object are less similar to its name."""
-    text_tower: Literal["matched", "unmatched"] = "matched"
+    text_tower: Literal["matched", "control"] = "matched"
     """Which text tower embeds the question: that of the vision tower's own CLIP pair, or the backbone's
-    `unmatched_text_tower`; the paper leaves open what its score is worth without a matching one."""
+    `control_text_tower`; the paper leaves open what its score is worth without a matching one."""
 
 
 def normalise(scores: Tensor, how: Normalisation) -> Tensor:

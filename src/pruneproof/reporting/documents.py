@@ -40,7 +40,7 @@ class Judgement:
 
     backbone: str
     built_in: bool
-    unmatched: bool
+    tower_mismatch: bool
     """Whether the settings take a text tower that does not match the vision tower."""
     label: str
     """The ATP entry that the claims are judged on."""
@@ -61,7 +61,7 @@ def judgements(report: Report) -> tuple[Judgement, ...]:
         Judgement(
             backbone=name,
             built_in=paper_claims.is_built_in(report, name),
-            unmatched=report.study.backbones[name].text_tower_unmatched,
+            tower_mismatch=report.study.backbones[name].allow_tower_mismatch,
             label=chosen.label,
             claims=(*claims[chosen.id], general),
             budgets=tuple((m.label, tuple(claim.verdict for claim in claims[m.id])) for m in atp),

@@ -99,7 +99,7 @@ def _parameters(study: Study, backbone: str, method: str) -> dict[str, str | int
         **{key: value if isinstance(value, str | int | float) else json.dumps(value) for key, value in options.items()},
         "images": study.benchmark.images,
         "seed": study.study.seed,
-        **({"text_tower_unmatched": "true"} if study.backbones[backbone].text_tower_unmatched else {}),
+        **({"allow_tower_mismatch": "true"} if study.backbones[backbone].allow_tower_mismatch else {}),
     }
 
 

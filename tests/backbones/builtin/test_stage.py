@@ -54,14 +54,14 @@ def test_a_trained_model_is_read_by_the_code_that_reads_checkpoints(family: str,
         family=family,
         checkpoint=f"data/builtin_{family}",
         text_tower="data/builtin_llava/clip",
-        unmatched_text_tower="data/builtin_llava/clip_unmatched",
+        control_text_tower="data/builtin_llava/clip_control",
         max_new_tokens=3,
     )
     loaded = backbones.load(chosen, home, "cpu")
     image = loaded.encode([Image.new("RGB", (224, 224), "teal")])[0]
     assert image.count == 256
-    matched, unmatched = (image.relevance(["Is there a car?"], matched) for matched in (True, False))
-    assert abs(np.corrcoef(matched, unmatched)[0, 1]) < 0.9
+    matched, control = (image.relevance(["Is there a car?"], matched) for matched in (True, False))
+    assert abs(np.corrcoef(matched, control)[0, 1]) < 0.9
     card = (target / "README.md").read_text()
     assert f"# builtin_{family}" in card
     assert "2 further steps of dialogues" in card

@@ -44,7 +44,7 @@ _OWN_PAIR = (
 _TOWER_PHASES = """- `tower_windows`, `tower_images`: the CLIP pair on open_clip's contrastive loss and the aids below.
 - `tower_contrastive`: open_clip's loss alone, image against caption; last tower layer, projections and text tower.
 - `tower_unmatched`, if there is one: the same from another beginning, for a text tower that does not match the vision
-  tower (methods with `text_tower: unmatched` use it on purpose). `clip_unmatched/` holds its text half; the vision half
+  tower (methods with `text_tower: control` use it on purpose). `clip_control/` holds its text half; the vision half
   there is an untrained stub that the format demands.
 """
 _LANGUAGE_PHASE = "- `language`: tower frozen; connector and language model on question and answer tokens."

@@ -120,7 +120,7 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
         target,
         student.model.cpu(),
         family.processor(settings, tokenizer),
-        {"clip": pair if settings.tower_from is None else None, "clip_unmatched": apart},
+        {"clip": pair if settings.tower_from is None else None, "clip_control": apart},
     )
     write_json(target / "training.json", {"settings": settings.model_dump(), "report": asdict(report)})
     write_text(target / "README.md", card(settings, report, family.ABOUT))
