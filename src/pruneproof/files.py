@@ -100,6 +100,12 @@ def digest(*contents: bytes) -> str:
     return hasher.hexdigest()
 
 
+def sha256(path: Path) -> str:
+    """SHA-256 of one file, as 64 hexadecimal characters; read piece by piece, whatever its size."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest_files(paths: Sequence[Path]) -> str:
     """Digest of several files' names and contents, in the order given."""
     return digest(*(part for path in paths for part in (path.name.encode(), path.read_bytes())))

@@ -1,16 +1,25 @@
 """Where images, questions and truth come from; each benchmark is one member of this package.
 
-A member exposes `Options`, a frozen pydantic model of its own settings (`benchmark.options` of params.yaml), and
-`build(images, seed, options) -> Benchmark`.
+A member exposes
+
+- `Options`, a frozen pydantic model of its own settings (`benchmark.options` of params.yaml);
+- `build(images, seed, options) -> Benchmark`;
+- if it reads files, `files(options) -> Sequence[Path]`: those files, or folders of them. Relative paths are seen from
+  the study's folder, in which the stages run. They become a dependency of the first stage, so that an edit to one of
+  them makes the study ask again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pruneproof import registry
+from pruneproof.errors import PruneProofError
 from pruneproof.records import Sample
+from pruneproof.settings import BenchmarkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +33,32 @@ class Benchmark:
     samples: tuple[Sample, ...]
     vocabulary: Mapping[str, list[str]]
     """Class to all its surface forms, for CHAIR; empty where the benchmark has no captions."""
+
+
+def input_files(settings: BenchmarkSettings, folder: Path) -> tuple[Path, ...]:
+    """Every file that the benchmark declares to read, sorted; those of a folder at any depth, hidden ones left out.
+
+    Args:
+        settings: which benchmark, and its options.
+        folder: of the study.
+
+    Raises:
+        PruneProofError: if there is no such benchmark, or a declared path does not exist.
+    """
+    module = registry.load_module(__name__, settings.name, "benchmark")
+    if not hasattr(module, "files"):
+        return ()
+    found: set[Path] = set()
+    for declared in module.files(module.Options.model_validate(settings.options)):
+        place = folder / declared
+        if place.is_dir():
+            found.update(path for path in place.rglob("*") if path.is_file() and not _is_hidden(path, place))
+        elif place.is_file():
+            found.add(place)
+        else:
+            raise PruneProofError(f"benchmark {settings.name} reads {place}, which is missing: put it there")
+    return tuple(sorted(found))
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)

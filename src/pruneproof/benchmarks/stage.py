@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from io import BytesIO
@@ -10,9 +11,9 @@ from typing import Any
 from PIL import Image
 
 from pruneproof import registry
-from pruneproof.benchmarks import Benchmark
+from pruneproof.benchmarks import Benchmark, input_files
 from pruneproof.errors import PruneProofError
-from pruneproof.files import write_json, write_rows
+from pruneproof.files import sha256, write_json, write_rows
 from pruneproof.folders import Folders
 from pruneproof.records import IMAGES, OBJECTS, SAMPLES, sample_to_row
 from pruneproof.settings import Study
@@ -22,11 +23,13 @@ def run(study: Study, folders: Folders) -> None:
     """Write `images`, `objects` and `samples.parquet`, `vocabulary.json` and `manifest.json`.
 
     Raises:
-        PruneProofError: if two samples share an id, or a picture cannot be decoded or is not of the size given for it.
+        PruneProofError: if a declared file is missing, two samples share an id, or a picture cannot be decoded or is
+            not of the size given for it.
     """
     settings = study.benchmark
     module = registry.load_module("pruneproof.benchmarks", settings.name, "benchmark")
     options = module.Options.model_validate(settings.options)
+    read = input_files(settings, folders.study)
     benchmark: Benchmark = module.build(settings.images, study.study.seed, options)
     repeated = [name for name, times in Counter(s.sample_id for s in benchmark.samples).items() if times > 1]
     if repeated:
@@ -40,7 +43,12 @@ def run(study: Study, folders: Folders) -> None:
     kinds = Counter(f"{s.kind}/{s.split}" if s.split else s.kind for s in benchmark.samples)
     write_json(
         folders.benchmark / "manifest.json",
-        {"benchmark": settings.name, "images": len(benchmark.images), "samples": dict(sorted(kinds.items()))},
+        {
+            "benchmark": settings.name,
+            "images": len(benchmark.images),
+            "samples": dict(sorted(kinds.items())),
+            "files": {os.path.relpath(path, folders.study): sha256(path) for path in read},
+        },
     )
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from scenery import disc, pixels, png, standard_benchmark, study, write_benchmark
 
 from pruneproof.errors import PruneProofError
-from pruneproof.files import read_json, read_rows
+from pruneproof.files import read_json, read_rows, sha256
 from pruneproof.folders import Folders
 from pruneproof.perturbations.images import stage
 from pruneproof.perturbations.images._work import Row, Task, corrupt
@@ -81,7 +81,7 @@ def test_the_manifest_says_what_the_images_depend_on(tmp_path: Path) -> None:
     assert (manifest["images"], manifest["failures"]) == (3, [])
     condition = manifest["conditions"]["contrast_2"]
     assert (condition["perturbation"], condition["severity"]) == ("contrast", 2)
-    assert condition["sha256"] == stage.sha256(folders.corrupted / "contrast_2.parquet")
+    assert condition["sha256"] == sha256(folders.corrupted / "contrast_2.parquet")
 
 
 def test_the_number_of_workers_changes_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

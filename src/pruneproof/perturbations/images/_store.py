@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pruneproof import seeds
-from pruneproof.files import digest, digest_files, replacing, write_table, write_text
+from pruneproof.files import digest, digest_files, replacing, sha256, write_table, write_text
 from pruneproof.perturbations import images
 from pruneproof.perturbations.images import _pictures, _work, perturbation
 from pruneproof.records import Condition
@@ -79,12 +78,6 @@ def _code(name: str) -> str:
     """Digest of the source of a perturbation and of what every perturbation passes through."""
     modules = [inspect.getmodule(perturbation(name)), images, _pictures, _work, seeds]
     return digest_files([Path(str(inspect.getsourcefile(module))) for module in modules if module is not None])
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal characters."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

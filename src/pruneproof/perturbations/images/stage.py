@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from pruneproof import machine
 from pruneproof.errors import PruneProofError
-from pruneproof.files import digest_files, read_rows, write_json
+from pruneproof.files import digest_files, read_rows, sha256, write_json
 from pruneproof.folders import Folders
 from pruneproof.perturbations.images import perturbation
 from pruneproof.perturbations.images._pictures import StoredPicture, read_stored
-from pruneproof.perturbations.images._store import Store, fingerprint, publish, sha256, versions
+from pruneproof.perturbations.images._store import Store, fingerprint, publish, versions
 from pruneproof.perturbations.images._work import Task, corrupt, prepare_worker
 from pruneproof.records import CORRUPTED, Condition
 from pruneproof.settings import ImagePerturbationSettings, Study
