@@ -1,4 +1,4 @@
-"""One row per backbone and method with the numbers that matter: `summary.csv` and `metrics.json`."""
+"""One row per backbone and method with the numbers that matter: `summary.csv` and `metrics/`."""
 
 from __future__ import annotations
 
@@ -35,9 +35,20 @@ CONTRASTS = {
 }
 """Column to (contrast with the baseline, family)."""
 
+METRICS = {
+    "clean": "accuracy_clean",
+    "corrupted": "accuracy_image",
+    "reworded": "accuracy_text",
+    "hallucinates": "hallucination_image",
+    "extra_corrupted": "extra_drop_image",
+    "extra_reworded": "extra_drop_text",
+    "flops": "flops_ratio",
+}
+"""Name in the files of `metrics/` to the column it is taken from."""
+
 
 def headline(report: Report) -> pd.DataFrame:
-    """The table behind `summary.csv`; shares in percent, differences in points, `_low` and `_high` beside each."""
+    """The table of `summary.csv`; shares in percent, differences in points, `_low` and `_high` beside each."""
     rows = [_row(report, backbone, method) for backbone in report.backbones for method in report.methods]
     return pd.DataFrame(rows)
 
@@ -65,22 +76,16 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
-def metrics(report: Report, table: pd.DataFrame, shown: list[Method]) -> dict[str, Any]:
-    """Headline numbers for `metrics.json`: backbone, method, measure; what was not measured is left out.
+def metrics(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
+    """The few numbers of each backbone and method that `dvc metrics show` sets into one row, under the names that
+    `summary` gives them; what was not measured is left out.
 
     Args:
-        report: for the baseline.
         table: from `headline`.
-        shown: methods to include beside the baseline; with two of them a backbone has 18 numbers.
     """
-    levels = ["accuracy_clean", "accuracy_image", "accuracy_text", "hallucination_image"]
-    versus = ["extra_drop_image", "extra_drop_text", "flops_ratio"]
-    found: dict[str, Any] = {}
-    for backbone in report.backbones:
-        for method, names in [(report.baseline, levels), *((m.id, levels + versus) for m in shown)]:
-            row = table[(table["backbone"] == backbone) & (table["method"] == method)]
-            if len(row):
-                values = {name: round(float(row[name].iloc[0]), 4) for name in names}
-                known = {name: value for name, value in values.items() if not math.isnan(value)}
-                found.setdefault(backbone, {})[method] = known
-    return found
+    return {
+        (row["backbone"], row["method"]): {
+            name: round(float(row[column]), 3) for name, column in METRICS.items() if not math.isnan(row[column])
+        }
+        for row in table.to_dict("records")
+    }

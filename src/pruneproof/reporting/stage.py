@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import shutil
+from pathlib import Path
+
+import pandas as pd
 
 from pruneproof import files
 from pruneproof.folders import Folders
-from pruneproof.reporting import documents, figures, headline, paper_claims
+from pruneproof.reporting import documents, figures, headline
 from pruneproof.reporting.documents import Shown
 from pruneproof.reporting.latex import latex_table
 from pruneproof.reporting.report import Report, load
@@ -16,10 +19,12 @@ from pruneproof.reporting.tables import tables
 from pruneproof.settings import Study
 
 LOGGER = logging.getLogger(__name__)
+PLOTTED = ("accuracy_severity", "hallucination_severity")
+"""Figures that `plots` of dvc.yaml names: curves over severity, which share a template."""
 
 
 def run(study: Study, folders: Folders) -> None:
-    """Write `metrics.json`, `summary.csv`, `figures/`, `tables/`, `claims.md` and `report.html`.
+    """Write `metrics/`, `summary.csv`, `figures/`, `plots/`, `tables/`, `claims.md` and `report.html`.
 
     The same tables give the same bytes: no date, path or program version is written.
 
@@ -27,7 +32,7 @@ def run(study: Study, folders: Folders) -> None:
         PruneProofError: if a table of an earlier stage is missing, truncated or empty.
     """
     report = load(study, folders)
-    for name in ("figures", "tables"):
+    for name in ("figures", "metrics", "plots", "tables"):
         shutil.rmtree(folders.reports / name, ignore_errors=True)
     _write_numbers(report)
     set_tables = tables(report)
@@ -42,10 +47,8 @@ def _write_numbers(report: Report) -> None:
     table = headline.headline(report)
     text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     files.write_text(report.folders.reports / "summary.csv", text)
-    method = paper_claims.paper_method(report)
-    control = report.control(method) if method else None
-    shown = [chosen for chosen in (method, control) if chosen is not None]
-    files.write_json(report.folders.reports / "metrics.json", headline.metrics(report, table, shown))
+    for (backbone, method), values in headline.metrics(table).items():
+        files.write_json(report.folders.reports / "metrics" / backbone / f"{method}.json", values)
 
 
 def _write_tables(report: Report, set_tables: list[Table]) -> None:
@@ -57,7 +60,9 @@ def _write_figures(report: Report) -> dict[str, list[Shown]]:
     """Draw all figures; returns those of each backbone, and under the empty name those of the whole study."""
     shown: dict[str, list[Shown]] = {}
     for drawing in figures.drawings():
-        for name, frame in figures.frames(drawing, report).items():
+        found = figures.frames(drawing, report)
+        _write_plots(found, report.folders.reports)
+        for name, frame in found.items():
             path = figures.save(drawing, name, frame, report, report.folders.reports / "figures")
             LOGGER.info("drawn: %s", path.name)
             backbone, _, _ = name.rpartition("/")
@@ -66,3 +71,13 @@ def _write_figures(report: Report) -> dict[str, list[Shown]]:
                 Shown(drawing.TITLE, drawing.caption(report), where, path.read_bytes())
             )
     return shown
+
+
+def _write_plots(frames: dict[str, pd.DataFrame], reports: Path) -> None:
+    """Write the numbers of a figure that `dvc plots` draws, all backbones in one table: DVC wants each file named, and
+    not every study has the same backbones."""
+    figure = next(iter(frames), "").rpartition("/")[2]
+    if figure in PLOTTED:
+        parts = [frame.assign(backbone=name.rpartition("/")[0]) for name, frame in frames.items()]
+        text = pd.concat(parts).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        files.write_text(reports / "plots" / f"{figure}.csv", text)
