@@ -20,7 +20,10 @@ from pruneproof.reporting.methods import Method
 
 WIDTH = 7.0
 """Inches: the text width of a two-column paper."""
-DPI = 200
+DPI = 144
+"""Of PNGs: a web page shows them about a thousand pixels wide, and papers take the PDFs."""
+PRINT_DPI = 200
+"""Of the pictures inside PDFs."""
 GREY = "#6b6b6b"
 RULES: Any = {
     "font.family": "DejaVu Sans",
@@ -81,7 +84,7 @@ def render(figure: Figure, kind: str) -> bytes:
         {"Software": None} if kind == "png" else {"Creator": None, "Producer": None, "CreationDate": None}
     )
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=DPI, metadata=empty)
+    figure.savefig(buffer, format=kind, dpi=DPI if kind == "png" else PRINT_DPI, metadata=empty)
     return buffer.getvalue()
 
 
