@@ -76,4 +76,4 @@ ui: setup ## Open the MLflow UI of STUDY on 127.0.0.1:PORT.
 	@cd "$(folder)" && MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlflow.db
 
 clean: ## Delete what the stages made (not the committed results, not the environment).
-	rm -rf {.,studies/*}/data/{benchmark,corrupted,.corrupted,reworded,patches,answers,.cells,scores,costs} .pytest_cache .mypy_cache .ruff_cache
+	rm -rf {.,studies/*}/data/{benchmark,corrupted,.corrupted,reworded,patches,answers,logits,.cells,scores,costs} .pytest_cache .mypy_cache .ruff_cache

@@ -176,7 +176,7 @@ def test_a_changed_alpha_recomputes_the_cells_of_its_method_alone(straight: tupl
         for path, digest in digests(folder).items()
         if path.startswith("data/answers") and old_answers[path] != digest
     }
-    assert changed == {"data/answers/builtin_llava_atp_25.parquet"}
+    assert changed == {"data/answers/builtin_llava/atp_25.parquet"}
     assert {file: time for file, time in cells(folder).items() if file in old_cells} == old_cells
 
     params.write_text(PARAMS)

@@ -85,7 +85,7 @@ def test_a_study_ends_in_a_report(folder: Path, family: str) -> None:
     }
     assert found == {(224, 224): tokens, (112, 112): tokens}
     for method, keep in (("full", 1.0), ("random_25", 0.25), ("atp_25", 0.25)):
-        rows = read_rows(folder / f"data/answers/tiny_{method}.parquet")
+        rows = read_rows(folder / f"data/answers/tiny/{method}.parquet")
         assert {len(row["kept"]) for row in rows} == {round(keep * tokens)}
         assert max(max(row["kept"]) for row in rows) <= tokens - 1
 

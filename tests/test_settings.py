@@ -124,17 +124,6 @@ def test_each_kind_of_error_has_its_words(tmp_path: Path, changes: dict[str, Any
     assert what in complaint(changed(tmp_path, **changes))
 
 
-def test_answer_files_of_two_pairs_never_share_a_name(tmp_path: Path) -> None:
-    backbone = {"family": "llava", "checkpoint": "data/x", "text_tower": "data/y"}
-    folder = changed(
-        tmp_path,
-        backbones={"a": backbone, "a_full": backbone},
-        methods={"full": {"method": "full"}, "full_full": {"method": "full"}},
-        scoring__primary=[],
-    )
-    assert "would share the file a_full_full.parquet" in complaint(folder)
-
-
 def test_repeated_keys_are_refused_with_both_lines(tmp_path: Path) -> None:
     text = (PROJECT / "studies/small/params.yaml").read_text()
     written(tmp_path, text + "\nstudy: {name: twice}\n")

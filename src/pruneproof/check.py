@@ -197,9 +197,9 @@ def _tables(folders: Folders) -> Iterator[Finding]:
     import pyarrow.parquet as pq
 
     inputs = (folders.benchmark, folders.corrupted, folders.reworded)
-    for folder in (*inputs, folders.patches, folders.answers, folders.scores):
+    for folder in (*inputs, folders.patches, folders.answers, folders.logits, folders.scores):
         faults = []
-        tables = sorted(folder.glob("*.parquet"))
+        tables = sorted(folder.rglob("*.parquet"))
         for table in tables:
             try:
                 pq.ParquetFile(table).close()

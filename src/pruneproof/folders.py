@@ -40,8 +40,21 @@ class Folders:
 
     @property
     def answers(self) -> Path:
-        """`<backbone>_<method>.parquet`."""
+        """`<backbone>/<method>.parquet`."""
         return self.study / "data" / "answers"
+
+    @property
+    def logits(self) -> Path:
+        """`<backbone>/<method>.parquet`, apart from the answers because their last digits are the machine's."""
+        return self.study / "data" / "logits"
+
+    def answers_of(self, backbone: str, method: str) -> Path:
+        """The table `records.ANSWERS` of one backbone and method."""
+        return self.answers / backbone / f"{method}.parquet"
+
+    def logits_of(self, backbone: str, method: str) -> Path:
+        """The table `records.LOGITS` of one backbone and method."""
+        return self.logits / backbone / f"{method}.parquet"
 
     @property
     def cells(self) -> Path:

@@ -177,13 +177,28 @@ ANSWERS = pa.schema(
         pa.field("severity", pa.int32(), nullable=False),
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
-        pa.field("yes_logit", pa.float32(), nullable=False),
-        pa.field("no_logit", pa.float32(), nullable=False),
         pa.field("kept", pa.list_(pa.int16()), nullable=False),
         pa.field("visual_tokens", pa.int32(), nullable=False),
     ]
 )
-"""`answers/<backbone>_<method>.parquet`: every answer of one backbone and method."""
+"""`answers/<backbone>/<method>.parquet`: every answer of one backbone and method."""
+
+LOGITS = pa.schema(
+    [
+        *(ANSWERS.field(name) for name in ("family", "perturbation", "severity", "sample_id")),
+        pa.field("yes_logit", pa.float32(), nullable=False),
+        pa.field("no_logit", pa.float32(), nullable=False),
+    ]
+)
+"""`logits/<backbone>/<method>.parquet`: logits of `yes` and `no` at the first generated position, one row for each row
+of the answers and in their order.
+
+They lie apart because their last digits are the machine's: two processors, or two values of PRUNEPROOF_BATCH, differ by
+less than `LOGIT_NOISE`, and what answers depend on must not."""
+
+LOGIT_NOISE = 0.005
+"""Two logits of one answer that differ by no more than this are the same (in float32; several times what was seen
+between processors and batch sizes, 0.001): what is computed from logits may not tell them apart."""
 
 
 def sample_to_row(sample: Sample) -> dict[str, Any]:

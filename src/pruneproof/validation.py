@@ -18,7 +18,7 @@ from pruneproof.settings import Study
 
 def semantic_problems(values: Any) -> list[Problem]:
     """Everything wrong with the values of params.yaml that its types do not show."""
-    checks = (_benchmark, _perturbations, _backbones, _methods, _text_towers, _answer_files, _captions, _scoring)
+    checks = (_benchmark, _perturbations, _backbones, _methods, _text_towers, _captions, _scoring)
     return [problem for check in checks for problem in check(values)]
 
 
@@ -103,20 +103,6 @@ def _text_towers(values: Any) -> Iterator[Problem]:
                 ("methods", name, "text_tower"),
                 f"'control', but {', '.join(lacking)} names no `control_text_tower`: add it under `backbones`",
             )
-
-
-def _answer_files(values: Any) -> Iterator[Problem]:
-    """Answers of a backbone and a method lie in `<backbone>_<method>.parquet`: no two pairs may share that name."""
-    owners: dict[str, tuple[str, str]] = {}
-    for backbone in _mapping(values, "backbones"):
-        for method in _mapping(values, "methods"):
-            first = owners.setdefault(f"{backbone}_{method}", (backbone, method))
-            if first != (backbone, method):
-                yield Problem(
-                    ("methods", method),
-                    f"backbone {backbone!r} with method {method!r} and backbone {first[0]!r} with method {first[1]!r} "
-                    f"would share the file {backbone}_{method}.parquet: rename one of them",
-                )
 
 
 def _captions(values: Any) -> Iterator[Problem]:

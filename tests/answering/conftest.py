@@ -119,6 +119,6 @@ def answer(study: Study, folders: Folders) -> Callable[..., bytes]:
 
     def run(method: str, study: Study = study, folders: Folders = folders) -> bytes:
         stage.run(study, folders, backbone="tiny", method=method)
-        return (folders.answers / f"tiny_{method}.parquet").read_bytes()
+        return folders.answers_of("tiny", method).read_bytes()
 
     return run

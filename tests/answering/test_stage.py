@@ -13,17 +13,20 @@ from pruneproof.answering import stage
 from pruneproof.answering.answerer import Answerer
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
-from pruneproof.records import ANSWERS
+from pruneproof.records import ANSWERS, LOGIT_NOISE, LOGITS
 from pruneproof.settings import Study
 
 Answer = Callable[..., bytes]
 
 
 def rows(folders: Folders, method: str) -> list[dict[str, Any]]:
-    table = pq.read_table(folders.answers / f"tiny_{method}.parquet")
-    assert table.schema.equals(ANSWERS)
-    found: list[dict[str, Any]] = table.to_pylist()
-    return found
+    """Answers with their logits."""
+    answers, logits = (pq.read_table(path("tiny", method)) for path in (folders.answers_of, folders.logits_of))
+    assert answers.schema.equals(ANSWERS)
+    assert logits.schema.equals(LOGITS)
+    shared = ["family", "perturbation", "severity", "sample_id"]
+    assert logits.select(shared).equals(answers.select(shared))
+    return [a | b for a, b in zip(answers.to_pylist(), logits.to_pylist(), strict=True)]
 
 
 @pytest.fixture
@@ -116,6 +119,18 @@ def test_the_same_bytes_for_any_number_of_workers_and_any_order_of_methods(
     monkeypatch.setenv("PRUNEPROOF_FEATURES_MB", "0")
     folders.cells.rename(tmp_path / "aside three")
     assert answer(method) == expected
+
+
+def test_batch_size_moves_no_answer_and_no_logit_by_more_than_noise(
+    answer: Answer, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, one = answer("atp_25"), rows(folders, "atp_25")
+    folders.cells.rename(tmp_path / "aside")
+    monkeypatch.setenv("PRUNEPROOF_BATCH", "3")
+    stage._LOADED.clear()
+    assert answer("atp_25") == expected
+    for a, b in zip(one, rows(folders, "atp_25"), strict=True):
+        assert a["yes_logit"] == pytest.approx(b["yes_logit"], abs=LOGIT_NOISE)
 
 
 def test_a_second_run_answers_nothing_and_loads_nothing(

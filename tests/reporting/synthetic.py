@@ -381,10 +381,12 @@ def write_images(grid: Grid, folders: Folders) -> None:
                         {
                             "family": family, "perturbation": perturbation, "severity": severity,
                             "sample_id": sample.sample_id, "text": "red" if rng.random() < 0.8 else "blue",
-                            "yes_logit": 0.0, "no_logit": 0.0, "kept": kept, "visual_tokens": count,
+                            "kept": kept, "visual_tokens": count,
                         }
                     )  # fmt: skip
-            files.write_rows(folders.answers / f"{backbone}_{method}.parquet", rows, records.ANSWERS)
+            files.write_rows(folders.answers_of(backbone, method), rows, records.ANSWERS)
+            logits = [{name: row.get(name, 0.0) for name in records.LOGITS.names} for row in rows]
+            files.write_rows(folders.logits_of(backbone, method), logits, records.LOGITS)
             shared = ("family", "perturbation", "severity", "sample_id", "text")
             scored += [
                 dict(

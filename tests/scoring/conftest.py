@@ -12,7 +12,18 @@ from PIL import Image, ImageDraw
 
 from pruneproof.files import read_rows, write_json, write_rows, write_table
 from pruneproof.folders import Folders
-from pruneproof.records import ANSWERS, CLEAN, IMAGES, OBJECTS, PATCHES, SAMPLES, Condition, Sample, sample_to_row
+from pruneproof.records import (
+    ANSWERS,
+    CLEAN,
+    IMAGES,
+    LOGITS,
+    OBJECTS,
+    PATCHES,
+    SAMPLES,
+    Condition,
+    Sample,
+    sample_to_row,
+)
 from pruneproof.settings import Study
 
 NOUNS = ("dog", "car", "bus", "kite")
@@ -85,13 +96,19 @@ def answers_table(method: str, rng: np.random.Generator) -> pa.Table:
                     "severity": condition.severity,
                     "sample_id": sample.sample_id,
                     "text": text,
-                    "yes_logit": 0.0,
-                    "no_logit": 0.0,
                     "kept": kept,
                     "visual_tokens": len(kept),
                 }
             )
     return pa.Table.from_pylist(rows, schema=ANSWERS)
+
+
+def logits_table(answers: pa.Table, rng: np.random.Generator) -> pa.Table:
+    """Logits that mostly agree with what was said."""
+    said = np.array([text.lower().startswith("yes") for text in answers["text"].to_pylist()])
+    yes = rng.normal(np.where(said, 1.0, -1.0)).astype(np.float32)
+    columns = [*(answers[name] for name in ("family", "perturbation", "severity", "sample_id")), yes, -yes]
+    return pa.table([pa.array(c) if isinstance(c, np.ndarray) else c for c in columns], schema=LOGITS)
 
 
 def write_study(folder: Path) -> Folders:
@@ -114,7 +131,9 @@ def write_study(folder: Path) -> Folders:
     write_json(folders.benchmark / "vocabulary.json", {n: [n, plurals.get(n, f"{n}s")] for n in NOUNS})
     rng = np.random.default_rng(3)
     for method in METHODS:
-        write_table(folders.answers / f"tiny_{method}.parquet", answers_table(method, rng))
+        table = answers_table(method, rng)
+        write_table(folders.answers_of("tiny", method), table)
+        write_table(folders.logits_of("tiny", method), logits_table(table, np.random.default_rng(4)))
     return folders
 
 

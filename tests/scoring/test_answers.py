@@ -16,7 +16,7 @@ from pruneproof.scoring.targets import target_patches
 
 def scored_from(folders: Folders, table: pa.Table) -> Scored:
     questions = load_questions(folders)
-    conditions = conditions_of(read_table(folders.answers / "tiny_full.parquet"), ["gaussian_noise"])
+    conditions = conditions_of(read_table(folders.answers_of("tiny", "full")), ["gaussian_noise"])
     return score(
         table,
         conditions,
@@ -28,7 +28,7 @@ def scored_from(folders: Folders, table: pa.Table) -> Scored:
 
 @pytest.fixture
 def table(folders: Folders) -> pa.Table:
-    return read_table(folders.answers / "tiny_thin.parquet")
+    return read_table(folders.answers_of("tiny", "thin"))
 
 
 def test_conditions_follow_family_then_settings_then_severity(table: pa.Table) -> None:

@@ -18,6 +18,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows, read_table, write_rows, write_table
 from pruneproof.folders import Folders
 from pruneproof.records import PATCHES
+from pruneproof.scoring.reading import read_logits
 from pruneproof.scoring.stage import run
 from pruneproof.scoring.tables import PER_ANSWER
 from pruneproof.settings import Study
@@ -68,7 +69,7 @@ def test_per_answer_has_every_answer_and_the_agreed_columns(scored: Folders) -> 
     table = read_table(scored.scores / "per_answer.parquet")
     assert table.schema.equals(PER_ANSWER)
     for method in ("full", "thin", "thinner"):
-        given = read_rows(scored.answers / f"tiny_{method}.parquet")
+        given = read_rows(scored.answers_of("tiny", method))
         found = [row for row in table.to_pylist() if row["method"] == method]
         key = ("family", "perturbation", "severity", "sample_id", "text", "visual_tokens")
         assert sorted(tuple(r[k] for k in key) for r in given) == sorted(tuple(r[k] for k in key) for r in found)
@@ -79,7 +80,7 @@ def test_per_answer_values_by_hand(scored: Folders) -> None:
     clean = answers(scored, "thin", "clean", 0)
     kept = {
         (r["perturbation"], r["severity"], r["sample_id"]): set(r["kept"])
-        for r in read_rows(scored.answers / "tiny_thin.parquet")
+        for r in read_rows(scored.answers_of("tiny", "thin"))
     }
     target = {0: {0, 4}, 1: {1, 5}}
     for name, severity in [("clean", 0), *IMAGE, ("typo_swap", 1)]:
@@ -118,7 +119,7 @@ def test_corrupted_squares_have_targets_of_their_own(study: Study, folders: Fold
     truth = {r["sample_id"]: r for r in read_rows(folders.benchmark / "samples.parquet")}
     kept = {
         (r["perturbation"], r["severity"], r["sample_id"]): set(r["kept"])
-        for r in read_rows(folders.answers / "tiny_thin.parquet")
+        for r in read_rows(folders.answers_of("tiny", "thin"))
     }
     shown = {"dog": {0, 4}, "car": {1, 5}}
     cut: dict[str, set[int]] = {"dog": set(), "car": {0, 4}}
@@ -311,7 +312,7 @@ def test_same_answers_in_any_order_give_the_same_bytes(study: Study, scored: Fol
     paths = [scored.scores / name for name in ("per_answer.parquet", "summary.csv", "contrasts.csv")]
     before = [path.read_bytes() for path in paths]
     for method in ("full", "thin", "thinner"):
-        path = scored.answers / f"tiny_{method}.parquet"
+        path = scored.answers_of("tiny", method)
         table = read_table(path)
         write_table(path, table.take(list(reversed(range(table.num_rows)))))
     run(study, scored)
@@ -319,23 +320,31 @@ def test_same_answers_in_any_order_give_the_same_bytes(study: Study, scored: Fol
 
 
 def test_missing_answers_are_named_and_nothing_is_left_half_written(study: Study, folders: Folders) -> None:
-    (folders.answers / "tiny_thinner.parquet").unlink()
-    with pytest.raises(PruneProofError, match=r"tiny_thinner\.parquet is missing"):
+    folders.answers_of("tiny", "thinner").unlink()
+    with pytest.raises(PruneProofError, match=r"tiny/thinner\.parquet is missing"):
         run(study, folders)
     assert not list(folders.scores.iterdir())
 
 
+def test_logits_are_read_row_by_row_beside_the_answers(folders: Folders) -> None:
+    table, answers = read_logits(folders, "tiny", "thin"), read_rows(folders.answers_of("tiny", "thin"))
+    assert table["sample_id"].to_pylist() == [row["sample_id"] for row in answers]
+    write_table(folders.logits_of("tiny", "thin"), table.rename_columns([*table.column_names[:-1], "other"]))
+    with pytest.raises(PruneProofError, match=r"thin\.parquet cannot be read"):
+        read_logits(folders, "tiny", "thin")
+
+
 def test_answers_with_a_wrong_column_are_named(study: Study, folders: Folders) -> None:
-    path = folders.answers / "tiny_thin.parquet"
+    path = folders.answers_of("tiny", "thin")
     table = pq.read_table(path)
     column = table.schema.get_field_index("severity")
     write_table(path, table.set_column(column, "severity", table["sample_id"]))
-    with pytest.raises(PruneProofError, match=r"tiny_thin\.parquet does not fit"):
+    with pytest.raises(PruneProofError, match=r"tiny/thin\.parquet does not fit"):
         run(study, folders)
 
 
 def test_dialogues_are_scored_but_are_neither_a_perturbation_nor_primary(study: Study, folders: Folders) -> None:
-    for path in folders.answers.glob("*.parquet"):
+    for path in folders.answers.rglob("*.parquet"):
         table = read_table(path)
         single = [r for r in table.to_pylist() if r["family"] == "clean"]
         turns = [

@@ -16,12 +16,15 @@ from pruneproof.answering.features import FeatureStore
 from pruneproof.answering.grid import AskedImage, Batch, Question, prompt_history, prompt_text
 from pruneproof.backbones import Backbone, EncodedImage, Reply
 from pruneproof.pruning import Pruner
-from pruneproof.records import ANSWERS, Condition
+from pruneproof.records import ANSWERS, LOGITS, Condition
 from pruneproof.seeds import generator
 from pruneproof.settings import BackboneSettings, MethodSettings
 
 _DECIMALS = 3
-"""Logits are stored to this many decimals: further ones differ with the number of rows computed together."""
+"""Logits are stored to this many decimals; the last one may still differ by one (`records.LOGIT_NOISE`)."""
+
+FINISHED = pa.schema([*ANSWERS, *(LOGITS.field(name) for name in ("yes_logit", "no_logit"))])
+"""A finished batch in the store: rows of `ANSWERS`, and their logits."""
 
 
 def build_pruner(settings: MethodSettings) -> Pruner:
@@ -63,7 +66,7 @@ class Answerer:
         answered behind one reading of them; the others, and the long captions, are pooled over the batch's images.
 
         Returns:
-            A table of schema `records.ANSWERS`, one row per sample.
+            A table of schema `FINISHED`, one row per sample.
         """
         images = self.features.encode(
             self.backbone, [image.png for image in batch.images], self.pruner.attention_layers
@@ -125,12 +128,12 @@ def _table(condition: Condition, asked: list[_Asked], replies: list[Reply]) -> p
         pa.array([condition.severity] * len(rows), pa.int32()),
         [sample_id for one in asked for sample_id in one.question.sample_ids],
         [replies[i].text for i in rows],
-        pa.array([round(replies[i].yes_logit, _DECIMALS) for i in rows], pa.float32()),
-        pa.array([round(replies[i].no_logit, _DECIMALS) for i in rows], pa.float32()),
         pa.ListArray.from_arrays(pa.array(np.cumsum([0, *widths]), pa.int32()), pa.array(np.concatenate(kept))),
         pa.array(widths, pa.int32()),
+        pa.array([round(replies[i].yes_logit, _DECIMALS) for i in rows], pa.float32()),
+        pa.array([round(replies[i].no_logit, _DECIMALS) for i in rows], pa.float32()),
     ]
-    return pa.table([pa.array(column) for column in columns], schema=ANSWERS)
+    return pa.table([pa.array(column) for column in columns], schema=FINISHED)
 
 
 def load_answerer(

@@ -16,6 +16,7 @@ from pruneproof.answering.store import Store, base_fingerprint, encoder_fingerpr
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_table
 from pruneproof.folders import Folders
+from pruneproof.records import ANSWERS, LOGITS
 from pruneproof.settings import BackboneSettings, MethodSettings, Study
 from pruneproof.workers import Start, run_in_order
 
@@ -46,7 +47,7 @@ _LOADED: dict[str, object] = {}
 
 
 def run(study: Study, folders: Folders, backbone: str, method: str) -> None:
-    """Write `answers/<backbone>_<method>.parquet`; batches that the store holds are not answered again.
+    """Write `answers/<backbone>/<method>.parquet` and its logits; batches that the store holds are not answered again.
 
     Raises:
         PruneProofError: if a checkpoint is missing or a worker was ended from outside.
@@ -64,7 +65,8 @@ def run(study: Study, folders: Folders, backbone: str, method: str) -> None:
         tasks = (_Task(key, batch) for key, batch in zip(keys, batches(study, folders), strict=True) if key in missing)
         _answer(job, tasks, len(missing), len(keys), f"{backbone} {method}")
     table = pa.concat_tables([store.get(key) for key in keys])
-    write_table(folders.answers / f"{backbone}_{method}.parquet", table.combine_chunks())
+    for path, schema in ((folders.answers_of, ANSWERS), (folders.logits_of, LOGITS)):
+        write_table(path(backbone, method), table.select(schema.names).combine_chunks())
 
 
 def _answer(job: _Job, tasks: Iterable[_Task], missing: int, total: int, title: str) -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from pruneproof.errors import PruneProofError
+from pruneproof.files import read_table
+from pruneproof.folders import Folders
+from pruneproof.records import LOGITS
 from pruneproof.scoring import chair, parsing
 from pruneproof.scoring.matching import mentions
 from pruneproof.scoring.questions import CaptionTruth, Questions
@@ -74,3 +79,19 @@ def read_answers(text: Ints, texts: tuple[str, ...], questions: Questions, truth
         correct=dense[..., 2],
         captions=dense[..., 3:],
     )
+
+
+def read_logits(folders: Folders, backbone: str, method: str) -> pa.Table:
+    """Logits of `yes` and `no` of one backbone and method: schema `records.LOGITS`, rows in the order of the answers.
+
+    Two of them that differ by no more than `records.LOGIT_NOISE` are one and the same.
+
+    Raises:
+        PruneProofError: if the table is missing or has other columns.
+    """
+    table = read_table(folders.logits_of(backbone, method), LOGITS.names)
+    try:
+        return table.cast(LOGITS)
+    except (pa.ArrowException, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise PruneProofError(f"logits/{backbone}/{method}.parquet does not fit ({first}): run `dvc repro`") from None

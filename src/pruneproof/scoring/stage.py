@@ -102,10 +102,10 @@ def _score_backbone(
 
 
 def _answers(folders: Folders, backbone: str, method: str) -> pa.Table:
-    table = read_table(folders.answers / f"{backbone}_{method}.parquet", _COLUMNS)
+    table = read_table(folders.answers_of(backbone, method), _COLUMNS)
     wanted = pa.schema([ANSWERS.field(name) for name in _COLUMNS])
     try:
         return table.cast(wanted)
     except (pa.ArrowException, ValueError) as error:
         first = str(error).splitlines()[0]
-        raise PruneProofError(f"answers/{backbone}_{method}.parquet does not fit ({first}): run `dvc repro`") from None
+        raise PruneProofError(f"answers/{backbone}/{method}.parquet does not fit ({first}): run `dvc repro`") from None

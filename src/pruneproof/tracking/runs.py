@@ -80,7 +80,7 @@ def plan_runs(study: Study, folders: Folders) -> list[PlannedRun]:
             rows = by_cell.get((backbone, method), [])
             if rows:
                 chosen = [row for row in headline if (row["backbone"], row["method"]) == (backbone, method)]
-                answers = file_digest(folders.answers / f"{backbone}_{method}.parquet")
+                answers = file_digest(folders.answers_of(backbone, method))
                 about = {**inputs, "data.answers": answers} if answers else inputs
                 parents.append(_parent(study, backbone, method, rows, chosen, about, shared))
                 children += _children(study, folders, parents[-1], rows, inputs, shared)
