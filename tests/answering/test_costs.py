@@ -64,7 +64,7 @@ def test_flops_are_the_closed_formula_within_1_percent(
     found = {row.component: row.flops for row in rows}
 
     prompt = llava.prompt(image.questions[0].text)
-    length = len(prompt.before) + tokens + len(prompt.behind)
+    length = len(prompt.before) + tokens + len(prompt.after)
     vocabulary = llava.model.config.text_config.vocab_size
     dependent = method["method"] == "atp" and method.get("alpha", 0.5) > 0
     # One key projection, and the query and the scores of CLS alone.

@@ -167,7 +167,7 @@ def test_questions_before_the_image_are_stock_generate_token_for_token(
 ) -> None:
     flamingo = models["templated"]
     template = "{{ messages[0]['content'][1]['text'] }}<image>Answer:"
-    monkeypatch.setattr(flamingo.processor.tokenizer, "chat_template", template)
+    monkeypatch.setattr(flamingo.processor, "chat_template", template)
     monkeypatch.setattr(flamingo, "_prompts", {})
     which, questions = [0, 1, 0, 1], [QUESTIONS[i] for i in (0, 0, 3, 5)]
     flamingo.processor.tokenizer.padding_side = "left"
@@ -410,8 +410,8 @@ def test_prompts_are_what_the_stock_processor_writes(
     for question in (*QUESTIONS, "  spaces? "):
         prompt = flamingo.prompt(question)
         expected = stock_inputs(flamingo, pictures[:1], [question])
-        assert [*prompt.before, *prompt.behind] == expected.input_ids[0].tolist()
-        looks = [0] * len(prompt.before) + [1] * len(prompt.behind)
+        assert [*prompt.before, *prompt.after] == expected.input_ids[0].tolist()
+        looks = [0] * len(prompt.before) + [1] * len(prompt.after)
         assert expected.image_attention_mask[0, :, 0].tolist() == looks
 
 
@@ -430,24 +430,24 @@ def test_prompts_are_what_the_stock_processor_writes(
     ],
 )
 def test_the_text_of_a_prompt(models: dict[str, Flamingo], kind: str, text: str) -> None:
-    assert prompt_text(models[kind].processor.tokenizer, "a?") == text
+    assert prompt_text(models[kind].processor, "a?") == text
 
 
 def test_a_question_that_is_an_address_stays_text(models: dict[str, Flamingo]) -> None:
-    assert prompt_text(models["instructed"].processor.tokenizer, "http://a.b/c").count("http://a.b/c") == 1
+    assert prompt_text(models["instructed"].processor, "http://a.b/c").count("http://a.b/c") == 1
 
 
 def test_a_template_that_writes_the_tokens_around_the_image_itself(
     models: dict[str, Flamingo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokenizer = models["templated"].processor.tokenizer
+    processor = models["templated"].processor
     around = "<fake_token_around_image><image><fake_token_around_image>"
     template = f"<s>Look: {around} {{{{ messages[0]['content'][1]['text'] }}}} So:"
-    monkeypatch.setattr(tokenizer, "chat_template", template)
-    assert prompt_text(tokenizer, "a?") == f"<s>Look:{around}a? So:"
-    monkeypatch.setattr(tokenizer, "chat_template", "So:")
+    monkeypatch.setattr(processor, "chat_template", template)
+    assert prompt_text(processor, "a?") == f"<s>Look:{around}a? So:"
+    monkeypatch.setattr(processor, "chat_template", "So:")
     with pytest.raises(PruneProofError, match="0 image placeholders"):
-        prompt_text(tokenizer, "a?")
+        prompt_text(processor, "a?")
 
 
 def test_a_question_with_an_image_placeholder(flamingo: Flamingo) -> None:

@@ -314,7 +314,7 @@ def test_a_loaded_llava_costs_what_the_formula_says(
     rows = costs.count_flops(llava, llava_settings, pruner, image, "tiny", "it", 0)
     prompt = llava.prompt(question)
     clip = json.loads((llava_root / llava_settings.text_tower / "open_clip_config.json").read_text())["model_cfg"]
-    text = len(prompt.before) + len(prompt.behind)
+    text = len(prompt.before) + len(prompt.after)
     formula = _flops.llava(llava.model.config, kept, text, clip=clip if pruner.question_dependent else None)
     assert {row.component: row.flops for row in rows} == asdict(formula)
 

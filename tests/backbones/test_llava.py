@@ -69,7 +69,7 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
     rows = 1 if shared else batch
     with torch.inference_mode():
         prefix = torch.cat([before.expand(rows, -1, -1), visual.expand(rows, -1, -1)], dim=1)
-        behind = [prompt.behind for prompt in prompts]
+        behind = [prompt.after for prompt in prompts]
         if shared:
             found = llava.language.continue_shared(prefix, behind, LONGEST, together)
         else:
@@ -111,7 +111,7 @@ def test_pruned_answers_are_stock_generate_on_the_kept_embeddings(llava: Llava, 
         embed = llava.model.get_input_embeddings()
         with torch.inference_mode():
             visual = llava.model.model.multi_modal_projector(image.features[chosen])
-            parts = [embed(torch.tensor(prompt.before)), visual, embed(torch.tensor(prompt.behind))]
+            parts = [embed(torch.tensor(prompt.before)), visual, embed(torch.tensor(prompt.after))]
             embeddings = torch.cat(parts)[None]
             logits = llava.model(inputs_embeds=embeddings).logits[0, -1]
             output = llava.model.generate(inputs_embeds=embeddings, max_new_tokens=LONGEST, do_sample=False)
@@ -209,7 +209,7 @@ def test_the_prompt_is_the_checkpoints_template_cut_at_the_image(llava: Llava) -
     prompt = llava.prompt("is there a dog?")
     decode = llava.processor.tokenizer.decode
     assert decode(prompt.before) == "<s>user: "
-    assert decode(prompt.behind) == "\nis there a dog? assistant:"
+    assert decode(prompt.after) == "\nis there a dog? assistant:"
     with pytest.raises(PruneProofError, match="2 image placeholders"):
         llava.prompt("is there a <image>?")
 

@@ -195,7 +195,7 @@ def test_pruned_answers_are_stock_generate_on_the_rows_that_are_kept(models: dic
     for question, chosen, reply in zip(questions, kept.tolist(), replies, strict=True):
         prompt = model.prompt(question)
         parts = [embed(torch.tensor(prompt.before)), kept_rows(packed, newline, chosen)]
-        embeddings = torch.cat([*parts, embed(torch.tensor(prompt.behind))])[None]
+        embeddings = torch.cat([*parts, embed(torch.tensor(prompt.after))])[None]
         with torch.inference_mode():
             logits = model.model(inputs_embeds=embeddings).logits[0, -1]
         assert [reply.text] == texts(model, stock_tokens(model, inputs_embeds=embeddings))
@@ -347,7 +347,7 @@ def test_components_cost_what_the_formula_says(
     shown, config = picture(SIZES["wide"]), vicuna.model.config
     clip = json.loads((project / "data/backbones/vicuna/clip/open_clip_config.json").read_text())["model_cfg"]
     prompt = vicuna.prompt(QUESTIONS[0])
-    text = len(prompt.before) + len(prompt.behind)
+    text = len(prompt.before) + len(prompt.after)
     formula = _flops.llava_next(config, 4, 64, len(kept), newlines, text, clip=clip)
     image = vicuna.encode([shown])[0]
     assert image.count == 64
@@ -371,7 +371,7 @@ def test_the_prompt_is_the_checkpoints_template_cut_at_the_image(models: dict[st
         ("mistral", "[inst] ", "\nis it? [/inst]"),
     ):
         prompt, decode = models[kind].prompt("is it?"), models[kind].processor.tokenizer.decode
-        assert (decode(prompt.before), decode(prompt.behind)) == (f"<s>{before}", behind)
+        assert (decode(prompt.before), decode(prompt.after)) == (f"<s>{before}", behind)
         with pytest.raises(PruneProofError, match="2 image placeholders"):
             models[kind].prompt("is there a <image>?")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pruneproof.backbones import History
-from pruneproof.backbones._conversation import messages
+from pruneproof.backbones._conversation import chat_template, chat_text, shortened
 from pruneproof.errors import PruneProofError
 
 IMAGE = "<image>"
@@ -20,18 +20,22 @@ class Prompt:
     """A tokenised prompt, cut before the image placeholder."""
 
     before: tuple[int, ...]
-    behind: tuple[int, ...]
+    after: tuple[int, ...]
     """From the placeholder on: these tokens look at the image, those before it at none."""
 
+    def __len__(self) -> int:
+        """Tokens, the image's placeholder among them."""
+        return len(self.before) + len(self.after)
 
-def prompt_text(tokenizer: Any, question: str, history: History = ()) -> str:
+
+def prompt_text(processor: Any, question: str, history: History = ()) -> str:
     """The text that the processor tokenises for an image and a question, earlier turns between them.
 
-    The turn is the checkpoint's own chat template if its tokenizer has one (`IdeficsProcessor` itself reads none); else
+    The turn is the checkpoint's own chat template if it has one; else
     `User:<image>{question}<end_of_utterance>\\nAssistant:` if the tokenizer knows the end of an utterance, as that of
     idefics-9b-instruct does; else `<image>Question: {question} Answer:` for base checkpoints. Both are from
-    transformers' guide `tasks/idefics.md`, without the instruction that it puts before the second. An earlier turn has
-    its answer behind it, ended as in the model card of idefics-9b-instruct where the tokenizer knows that end.
+    transformers' guide `tasks/idefics.md`, without the instruction that it puts before the second. An earlier turn is
+    followed by its answer, ended as in the model card of idefics-9b-instruct where the tokenizer knows that end.
 
     The processor puts the beginning of the sequence before a turn and `<fake_token_around_image>` on both sides of the
     image, and strips spaces there. A question that is a web address stays text; the processor would fetch a picture.
@@ -39,36 +43,35 @@ def prompt_text(tokenizer: Any, question: str, history: History = ()) -> str:
     Raises:
         PruneProofError: unless the turn holds exactly one image placeholder.
     """
-    turns = _turns(tokenizer, question, history)
+    turns = _turns(processor, question, history)
     if turns.count(IMAGE) != 1:
         raise PruneProofError(
-            f"the prompt of {question!r} holds {turns.count(IMAGE)} image placeholders, not 1: "
+            f"the prompt of {shortened(question)} holds {turns.count(IMAGE)} image placeholders, not 1: "
             f"no question, suffix or earlier turn may contain {IMAGE}, and a chat template must write it once"
         )
-    bos: str = tokenizer.bos_token
-    before, behind = turns.removeprefix(bos).split(IMAGE)
-    before, behind = before.removesuffix(FAKE).strip(" "), behind.removeprefix(FAKE).strip(" ")
-    return f"{bos}{before}{FAKE}{IMAGE}{FAKE}{behind}"
+    bos: str = processor.tokenizer.bos_token
+    before, after = turns.removeprefix(bos).split(IMAGE)
+    before, after = before.removesuffix(FAKE).strip(" "), after.removeprefix(FAKE).strip(" ")
+    return f"{bos}{before}{FAKE}{IMAGE}{FAKE}{after}"
 
 
-def build_prompt(tokenizer: Any, question: str, history: History = ()) -> Prompt:
+def build_prompt(processor: Any, question: str, history: History = ()) -> Prompt:
     """The tokenised prompt of a question.
 
     Raises:
         PruneProofError: as `prompt_text`.
     """
-    ids: list[int] = tokenizer(prompt_text(tokenizer, question, history), add_special_tokens=False).input_ids
+    tokenizer = processor.tokenizer
+    ids: list[int] = tokenizer(prompt_text(processor, question, history), add_special_tokens=False).input_ids
     at = ids.index(tokenizer.convert_tokens_to_ids(IMAGE))
     return Prompt(tuple(ids[:at]), tuple(ids[at:]))
 
 
-def _turns(tokenizer: Any, question: str, history: History) -> str:
-    if tokenizer.chat_template:
-        text: str = tokenizer.apply_chat_template(
-            messages(question, history, image=True), add_generation_prompt=True, tokenize=False
-        )
-        return text
-    if END in tokenizer.get_vocab():
+def _turns(processor: Any, question: str, history: History) -> str:
+    template = chat_template(processor)
+    if template is not None:
+        return chat_text(processor, template, question, history, image=True)
+    if END in processor.tokenizer.get_vocab():
         said = "".join(f"{asked}{END}\nAssistant: {answer}{END}\nUser: " for asked, answer in history)
         return f"User:{IMAGE}{said}{question}{END}\nAssistant:"
     said = "".join(f"Question: {asked} Answer: {answer} " for asked, answer in history)

@@ -17,10 +17,11 @@ from pruneproof import machine
 from pruneproof.backbones import Components, EncodedImage, History, Reply
 from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
-from pruneproof.backbones._conversation import messages
+from pruneproof.backbones._conversation import chat_text, prompt_ids, shortened, sound_template
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._replies import replies, verdicts
+from pruneproof.backbones._room import require_room
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
@@ -32,7 +33,11 @@ class Prompt:
     """A tokenised prompt, cut at the image."""
 
     before: tuple[int, ...]
-    behind: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def __len__(self) -> int:
+        """Tokens without the image's."""
+        return len(self.before) + len(self.after)
 
 
 class LlavaBase(ABC):
@@ -50,6 +55,7 @@ class LlavaBase(ABC):
         )
         self._rows = machine.batch_size()
         self._prompts: dict[tuple[str, History], Prompt] = {}
+        self._template = _template(model.config, processor)
         self._verdicts = verdicts(processor.tokenizer, self.prompt_text("?"))
 
     @abstractmethod
@@ -119,28 +125,30 @@ class LlavaBase(ABC):
         shared = len(read) == 1
         place = [0 if shared else i for i in range(len(questions))]
         prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
+        for i, (question, prompt) in enumerate(zip(questions, prompts, strict=True)):
+            require_room(self.model.config, question, len(prompt), len(read[place[i]][1]), max_new_tokens)
 
         def prefix(i: int) -> tuple[tuple[int, ...], int]:
             return prompts[i].before, len(read[place[i]][1])
 
-        order = sorted(range(len(questions)), key=lambda i: (*prefix(i), len(prompts[i].behind)))
+        order = sorted(range(len(questions)), key=lambda i: (*prefix(i), len(prompts[i].after)))
         generated: dict[int, Generated] = {}
         # Rows of a batch begin with prefixes of one length.
         for (before, _), group in groupby(order, key=prefix):
             rows = list(group)
-            behind = [prompts[i].behind for i in rows]
+            after = [prompts[i].after for i in rows]
             start = self.language.embed(torch.tensor(before, device=self.device))
             if shared:
                 key, reading = read[0]
                 embedded = torch.cat([start, visual[key][reading]])[None]
                 # Packed questions cost no image each, so twice as many fit.
-                found = self.language.continue_shared(embedded, behind, max_new_tokens, 2 * self._rows)
+                found = self.language.continue_shared(embedded, after, max_new_tokens, 2 * self._rows)
             else:
                 found = []
                 for part in even_parts(len(rows), self._rows):
                     chosen = [visual[key][reading] for key, reading in (read[i] for i in rows[part])]
                     prefixes = torch.stack([torch.cat([start, patches]) for patches in chosen])
-                    found += self.language.continue_each(prefixes, behind[part], max_new_tokens)
+                    found += self.language.continue_each(prefixes, after[part], max_new_tokens)
             generated |= zip(rows, found, strict=True)
         return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
 
@@ -159,7 +167,7 @@ class LlavaBase(ABC):
         projector, language = self.model.model.multi_modal_projector, self.language
         patches = kept[0].to(self.device)
         chosen = image.features[patches]
-        ids = torch.tensor([*prompt.before, *prompt.behind], device=self.device)
+        ids = torch.tensor([*prompt.before, *prompt.after], device=self.device)
         embedded = language.embed(ids)
         at = len(prompt.before)
         read = self.visual(image)[self.reading(image, patches)]
@@ -175,24 +183,32 @@ class LlavaBase(ABC):
 
     def prompt_text(self, question: str, history: History = ()) -> str:
         """The question in the checkpoint's own chat template, with its image placeholder in the first turn."""
-        text: str = self.processor.apply_chat_template(
-            messages(question, history, image=True), add_generation_prompt=True, tokenize=False
-        )
-        return text
+        return chat_text(self.processor, self._template, question, history, image=True)
 
     def prompt(self, question: str, history: History = ()) -> Prompt:
         """Tokenise a prompt and cut it at the image placeholder."""
         if (question, history) not in self._prompts:
-            ids = self.processor.tokenizer(self.prompt_text(question, history)).input_ids
+            ids = prompt_ids(self.processor.tokenizer, self.prompt_text(question, history))
             image = self.model.config.image_token_id
             if ids.count(image) != 1:
                 raise PruneProofError(
-                    f"the prompt of {question!r} holds {ids.count(image)} image placeholders, not 1: "
+                    f"the prompt of {shortened(question)} holds {ids.count(image)} image placeholders, not 1: "
                     "neither a question nor an earlier turn may contain the image token"
                 )
             at = ids.index(image)
             self._prompts[question, history] = Prompt(tuple(ids[:at]), tuple(ids[at + 1 :]))
         return self._prompts[question, history]
+
+
+def _template(config: Any, processor: Any) -> str:
+    image = processor.tokenizer.convert_ids_to_tokens(config.image_token_id)
+    template = sound_template(processor, config.name_or_path, image)
+    if template is None:
+        raise PruneProofError(
+            f"checkpoint {config.name_or_path!r} has no chat template, so how it was asked in training is not known: "
+            "add the chat_template.jinja of the checkpoint that it was made from"
+        )
+    return template
 
 
 Family = TypeVar("Family", bound=LlavaBase)

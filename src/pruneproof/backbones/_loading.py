@@ -13,7 +13,9 @@ from transformers import AutoConfig, AutoProcessor
 from transformers.utils import logging
 
 from pruneproof.backbones._checkpoints import locate
+from pruneproof.backbones._finite import require_finite
 from pruneproof.backbones._memory import model_bytes, require_memory
+from pruneproof.backbones._remote_code import NO_REMOTE_CODE, reason
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
 
@@ -34,8 +36,8 @@ def load_pretrained(
         The model on the device, in evaluation mode and without gradients, and its processor.
 
     Raises:
-        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read, or if its
-            weights do not fit into memory.
+        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read, needs code of its
+            own, holds NaN or infinite weights, or does not fit into memory.
     """
     source = locate(settings, root)
     if Path(source).is_dir():
@@ -48,14 +50,20 @@ def load_pretrained(
     processor = read_processor(settings, source)
     with _named(settings), _silent():
         model, report = model_class.from_pretrained(
-            source, revision=settings.revision, dtype=getattr(torch, settings.dtype), output_loading_info=True
+            source,
+            revision=settings.revision,
+            dtype=getattr(torch, settings.dtype),
+            output_loading_info=True,
+            **NO_REMOTE_CODE,
         )
     # transformers fills what is missing with random numbers and only warns.
     if absent := sorted(report["missing_keys"]):
         raise PruneProofError(
             f"checkpoint {settings.checkpoint!r} lacks {len(absent)} tensors, such as {absent[0]}: restore its files"
         )
-    return model.to(device).eval().requires_grad_(False), processor
+    model = model.to(device).eval().requires_grad_(False)
+    require_finite(model, f"checkpoint {settings.checkpoint!r}")
+    return model, processor
 
 
 def read_config(settings: BackboneSettings, source: str, model_type: str) -> Any:
@@ -65,7 +73,7 @@ def read_config(settings: BackboneSettings, source: str, model_type: str) -> Any
         PruneProofError: if it cannot be read, or is of another family.
     """
     with _named(settings):
-        config = AutoConfig.from_pretrained(source, revision=settings.revision)
+        config = AutoConfig.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
     if config.model_type != model_type:
         raise PruneProofError(
             f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not {model_type}: change `family`"
@@ -77,7 +85,7 @@ def read_processor(settings: BackboneSettings, source: str) -> Any:
     """Tokenizer and image processor at `source`; raises `PruneProofError` if they cannot be read."""
     processor: Any = AutoProcessor
     with _named(settings):
-        return processor.from_pretrained(source, revision=settings.revision)
+        return processor.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
 
 
 @contextmanager
@@ -86,8 +94,7 @@ def _named(settings: BackboneSettings) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
-        raise PruneProofError(f"checkpoint {settings.checkpoint!r} cannot be read: {first}") from error
+        raise PruneProofError(f"checkpoint {settings.checkpoint!r} cannot be read: {reason(error)}") from error
 
 
 @contextmanager

@@ -21,11 +21,12 @@ from pruneproof.backbones._blip2_seq2seq import EncoderDecoder
 from pruneproof.backbones._blip2_vision import Blip2Image, split_layer
 from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
-from pruneproof.backbones._conversation import messages
+from pruneproof.backbones._conversation import chat_text, prompt_ids, shortened, sound_template
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones._replies import replies, verdicts
+from pruneproof.backbones._room import require_room
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
@@ -75,6 +76,7 @@ class Blip2:
         self.language = _language(model.language_model)
         self._layers = [split_layer(layer) for layer in model.vision_model.encoder.layers]
         self._rows = machine.batch_size()
+        self._template = sound_template(processor, model.config.name_or_path, None)
         separate = isinstance(self.language, EncoderDecoder)
         self._verdicts = verdicts(processor.tokenizer, "" if separate else self.prompt_text("?"))
 
@@ -135,6 +137,9 @@ class Blip2:
         keys = [(id(image), *chosen.tolist()) for image, chosen in pairs]
         visual = self._connect_once(dict(zip(keys, pairs, strict=True)))
         prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
+        for question, prompt in zip(questions, prompts, strict=True):
+            config = self.model.config
+            require_room(config, question, len(prompt), config.num_query_tokens, max_new_tokens)
         order = sorted(asked, key=lambda i: len(prompts[i]))
         ids = [prompts[i] for i in order]
         if len(images) == len(kept) == 1:
@@ -183,13 +188,9 @@ class Blip2:
 
         transformers' `Blip2Processor` keeps no chat template of its own, and puts the image before any text.
         """
-        tokenizer = self.processor.tokenizer
-        if tokenizer.chat_template is None:
+        if self._template is None:
             return "".join(TURN.format(*turn) for turn in history) + PROMPT.format(question)
-        text: str = tokenizer.apply_chat_template(
-            messages(question, history, image=False), add_generation_prompt=True, tokenize=False
-        )
-        return text
+        return chat_text(self.processor, self._template, question, history, image=False)
 
     def prompt(self, question: str, history: History = ()) -> list[int]:
         """Ids of the prompt behind the image; what stands for the image comes before them, even before the first token.
@@ -197,10 +198,10 @@ class Blip2:
         Source: transformers `Blip2Processor.__call__`.
         """
         tokenizer = self.processor.tokenizer
-        ids: list[int] = tokenizer(self.prompt_text(question, history)).input_ids
+        ids = prompt_ids(tokenizer, self.prompt_text(question, history))
         if tokenizer.convert_tokens_to_ids(str(self.processor.image_token)) in ids:
             raise PruneProofError(
-                f"the prompt of {question!r} holds the image token: neither it nor an earlier turn may contain it"
+                f"the prompt of {shortened(question)} holds the image token: no question or earlier turn may contain it"
             )
         return ids
 

@@ -21,12 +21,14 @@ from pruneproof import machine
 from pruneproof.backbones import Components, EncodedImage, History, Reply
 from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
+from pruneproof.backbones._conversation import sound_template
 from pruneproof.backbones._flamingo_decoder import LookingDecoder
 from pruneproof.backbones._flamingo_prompts import END, FAKE, IMAGE, Prompt, build_prompt, prompt_text
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones._replies import replies, verdicts
+from pruneproof.backbones._room import require_room
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
@@ -49,7 +51,8 @@ class Flamingo:
         self.ends: frozenset[int] = frozenset(end if isinstance(end, list) else [end]) | spoken
         self._rows = machine.batch_size()
         self._prompts: dict[tuple[str, History], Prompt] = {}
-        self._verdicts = verdicts(tokenizer, prompt_text(tokenizer, "?"))
+        sound_template(processor, model.config.name_or_path, IMAGE)
+        self._verdicts = verdicts(tokenizer, prompt_text(processor, "?"))
 
     def pixels(self, images: Sequence[Image]) -> Tensor:
         """[B, 3, P, P] pixels as the checkpoint's processor makes them."""
@@ -106,21 +109,23 @@ class Flamingo:
         The resampler runs once for each distinct pair of image and kept tokens. Questions are packed into one row, in
         which every token looks at its own question's image (see `LookingDecoder`).
         """
-        visual, shown = self._visual(images, kept, len(questions))
         prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
+        for question, prompt in zip(questions, prompts, strict=True):
+            require_room(self.model.config, question, len(prompt), 0, max_new_tokens)
+        visual, shown = self._visual(images, kept, len(questions))
         order = sorted(range(len(questions)), key=lambda i: (prompts[i].before, shown[i]))
         generated: dict[int, Generated] = {}
         for before, group in groupby(order, key=lambda i: prompts[i].before):
             rows = list(group)
             for part in even_parts(len(rows), self._rows):
                 asked = rows[part]
-                behind = [prompts[i].behind for i in asked]
+                after = [prompts[i].after for i in asked]
                 # Sorted by what they are shown, so a part needs one run of it.
                 first, last = shown[asked[0]], shown[asked[-1]]
                 image_of = [shown[i] - first for i in asked]
-                language = self._language(before, behind, visual[first : last + 1], image_of)
+                language = self._language(before, after, visual[first : last + 1], image_of)
                 prefix = language.embed(torch.tensor(before, device=self.device))[None]
-                found = language.continue_shared(prefix, behind, max_new_tokens, len(behind))
+                found = language.continue_shared(prefix, after, max_new_tokens, len(after))
                 generated |= zip(asked, found, strict=True)
         return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
 
@@ -171,8 +176,8 @@ class Flamingo:
         """
         prompt = self.prompt(question)
         contexts = self._context(image, kept[0])[None]
-        language = self._language(prompt.before, [prompt.behind], self.connect(contexts), [0])
-        ids = torch.tensor([*prompt.before, *prompt.behind], device=self.device)
+        language = self._language(prompt.before, [prompt.after], self.connect(contexts), [0])
+        ids = torch.tensor([*prompt.before, *prompt.after], device=self.device)
         inputs = language.embed(ids)[None]
         cache = language.prefill(inputs)
         work: dict[str, Callable[[], object]] = {
@@ -185,17 +190,17 @@ class Flamingo:
     def prompt(self, question: str, history: History = ()) -> Prompt:
         """The tokenised prompt of a question, remembered."""
         if (question, history) not in self._prompts:
-            self._prompts[question, history] = build_prompt(self.processor.tokenizer, question, history)
+            self._prompts[question, history] = build_prompt(self.processor, question, history)
         return self._prompts[question, history]
 
     def _context(self, image: EncodedImage, kept: Tensor) -> Tensor:
         return torch.cat([image.unprunable, image.features[kept.to(self.device)]])
 
     def _language(
-        self, before: Sequence[int], behind: Sequence[Sequence[int]], visual: Tensor, image_of: Sequence[int]
+        self, before: Sequence[int], after: Sequence[Sequence[int]], visual: Tensor, image_of: Sequence[int]
     ) -> CausalModel:
         """The language model in front of some images; question i looks at `visual[image_of[i]]`."""
-        keys = [image for image, tokens in zip(image_of, behind, strict=True) for _ in tokens]
+        keys = [image for image, tokens in zip(image_of, after, strict=True) for _ in tokens]
         image_of_key = torch.tensor(keys, device=self.device)
         decoder = LookingDecoder(self.model.model, visual, len(before), image_of_key)
         return CausalModel(decoder, self.model.lm_head, self.ends)

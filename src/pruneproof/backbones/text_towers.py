@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 from pruneproof.backbones._clip_space_end import image_end
+from pruneproof.backbones._finite import require_finite
+from pruneproof.backbones._remote_code import NO_REMOTE_CODE, never_asking, reason
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
 
@@ -140,14 +143,29 @@ def _read(key: str, name: str, tag: str | None, root: Path, device: str) -> Text
             "`open_clip.list_models()` names them"
         )
     try:
-        model = open_clip.create_model(
-            source, pretrained=tag, require_pretrained=True, device=device, force_quick_gelu=quick_gelu(name, tag)
-        )
-        tokenizer = open_clip.get_tokenizer(source)
+        with never_asking():
+            model = open_clip.create_model(
+                source, pretrained=tag, require_pretrained=True, device=device, force_quick_gelu=quick_gelu(name, tag)
+            )
+            tokenizer = open_clip.get_tokenizer(source, **(NO_REMOTE_CODE if _reads_a_tokenizer(name, local) else {}))
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        first = str(error).splitlines()[0]
-        raise PruneProofError(f"{key} {name!r} cannot be read ({first}): restore its files") from error
+        raise PruneProofError(f"{key} {name!r} cannot be read ({reason(error)}): restore its files") from error
+    require_finite(model, f"{key} {name!r}")
     return TextTower(model.eval().requires_grad_(False), tokenizer, device)
+
+
+def _reads_a_tokenizer(name: str, local: Path) -> bool:
+    """Whether open_clip takes the tokenizer from transformers; its own takes no options of theirs.
+
+    A local config may hold options too (`tokenizer_kwargs`), which those of the caller override.
+
+    Source: open_clip `factory.py::get_tokenizer`.
+    """
+    if local.is_dir():
+        config = json.loads((local / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
+    else:
+        config = open_clip.get_model_config(name) or {}
+    return bool(config.get("text_cfg", {}).get("hf_tokenizer_name"))
 
 
 def quick_gelu(name: str, tag: str | None) -> bool:
