@@ -51,8 +51,6 @@ class Sample:
     """Classes that are not in the image, with article (`a dog`), for distractors."""
     alternatives: tuple[str, ...] = ()
     """False claims about the asked object, as whole sentences (`The car is blue.`), for misleading distractors."""
-    phrasing: str = ""
-    """Name of the phrasing used, for reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,30 +74,6 @@ CLEAN = Condition("clean", "clean", 0)
 def dialogue_name(select_by: str) -> str:
     """What a dialogue's condition is called whose tokens are selected by the `first`, `last` or `each` question."""
     return f"dialogue_{select_by}"
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One unit of answering: every question of the benchmark under one condition, by one backbone with one method."""
-
-    backbone: str
-    method: str
-    condition: Condition
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model said to one sample in one cell."""
-
-    sample_id: str
-    text: str
-    yes_logit: float
-    """Logit of the answer token `yes` at the first generated position."""
-    no_logit: float
-    kept: tuple[int, ...]
-    """Indices of the visual tokens that were kept, ascending; (0 .. N-1) for the full model."""
-    visual_tokens: int
-    """Visual tokens at the language model's input."""
 
 
 _SAMPLE_LISTS = ("target_objects", "protected", "synonyms", "rephrasings", "absent", "alternatives")

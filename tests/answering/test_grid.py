@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pruneproof.answering.grid import Question, batches, cells, conditions, prompt_history, prompt_text
+from pruneproof.answering.grid import Question, batches, conditions, prompt_history, prompt_text
 from pruneproof.folders import Folders
 from pruneproof.records import CLEAN, Condition
 from pruneproof.settings import BackboneSettings, DialogueSettings, Study
@@ -14,12 +14,9 @@ def asked(study: Study, folders: Folders) -> dict[str, dict[str, tuple[Question,
     return found
 
 
-def test_conditions_and_cells_in_order(study: Study) -> None:
+def test_conditions_in_order(study: Study) -> None:
     expected = (CLEAN, *(Condition("image", "gaussian_noise", n) for n in (1, 3)), Condition("text", "typo_swap", 2))
     assert conditions(study) == expected
-    found = cells(study)
-    assert len(found) == len(set(found)) == 4 * 4
-    assert [cell.method for cell in found[:5]] == ["full"] * 4 + ["random_25"]
 
 
 def test_a_text_is_asked_once_for_all_splits(study: Study, folders: Folders) -> None:

@@ -420,4 +420,4 @@ def test_a_clip_that_is_not_the_towers_is_refused(project: Path) -> None:
     save_llava_next(project / "data/backbones/other", seed=9)
     with pytest.raises(PruneProofError, match="its weights are others"):
         load(other, project)
-    assert load(other.model_copy(update={"allow_tower_mismatch": True}), project).digest
+    assert load(other.model_copy(update={"allow_tower_mismatch": True}), project).device == "cpu"

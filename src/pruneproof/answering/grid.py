@@ -11,7 +11,7 @@ from pruneproof.files import read_rows
 from pruneproof.folders import Folders
 from pruneproof.perturbations.images.stage import image_conditions
 from pruneproof.perturbations.text import conditions as text_conditions
-from pruneproof.records import CLEAN, Cell, Condition, Sample, sample_from_row
+from pruneproof.records import CLEAN, Condition, Sample, sample_from_row
 from pruneproof.seeds import generator
 from pruneproof.settings import BackboneSettings, Study
 
@@ -58,16 +58,6 @@ def conditions(study: Study) -> tuple[Condition, ...]:
         *image_conditions(perturbations.image),
         *text_conditions(perturbations.text),
         *dialogues.conditions(study.answering.dialogues),
-    )
-
-
-def cells(study: Study) -> tuple[Cell, ...]:
-    """All cells, backbone by backbone and method by method."""
-    return tuple(
-        Cell(backbone, method, condition)
-        for backbone in study.backbones
-        for method in study.methods
-        for condition in conditions(study)
     )
 
 

@@ -88,11 +88,6 @@ class Backbone(Protocol):
     """A loaded model."""
 
     @property
-    def digest(self) -> str:
-        """SHA-256 over every file that the model was loaded from."""
-        ...
-
-    @property
     def device(self) -> str:
         """The torch device that it computes on."""
         ...

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from pruneproof import machine
 from pruneproof.backbones import Components, EncodedImage, History, Reply
-from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._conversation import chat_text, prompt_ids, shortened, sound_template
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
@@ -47,8 +46,8 @@ class LlavaBase(ABC):
     patches (`visual`, `reading`).
     """
 
-    def __init__(self, model: Any, processor: Any, clip: ClipSpace, digest: str, device: str) -> None:
-        self.model, self.processor, self.clip, self.digest, self.device = model, processor, clip, digest, device
+    def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
+        self.model, self.processor, self.clip, self.device = model, processor, clip, device
         end = model.generation_config.eos_token_id
         self.language = CausalModel(
             model.model.language_model, model.lm_head, frozenset(end if isinstance(end, list) else [end])
@@ -220,7 +219,7 @@ def load_llava(
     device: str,
     model_type: str,
     model_class: Any,
-    family: Callable[[Any, Any, ClipSpace, str, str], Family],
+    family: Callable[[Any, Any, ClipSpace, str], Family],
 ) -> Family:
     """Load a checkpoint and its CLIP pair; arguments as of `load_pretrained` and `backbones.load`.
 
@@ -236,6 +235,6 @@ def load_llava(
             f"{strategy!r}: only patches of one layer can be pruned, so it must have a number and 'default'"
         )
     clip = load_clip_space(settings, root, device)
-    backbone = family(model, processor, clip, checkpoint_digest(settings, root), device)
+    backbone = family(model, processor, clip, device)
     check_pairing(settings, clip, backbone.pixels, lambda pixels: backbone.states(pixels)[-1])
     return backbone

@@ -19,7 +19,6 @@ from pruneproof import machine
 from pruneproof.backbones import Components, EncodedImage, History, Reply
 from pruneproof.backbones._blip2_seq2seq import EncoderDecoder
 from pruneproof.backbones._blip2_vision import Blip2Image, split_layer
-from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._conversation import chat_text, prompt_ids, shortened, sound_template
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
@@ -71,8 +70,8 @@ class Language(Protocol):
 class Blip2:
     """A loaded BLIP-2; implements `Backbone`."""
 
-    def __init__(self, model: Any, processor: Any, clip: ClipSpace, digest: str, device: str) -> None:
-        self.model, self.processor, self.clip, self.digest, self.device = model, processor, clip, digest, device
+    def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
+        self.model, self.processor, self.clip, self.device = model, processor, clip, device
         self.language = _language(model.language_model)
         self._layers = [split_layer(layer) for layer in model.vision_model.encoder.layers]
         self._rows = machine.batch_size()
@@ -228,7 +227,7 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Blip2:
         )
     tower = model.vision_model
     clip = load_clip_space(settings, root, device, depth=len(tower.encoder.layers))
-    backbone = Blip2(model, processor, clip, checkpoint_digest(settings, root), device)
+    backbone = Blip2(model, processor, clip, device)
     check_pairing(
         settings, clip, backbone.pixels, lambda pixels: tower(pixels, output_hidden_states=True).hidden_states[-1]
     )

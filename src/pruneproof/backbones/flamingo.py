@@ -19,7 +19,6 @@ from transformers import IdeficsForVisionText2Text
 
 from pruneproof import machine
 from pruneproof.backbones import Components, EncodedImage, History, Reply
-from pruneproof.backbones._checkpoints import checkpoint_digest
 from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._conversation import sound_template
 from pruneproof.backbones._flamingo_decoder import LookingDecoder
@@ -43,8 +42,8 @@ class Flamingo:
     answers (`bad_words_ids`); here they may come, as in plain `generate`, and are left out of the text.
     """
 
-    def __init__(self, model: Any, processor: Any, clip: ClipSpace, digest: str, device: str) -> None:
-        self.model, self.processor, self.clip, self.digest, self.device = model, processor, clip, digest, device
+    def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
+        self.model, self.processor, self.clip, self.device = model, processor, clip, device
         tokenizer = processor.tokenizer
         end = model.generation_config.eos_token_id
         spoken = {tokenizer.convert_tokens_to_ids(END)} if END in tokenizer.get_vocab() else set()
@@ -214,7 +213,7 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Flamingo:
             f"checkpoint {settings.checkpoint!r} has a tokenizer without {', '.join(lacking)}: restore its files"
         )
     clip = load_clip_space(settings, root, device)
-    backbone = Flamingo(model, processor, clip, checkpoint_digest(settings, root), device)
+    backbone = Flamingo(model, processor, clip, device)
     check_pairing(settings, clip, backbone.pixels, lambda pixels: backbone.states(pixels)[-1])
     return backbone
 

@@ -74,8 +74,8 @@ class LlavaNext(LlavaBase):
     its row (see `Layout.reading`).
     """
 
-    def __init__(self, model: Any, processor: Any, clip: ClipSpace, digest: str, device: str) -> None:
-        super().__init__(model, processor, clip, digest, device)
+    def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
+        super().__init__(model, processor, clip, device)
         self._layouts: dict[tuple[int, int], Layout] = {}
 
     @torch.inference_mode()

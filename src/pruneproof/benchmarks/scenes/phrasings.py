@@ -114,7 +114,6 @@ OPTIONS: dict[str, str] = {"horizontal": "left or right of", "vertical": "above 
 class Phrasing:
     """One template and whether training may use it."""
 
-    name: str
     template: str
     held_out: bool
 
@@ -123,6 +122,4 @@ def phrasings(form: str) -> tuple[Phrasing, ...]:
     """All phrasings of a form such as `existence/plural`, the held-out ones last."""
     templates = PHRASINGS[form]
     first_held_out = len(templates) - HELD_OUT
-    return tuple(
-        Phrasing(f"{form}/{index}", template, index >= first_held_out) for index, template in enumerate(templates)
-    )
+    return tuple(Phrasing(template, index >= first_held_out) for index, template in enumerate(templates))

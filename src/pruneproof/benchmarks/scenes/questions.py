@@ -81,7 +81,6 @@ class Examiner:
             rephrasings=tuple(way.template.format(**values) for way in ways if way.held_out),
             absent=self.absent,
             alternatives=asked.alternatives,
-            phrasing=way.name,
         )
 
     def _synonyms(self, question: str, name: str) -> tuple[tuple[str, str], ...]:
@@ -201,7 +200,6 @@ class Examiner:
             rephrasings=tuple(way.template for way in ways if way.held_out),
             absent=self.absent,
             alternatives=tuple(f"There is {name} in the image." for name in self.absent[:1]),
-            phrasing=way.name,
         )
 
     def all(self, together: CoOccurrence) -> Iterator[Sample]:
