@@ -11,9 +11,9 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import read_json, read_rows, read_table, write_rows
 from pruneproof.folders import Folders
 from pruneproof.perturbations.text import gate, registered, stage
-from pruneproof.perturbations.text._words import contains
 from pruneproof.records import REWORDED, SAMPLES, Condition, Sample, sample_to_row
 from pruneproof.settings import Study
+from pruneproof.wording import contains
 
 NAMES = sorted(registered())
 WORDS = ("is", "there", "in", "the", "image", "here", "can", "you", "see", "Which", "of", "a", "shown")

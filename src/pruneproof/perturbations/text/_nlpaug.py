@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import random
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -132,7 +131,7 @@ def join(parts: Sequence[str]) -> str:
     """The inverse of `pieces`; two words side by side (a split one) get a space between them."""
     text = ""
     for part in parts:
-        text += f" {part}" if text and re.match(r"\w", part) and re.search(r"\w$", text) else part
+        text += f" {part}" if part[:1].isalnum() and text[-1:].isalnum() else part
     return text
 
 

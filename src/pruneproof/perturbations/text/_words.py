@@ -29,11 +29,6 @@ _NEGATIONS = frozenset(
 YES_NO = frozenset({"yes", "no", "yeah", "yep", "nope"})
 
 
-def contains(text: str, phrase: str) -> bool:
-    """Whether a word or phrase stands in the text as a whole, in any case."""
-    return re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", text, re.IGNORECASE) is not None
-
-
 def is_negation(word: str) -> bool:
     """Whether a lower-case word negates."""
     return word in _NEGATIONS or word.endswith("n't")

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pruneproof.perturbations.text import NotApplicable, TextPerturbation, gate
-from pruneproof.perturbations.text._words import contains
 from pruneproof.records import Sample
+from pruneproof.wording import contains
 
 NEUTRAL = (
     "We can talk about it again next week.",

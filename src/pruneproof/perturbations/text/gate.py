@@ -13,7 +13,6 @@ from functools import lru_cache
 from pruneproof.perturbations.text._words import (
     WORD,
     YES_NO,
-    contains,
     is_negation,
     is_number,
     negations,
@@ -21,6 +20,7 @@ from pruneproof.perturbations.text._words import (
     words,
 )
 from pruneproof.records import Sample
+from pruneproof.wording import contains
 
 UNCHANGED = "text is unchanged"
 PROTECTED_LOST = "a protected word was lost"

@@ -44,6 +44,8 @@ def reword(sample: Sample, condition: Condition, study_seed: int) -> Reworded:
     The random stream belongs to (study seed, image, question, perturbation, severity), not to the sample: a question
     that stands in several POPE samplings is reworded in the same way in each.
     """
+    if not sample.question.strip():
+        return Reworded(sample.question, 0, "not applicable: the question is empty", ())
     chosen = perturbation(condition.perturbation)
     rng = generator(study_seed, sample.image_id, sample.question, condition.perturbation, condition.severity)
     faults: list[str] = []

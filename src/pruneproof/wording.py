@@ -1,0 +1,29 @@
+"""Where a word or phrase stands in a text: what protects a question's words and what finds them say the same."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_BETWEEN = r"[\s_-]+"
+
+
+def contains(text: str, phrase: str) -> bool:
+    """Whether a word or phrase stands in a text as a whole, in any case.
+
+    Blanks, hyphens and underscores are one and the same between words: `traffic_light` stands in `a traffic light`, and
+    `car` in `car-shaped`.
+
+    Examples:
+        >>> contains("Is the Traffic-Light on?", "traffic_light"), contains("A carpet.", "car")
+        (True, False)
+    """
+    return _pattern(phrase).search(text) is not None
+
+
+@lru_cache(maxsize=1 << 12)
+def _pattern(phrase: str) -> re.Pattern[str]:
+    parts = [part for part in re.split(_BETWEEN, phrase) if part]
+    if not parts:  # nothing but separators: as it is written
+        return re.compile(re.escape(phrase))
+    return re.compile(rf"(?<![^\W_]){_BETWEEN.join(map(re.escape, parts))}(?![^\W_])", re.IGNORECASE)
