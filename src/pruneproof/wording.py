@@ -1,10 +1,11 @@
-"""Where a word or phrase stands in a text: what protects a question's words and what finds them say the same."""
+"""The words of a text, and whether a phrase stands in it: what protects a word and what looks for it say the same."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _BETWEEN = r"[\s_-]+"
 
 
@@ -19,6 +20,11 @@ def contains(text: str, phrase: str) -> bool:
         (True, False)
     """
     return _pattern(phrase).search(text) is not None
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Runs of letters and digits in lower case; an apostrophe inside a word belongs to it."""
+    return tuple(_WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")))
 
 
 @lru_cache(maxsize=1 << 12)

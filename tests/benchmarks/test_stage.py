@@ -87,7 +87,8 @@ def test_a_picture_that_later_stages_cannot_use_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: dict[str, Any], said: str
 ) -> None:
     whole = scenes.build(2, 9, scenes.Options())
-    damaged = replace(whole, images=(whole.images[0], {**whole.images[1], **damage}))
+    samples = tuple(replace(sample, target_objects=()) for sample in whole.samples)
+    damaged = replace(whole, images=(whole.images[0], {**whole.images[1], **damage}), objects=(), samples=samples)
     monkeypatch.setattr(scenes, "build", lambda *_: damaged)
     with pytest.raises(PruneProofError, match=f"benchmark scenes, image 'scene_00001': {said}"):
         stage.run(study(2), Folders(tmp_path))
@@ -97,9 +98,19 @@ def test_a_picture_that_later_stages_cannot_use_is_refused(
 def test_a_picture_cut_off_anywhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = scenes.build(2, 9, scenes.Options())
     png = whole.images[0]["png"]
-    # Behind that, all pixels may be there and only a checksum missing.
+    # After that, all pixels may be there and only a checksum missing.
     for end in range(0, len(png) * 9 // 10, len(png) // 40):
-        cut = replace(whole, images=({**whole.images[0], "png": png[:end]},))
+        cut = replace(whole, images=({**whole.images[0], "png": png[:end]}, whole.images[1]))
         monkeypatch.setattr(scenes, "build", lambda *_, cut=cut: cut)
         with pytest.raises(PruneProofError, match="cannot be decoded"):
             stage.run(study(2), Folders(tmp_path))
+
+
+def test_a_benchmark_that_later_stages_cannot_use_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scenes.build(2, 9, scenes.Options())
+    monkeypatch.setattr(scenes, "build", lambda *_: replace(whole, images=(*whole.images, whole.images[0])))
+    with pytest.raises(PruneProofError, match="image 'scene_00000' is there 2 times"):
+        stage.run(study(2), Folders(tmp_path))
+    assert not Folders(tmp_path).benchmark.exists()

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pruneproof import registry
 from pruneproof.benchmarks import Benchmark, input_files
+from pruneproof.benchmarks._validation import require_sound
 from pruneproof.errors import PruneProofError
 from pruneproof.files import sha256, write_json, write_rows
 from pruneproof.folders import Folders
@@ -23,17 +24,15 @@ def run(study: Study, folders: Folders) -> None:
     """Write `images`, `objects` and `samples.parquet`, `vocabulary.json` and `manifest.json`.
 
     Raises:
-        PruneProofError: if a declared file is missing, two samples share an id, or a picture cannot be decoded or is
-            not of the size given for it.
+        PruneProofError: if a declared file is missing, if a later stage could not use what the benchmark gives, or if a
+            picture cannot be decoded or is not of the size given for it.
     """
     settings = study.benchmark
     module = registry.load_module("pruneproof.benchmarks", settings.name, "benchmark")
     options = module.Options.model_validate(settings.options)
     read = input_files(settings, folders.study)
     benchmark: Benchmark = module.build(settings.images, study.study.seed, options)
-    repeated = [name for name, times in Counter(s.sample_id for s in benchmark.samples).items() if times > 1]
-    if repeated:
-        raise PruneProofError(f"benchmark {settings.name} has the sample id {repeated[0]!r} twice: ids must be unique")
+    require_sound(settings.name, benchmark)
     for row in benchmark.images:
         _require_whole(settings.name, row)
     write_rows(folders.benchmark / "images.parquet", [dict(row) for row in benchmark.images], IMAGES)
