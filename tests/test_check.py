@@ -89,7 +89,7 @@ def test_a_hub_checkpoint_must_name_its_commit(study: Path) -> None:
     hub = params.read_text().replace("checkpoint: data/backbones/builtin_llava", "checkpoint: llava-hf/llava")
     params.write_text(hub)
     assert "without a revision" in find(study, "backbone builtin_llava").detail
-    params.write_text(hub.replace("family: llava", "family: llava\n    revision: abc123"))
+    params.write_text(hub.replace("family: llava", "family: llava\n    revision: " + "a1" * 20))
     assert find(study, "backbone builtin_llava").state == "note"
 
 

@@ -23,7 +23,7 @@ benchmark: {images: 12}
 perturbations:
   image: {names: [fog], severities: [1, 5]}
 backbones:
-  b: {family: llava, checkpoint: owner/name, revision: abc, text_tower: ViT-L-14}
+  b: {family: llava, checkpoint: owner/name, revision: a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1, text_tower: ViT-L-14}
 methods:
   full: {method: full}
   atp_25: {method: atp, keep: 0.25}

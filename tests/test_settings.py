@@ -112,6 +112,8 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
         ({"methods__a-b": {"method": "full"}}, "methods.a-b: 'a-b' is not a valid id"),
         ({"backbones__builtin_llava__family": "lava"}, "unknown backbone family 'lava' (did you mean 'llava'?)"),
         ({"backbones__builtin_llava__dtype": "int8"}, "'float32', 'bfloat16' or 'float16'"),
+        ({"backbones__builtin_llava__revision": "main"}, "builtin_llava.revision: 'main': is not a commit (40 digits"),
+        ({"backbones__builtin_llava__revision": "A1" * 20}, "is not a commit"),
         ({"scoring__baseline": "fulll"}, "unknown method of this study 'fulll' (did you mean 'full'?)"),
         ({"scoring__primary": ["full"]}, "scoring.primary[0]: 'full' is the baseline"),
         ({"answering__caption_conditions": ["fog_3"]}, "unknown condition of this study 'fog_3'"),
@@ -122,6 +124,26 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
 )  # fmt: skip
 def test_each_kind_of_error_has_its_words(tmp_path: Path, changes: dict[str, Any], what: str) -> None:
     assert what in complaint(changed(tmp_path, **changes))
+
+
+def test_a_layer_that_a_vision_tower_lacks_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    """It is read from the checkpoint's config, without its weights."""
+    home = tmp_path / "data/backbones/mine"
+    home.mkdir(parents=True)
+
+    def study(layer: int, **changes: Any) -> Path:
+        settings = {"backbones__builtin_llava__checkpoint": "data/backbones/mine", "study__root": "."} | changes
+        return changed(tmp_path, **settings, methods__atp_25__attention_layer=layer)
+
+    (home / "config.json").write_text('{"vision_config": {"num_hidden_layers": 5}}')
+    what = "methods.atp_25.attention_layer: -6, but the vision tower of builtin_llava has 5 layers: give -5 to -1"
+    assert what in complaint(study(-6))
+    assert load_study(study(-5)).methods["atp_25"].options["attention_layer"] == -5
+    assert "1 problem" in complaint(study(-6, methods__atp_10__attention_layer=-5))
+    assert "half" in complaint(study(-6, methods__atp_25__alpha="half"))
+    for damaged in ("{", "[]", '{"vision_config": {}}', '{"vision_config": {"num_hidden_layers": "five"}}'):
+        (home / "config.json").write_text(damaged)
+        assert load_study(study(-6)), "loading the checkpoint says what is wrong with it"
 
 
 def test_repeated_keys_are_refused_with_both_lines(tmp_path: Path) -> None:

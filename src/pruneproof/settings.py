@@ -6,9 +6,10 @@ the environment (see `pruneproof.machine`).
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Severity = Annotated[int, Field(ge=1, le=5)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
@@ -16,6 +17,16 @@ AnsweredKind = Literal["existence", "colour", "count", "relation", "compositiona
 SelectBy = Literal["first", "last", "each"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """Lower case, digits and `_`: DVC joins ids with `-`, so an id must not hold one."""
+
+
+def _commit(value: str) -> str:
+    if not re.fullmatch("[0-9a-f]{40}", value):
+        raise ValueError("is not a commit (40 digits 0-9a-f); branches and tags can move, so give the commit they mean")
+    return value
+
+
+Commit = Annotated[str, AfterValidator(_commit)]
+"""A whole Git commit."""
 
 
 class Frozen(BaseModel):
@@ -81,8 +92,9 @@ class BackboneSettings(Frozen):
     """A module of `pruneproof.backbones`, such as `llava`."""
     checkpoint: str
     """A local folder (seen from the project's root) or a hub name."""
-    revision: str | None = None
-    """Commit of a hub checkpoint; must be given for a hub name."""
+    revision: Commit | None = None
+    """Commit of a hub checkpoint, in full (40 digits); must be given for a hub name. A branch such as `main` or a tag
+    is refused, because what it means can change, and the answers with it."""
     text_tower: str
     """open_clip name of the text tower that matches the vision tower: `ViT-L-14-336`, or a local folder."""
     text_tower_pretrained: str | None = None

@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from pruneproof.errors import PruneProofError
 from pruneproof.problems import Location, Problem, model_problems
 from pruneproof.settings import Study
-from pruneproof.validation import semantic_problems
+from pruneproof.validation import checkpoint_problems, semantic_problems
 
 
 def load_study(folder: Path) -> Study:
@@ -25,7 +25,7 @@ def load_study(folder: Path) -> Study:
     """
     path = folder / "params.yaml"
     values, lines, problems = read_yaml(path)
-    problems += model_problems(Study, values) + semantic_problems(values)
+    problems += model_problems(Study, values) + semantic_problems(values) + checkpoint_problems(values, folder)
     if problems:
         raise PruneProofError(_report(path, problems, lines))
     return Study.model_validate_json(json.dumps(values), strict=True)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from pruneproof import registry
 from pruneproof.backbones import families
+from pruneproof.backbones._depth import tower_depth
 from pruneproof.perturbations import images, text
 from pruneproof.problems import Location, Problem, model_problems, suggestion
 from pruneproof.settings import Study
@@ -20,6 +24,45 @@ def semantic_problems(values: Any) -> list[Problem]:
     """Everything wrong with the values of params.yaml that its types do not show."""
     checks = (_benchmark, _perturbations, _backbones, _methods, _text_towers, _captions, _scoring)
     return [problem for check in checks for problem in check(values)]
+
+
+def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
+    """What the values ask of local checkpoints that these do not have, told by their configs alone.
+
+    Args:
+        values: of params.yaml.
+        folder: of the study, from which the project's root is seen.
+    """
+    root = folder / str(_at(values, "study", "root") or ".")
+    depths = {
+        name: depth
+        for name, settings in _mapping(values, "backbones").items()
+        if (depth := tower_depth(root / str(_at(settings, "checkpoint")))) is not None
+    }
+    return [
+        Problem(
+            ("methods", method, "attention_layer"),
+            f"{layer}, but the vision tower of {backbone} has {depth} layers: give -{depth} to -1",
+        )
+        for method, settings in _mapping(values, "methods").items()
+        for layer in _attention_layers(settings)
+        for backbone, depth in depths.items()
+        if not -depth <= layer <= -1
+    ]
+
+
+def _attention_layers(settings: Any) -> tuple[int, ...]:
+    """The layers whose attention a method looks at; none where its options are wrong, which is said elsewhere."""
+    method = _at(settings, "method")
+    if method not in registry.module_names("pruneproof.pruning"):
+        return ()
+    module = registry.load_module("pruneproof.pruning", method, "pruning method")
+    try:
+        options = module.Settings.model_validate({key: settings[key] for key in settings if key != "method"})
+    except ValidationError:
+        return ()
+    layers: tuple[int, ...] = module.build(options).attention_layers
+    return layers
 
 
 def _at(values: Any, *where: str) -> Any:

@@ -1,0 +1,26 @@
+"""How many layers a checkpoint's vision tower has, read from its config without torch or weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+
+def tower_depth(checkpoint: Path) -> int | None:
+    """Layers of the vision tower.
+
+    All families have them in `vision_config.num_hidden_layers`.
+
+    Args:
+        checkpoint: a folder made by `save_pretrained`.
+
+    Returns:
+        None if they cannot be told yet: the checkpoint is on the hub or damaged, which loading it says, or leaves the
+        number to its class.
+    """
+    try:
+        config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+        depth = config["vision_config"]["num_hidden_layers"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return depth if type(depth) is int else None
