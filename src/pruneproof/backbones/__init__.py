@@ -1,4 +1,4 @@
-"""Vision-language models, one module a family, behind one protocol; a family knows nothing of methods or benchmarks.
+"""Vision-language models: one module per family, one protocol for all; a family knows nothing of methods or benchmarks.
 
 A member exposes `load(settings, root, device) -> Backbone` and `patch_boxes(settings, root) -> PatchBoxes`. Modules
 with a leading underscore, `text_towers` and `builtin` are not families.
@@ -39,7 +39,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What is done behind the selection for one question, cut into parts that can be counted one by one."""
+    """The work that follows the selection for one question, cut into parts that can be counted one by one."""
 
     work: Mapping[str, Callable[[], object]]
     """`connector`, `prefill`, and `decode` of one further token; to be called in this order."""
@@ -48,7 +48,7 @@ class Components:
 
 
 class EncodedImage(Protocol):
-    """One image behind the vision tower; also what pruning methods look at (`pruning.VisualTokens`)."""
+    """One image as the vision tower leaves it; also what pruning methods look at (`pruning.VisualTokens`)."""
 
     @property
     def size(self) -> tuple[int, int]:

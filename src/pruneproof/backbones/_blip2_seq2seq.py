@@ -1,6 +1,6 @@
 """Greedy answers from an encoder-decoder whose prompt begins with embeddings: BLIP-2's Flan-T5.
 
-The methods are those of `_generation.CausalModel`. Rows are padded behind their last token and the padding is masked:
+The methods are those of `_generation.CausalModel`. Rows are padded after their last token and the padding is masked:
 T5 counts positions by place in the row, so padding before or inside the prompt would change its answers.
 """
 
@@ -21,7 +21,7 @@ from pruneproof.backbones._greedy import greedy
 
 @dataclass(frozen=True, slots=True)
 class ReadPrompts:
-    """Prompts behind the encoder, with the decoder's cache."""
+    """Prompts as the encoder leaves them, with the decoder's cache."""
 
     states: Tensor
     """[Q, L, D] output of the encoder."""
@@ -73,7 +73,7 @@ class EncoderDecoder:
 
         Args:
             prefixes: [Q, P, D] embeddings.
-            suffixes: Q lists of token ids behind the prefixes.
+            suffixes: Q lists of token ids that follow the prefixes.
             longest: at least 1 new token.
         """
         device = prefixes.device
@@ -99,7 +99,7 @@ class EncoderDecoder:
 
     @torch.inference_mode()
     def step(self, embeddings: Tensor, read: ReadPrompts) -> Tensor:
-        """Logits [Q, vocabulary] behind one further token [Q, 1, D] of each answer; the cache grows by it."""
+        """Logits [Q, vocabulary] after one further token [Q, 1, D] of each answer; the cache grows by it."""
         output = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=read.states),
             attention_mask=read.real,

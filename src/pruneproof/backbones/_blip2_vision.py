@@ -51,7 +51,7 @@ def _third(fused: Any, part: int) -> Callable[[Tensor], Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class Blip2Image(ClipImage):
-    """One image behind BLIP-2's vision tower; implements `EncodedImage`."""
+    """One image as BLIP-2's vision tower leaves it; implements `EncodedImage`."""
 
     @property
     def aligned(self) -> Tensor:

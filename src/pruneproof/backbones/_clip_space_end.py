@@ -1,7 +1,7 @@
-"""The end of a CLIP's image half: the layers behind a vision tower, the final norm and the projection into CLIP space.
+"""The end of a CLIP's image half: the layers after a vision tower, the final norm and the projection into CLIP space.
 
-A vision-language model may stop before CLIP does: published BLIP-2 has 39 of EVA-g's 40 layers, and a norm of its own
-behind them, so what CLIP itself would make of its patches takes CLIP's last layer, norm and projection.
+A vision-language model may stop before CLIP does: published BLIP-2 has 39 of EVA-g's 40 layers, followed by a norm of
+its own, so what CLIP itself would make of its patches takes CLIP's last layer, norm and projection.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pruneproof.errors import PruneProofError
 
 @dataclass(frozen=True, slots=True)
 class ImageEnd:
-    """What CLIP's image half does behind some of its layers, for every token as for CLS."""
+    """What CLIP's image half does after some of its layers, for every token as for CLS."""
 
     layers: tuple[Any, ...]
     """Remaining layers, each [1, T, D] to [1, T, D]."""
@@ -57,7 +57,7 @@ def image_end(visual: Any, depth: int | None = None) -> ImageEnd:
     remaining = () if depth is None else whole.layers[depth:]
     if remaining and getattr(getattr(visual, "trunk", None), "rope", None) is not None:
         raise PruneProofError(
-            f"text_tower turns queries and keys by their place, so its last {len(remaining)} layers cannot follow "
+            f"text_tower has rotary positions, so its last {len(remaining)} layers cannot be run on the output of "
             "this vision tower: name a `text_tower` whose image half is this tower"
         )
     return replace(whole, layers=remaining)

@@ -40,7 +40,7 @@ def check_pairing(
         clip: its CLIP.
         prepare: the backbone's image processor: pictures to pixels [..., 3, P, P].
         last_states: pixels [1, 3, P, P] to the output of the tower's last layer [1, 1 + N, D], CLS first, before any
-            norm behind it.
+            norm that follows.
 
     Raises:
         PruneProofError: naming what differs; for another width also if the settings allow a mismatch, because
@@ -98,7 +98,7 @@ def _of_tokens(visual: Any, ours: Tensor, noise: Tensor, least: float) -> list[s
     cosine = float((theirs * ours).sum(dim=-1).min())
     if cosine >= least:
         return []
-    return [f"its weights are others: a token of the same image has cosine {cosine:.3f}, where {least} is asked"]
+    return [f"its weights differ: tokens of one image agree with a cosine of only {cosine:.3f}, {least} is needed"]
 
 
 def _rounded(values: Tensor) -> list[float]:

@@ -27,7 +27,7 @@ class LookingDecoder:
     start: int
     """Place of the image placeholder in every prompt."""
     image_of_key: Tensor
-    """int64 [S] for each token behind `start`, questions one behind the other: which of the V images it looks at."""
+    """int64 [S] for each token from `start` on, consecutive questions joined: which of the V images it looks at."""
 
     @property
     def layers(self) -> Any:

@@ -121,7 +121,7 @@ def perceiver_resampler(config: Any, tokens: int) -> int:
 
 
 def llama(text: Any, new: int, cached: int) -> int:
-    """`new` tokens behind `cached` ones, and the logits of the last. Source: transformers `LlamaForCausalLM`."""
+    """`new` tokens after `cached` ones, and the logits of the last. Source: transformers `LlamaForCausalLM`."""
     width = text.hidden_size
     head = getattr(text, "head_dim", None) or width // text.num_attention_heads
     queries, keys = head * text.num_attention_heads, head * text.num_key_value_heads
@@ -131,7 +131,7 @@ def llama(text: Any, new: int, cached: int) -> int:
 
 
 def opt(text: Any, new: int, cached: int) -> int:
-    """`new` tokens behind `cached` ones, and the logits of the last. Source: transformers `OPTForCausalLM`."""
+    """`new` tokens after `cached` ones, and the logits of the last. Source: transformers `OPTForCausalLM`."""
     width, outer = text.hidden_size, text.word_embed_proj_dim
     attending = 4 * linear(new, width, width) + attention(new, cached + new, width)
     layer = attending + _feed_forward(new, width, text.ffn_dim)
@@ -147,7 +147,7 @@ def t5_encoder(text: Any, length: int) -> int:
 
 
 def t5_decoder_step(text: Any, cached: int, encoded: int) -> int:
-    """One token behind `cached` ones, and its logits; the first step also makes the keys and values of the prompt.
+    """One token after `cached` ones, and its logits; the first step also makes the keys and values of the prompt.
 
     Source: transformers `T5Stack` as decoder, `T5Attention` with an `EncoderDecoderCache`.
     """
@@ -161,7 +161,7 @@ def t5_decoder_step(text: Any, cached: int, encoded: int) -> int:
 
 
 def idefics_language(config: Any, new: int, cached: int) -> int:
-    """Llama with gated cross-attention to the latents of one image: `new` tokens behind `cached`, logits of the last.
+    """Llama with gated cross-attention to the latents of one image: `new` tokens after `cached`, logits of the last.
 
     transformers keeps no keys and values of the latents, so each decoded token makes them anew.
 
@@ -259,7 +259,9 @@ def blip2(
     }
     kind = config.text_config.model_type
     if kind not in languages:
-        raise PruneProofError(f"BLIP-2's language model is {kind!r}: FLOPs are known in closed form of opt and t5")
+        raise PruneProofError(
+            f"BLIP-2's language model is {kind!r}: closed formulas of FLOPs exist for opt and t5 only"
+        )
     return Flops(
         vision_tower(vision),
         # The layers that are lacking look at CLS too.

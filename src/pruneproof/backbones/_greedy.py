@@ -1,4 +1,4 @@
-"""Greedy decoding of several rows, whatever the model behind them."""
+"""Greedy decoding of several rows, whatever the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What LLaVA and LLaVA-NeXT share: a CLIP vision tower, a projector, and a causal language model behind it."""
+"""What LLaVA and LLaVA-NeXT share: a CLIP vision tower, a projector and a causal language model."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class LlavaBase(ABC):
             if ids.count(image) != 1:
                 raise PruneProofError(
                     f"the prompt of {shortened(question)} holds {ids.count(image)} image placeholders, not 1: "
-                    "neither a question nor an earlier turn may contain the image token"
+                    "no question or earlier turn may contain the image token"
                 )
             at = ids.index(image)
             self._prompts[question, history] = Prompt(tuple(ids[:at]), tuple(ids[at + 1 :]))
@@ -204,8 +204,8 @@ def _template(config: Any, processor: Any) -> str:
     template = sound_template(processor, config.name_or_path, image)
     if template is None:
         raise PruneProofError(
-            f"checkpoint {config.name_or_path!r} has no chat template, so how it was asked in training is not known: "
-            "add the chat_template.jinja of the checkpoint that it was made from"
+            f"checkpoint {config.name_or_path!r} has no chat template, so how it wants to be asked is unknown: "
+            "add the chat_template.jinja of the checkpoint that it comes from"
         )
     return template
 

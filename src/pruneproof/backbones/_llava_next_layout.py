@@ -37,7 +37,7 @@ class Layout:
             kept: int64 [K] patches, ascending.
 
         Returns:
-            int64 [L] the kept patches, and N behind the last one of every row.
+            int64 [L] the kept patches, and N after the last one of every row.
         """
         rows = self.rows[kept]
         ended = torch.cat([torch.unique(rows[rows >= 0]), self.bare])

@@ -1,4 +1,4 @@
-"""Whether a model's weights fit into free memory, asked before they are read: else the system ends the process."""
+"""Whether a model's weights fit into free memory, asked before they are read: or else the system kills the process."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Verdicts(NamedTuple):
 
 
 def verdicts(tokenizer: Any, prompt: str) -> Verdicts:
-    """The first tokens of `yes` and `no`, as a tokenizer writes them behind a prompt.
+    """The first tokens of `yes` and `no`, as a tokenizer writes them after a prompt.
 
     Args:
         tokenizer: of the checkpoint.

@@ -41,7 +41,7 @@ def cls_attention(layer: Any, state: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class ClipImage:
-    """One image behind a CLIP vision tower; implements `EncodedImage`."""
+    """One image as a CLIP vision tower leaves it; implements `EncodedImage`."""
 
     states: tuple[Tensor, ...]
     """Hidden states [1 + N, D]: the input of the first layer, then the output of every layer; CLS first."""

@@ -1,4 +1,4 @@
-"""The BLIP-2 family: an EVA vision tower, a Q-Former that reads its patches, and OPT or Flan-T5 behind it.
+"""The BLIP-2 family: an EVA vision tower, a Q-Former that reads its patches, and OPT or Flan-T5 that answers.
 
 Patches are pruned before the Q-Former, which gives the language model the same number of tokens whatever it reads: the
 connector gets cheaper and the language model does not.
@@ -63,7 +63,7 @@ class Language(Protocol):
         ...
 
     def step(self, embedding: Tensor, cache: Any, /) -> Tensor:
-        """Logits behind one further token [1, 1, D]; the cache grows by it."""
+        """Logits after one further token [1, 1, D]; the cache grows by it."""
         ...
 
 
@@ -104,7 +104,7 @@ class Blip2:
 
     @torch.inference_mode()
     def connect(self, read: Tensor) -> Tensor:
-        """The Q-Former and the projection behind it.
+        """The Q-Former and the projection that follows.
 
         Source: transformers `Blip2ForConditionalGeneration.get_image_features`.
 
@@ -192,7 +192,7 @@ class Blip2:
         return chat_text(self.processor, self._template, question, history, image=False)
 
     def prompt(self, question: str, history: History = ()) -> list[int]:
-        """Ids of the prompt behind the image; what stands for the image comes before them, even before the first token.
+        """Ids of the prompt without the image, whose queries come before them, even before the first token.
 
         Source: transformers `Blip2Processor.__call__`.
         """
@@ -223,7 +223,7 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Blip2:
     model, processor = load_pretrained(settings, root, device, "blip-2", Blip2ForConditionalGeneration)
     if model.config.is_encoder_decoder and settings.dtype == "float16":
         raise PruneProofError(
-            f"checkpoint {settings.checkpoint!r} has a T5, whose numbers exceed float16: set `dtype: bfloat16`"
+            f"checkpoint {settings.checkpoint!r} has a T5, which overflows in float16: set `dtype: bfloat16`"
         )
     tower = model.vision_model
     clip = load_clip_space(settings, root, device, depth=len(tower.encoder.layers))

@@ -31,7 +31,7 @@ from pruneproof.settings import BackboneSettings
 
 @dataclass(frozen=True, slots=True)
 class CroppedImage:
-    """One picture behind the vision tower, as several crops; implements `EncodedImage`."""
+    """One picture as the vision tower leaves it, in several crops; implements `EncodedImage`."""
 
     crops: tuple[ClipImage, ...]
     """The whole picture, then its tiles, row by row."""
@@ -70,7 +70,7 @@ class CroppedImage:
 class LlavaNext(LlavaBase):
     """A loaded LLaVA-NeXT; implements `Backbone`.
 
-    The learned newline behind each row of the grid is not a visual token: no method keeps or counts it, and it follows
+    The learned newline after each row of the grid is not a visual token: no method keeps or counts it, and it follows
     its row (see `Layout.reading`).
     """
 
@@ -91,11 +91,11 @@ class LlavaNext(LlavaBase):
         return CroppedImage(tuple(crops), order, features, image.size, self.clip)
 
     def visual(self, image: EncodedImage) -> Tensor:
-        """[N + 1, W] projected patches, and the newline behind them."""
+        """[N + 1, W] projected patches, then the newline."""
         return torch.cat([super().visual(image), self.model.model.image_newline[None]])
 
     def reading(self, image: EncodedImage, kept: Tensor) -> Tensor:
-        """int64 [L] kept patches, with the newline behind each row of which one is kept."""
+        """int64 [L] kept patches, with the newline after each row of which one is kept."""
         return self.layout(image.size).reading(kept)
 
     def layout(self, size: tuple[int, int]) -> Layout:

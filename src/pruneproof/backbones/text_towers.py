@@ -125,8 +125,8 @@ def load_clip_space(settings: BackboneSettings, root: Path, device: str, depth: 
         own, other = pair.dimension, control.dimension
         if own != other:
             raise PruneProofError(
-                f"control_text_tower {name!r} embeds in {other} dimensions, but text_tower {settings.text_tower!r} "
-                f"in {own}: name one of {own}"
+                f"the embedding sizes of control_text_tower {name!r} ({other}) and text_tower {settings.text_tower!r} "
+                f"({own}) differ: choose a control tower with {own}"
             )
     return ClipSpace(pair.model.visual, pair, control, depth)
 
@@ -140,7 +140,7 @@ def _read(key: str, name: str, tag: str | None, root: Path, device: str) -> Text
     elif name not in open_clip.list_models():
         raise PruneProofError(
             f"{key} {name!r} is neither a folder ({local}) nor a model that open_clip knows: "
-            "`open_clip.list_models()` names them"
+            "choose one that `open_clip.list_models()` lists"
         )
     try:
         with never_asking():

@@ -1,4 +1,4 @@
-"""Visual-token pruning: one module a method, each a pure function over tensors behind one small protocol.
+"""Visual-token pruning: one module per method, each a pure function over tensors with one small protocol for all.
 
 A member exposes `Settings`, a frozen pydantic model of its options, and `build(settings) -> Pruner`. Members import
 torch only inside functions or for type checking, so that options can be validated without it.

@@ -4,9 +4,11 @@ S = alpha * S_inter + (1 - alpha) * S_intra, both normalised over the image's pa
 connector. S_intra is the CLS attention of a vision-tower layer, S_inter the similarity of patch and question in CLIP
 space.
 
-With alpha 0 and layer -2 the selection is FasterVLM's (Theia-4869/FasterVLM `clip_encoder.py::feature_select`); with
-alpha 1 and sign -1 it ranks like TRIM (FreedomIntelligence/TRIM `token_reduction`), except that TRIM does not
-normalise the patch to unit length.
+With alpha 0 and layer -2 the selection is FasterVLM's (Theia-4869/FasterVLM `clip_encoder.py::feature_select`). With
+alpha 1 and sign -1 it comes near TRIM (FreedomIntelligence/TRIM `clip_encoder.py::token_reduction`), which differs in
+four points: it scores the patches of layer -2, the ones that the connector receives, instead of the last layer's; it
+does not normalise a patch to unit length; it keeps the outliers by interquartile range, or a share whose count it cuts
+off (`int()`) where `kept_count` rounds; and it appends the mean of the dropped patches as one more token.
 """
 
 from __future__ import annotations
