@@ -16,9 +16,9 @@ from pruneproof.perturbations.images import Picture, perturb, perturbation, regi
 RNG = np.random.default_rng(0)
 
 
-def test_all_corruptions_and_both_occlusions_are_registered() -> None:
-    assert len(registered()) == 21
-    assert {"gaussian_noise", "saturate", "occlusion_random", "occlusion_object"} <= set(registered())
+def test_all_corruptions_both_occlusions_and_the_shift_are_registered() -> None:
+    assert len(registered()) == 22
+    assert {"gaussian_noise", "saturate", "occlusion_random", "occlusion_object", "pixel_shift"} <= set(registered())
 
 
 def test_an_unknown_name_lists_the_known_ones_closest_first() -> None:
