@@ -284,7 +284,8 @@ def test_a_control_text_tower_that_is_missing_or_of_another_dimension(root: Path
     wider = blip2_settings("short", control_text_tower="wider_space")
     message = refusal(lambda: load_clip_space(wider, root, "cpu"))
     assert message == (
-        "control_text_tower 'wider_space' (32) and text_tower 'short/clip' (24) differ: choose a control tower with 24"
+        "the embedding sizes of control_text_tower 'wider_space' (32) and text_tower 'short/clip' (24) "
+        "differ: choose a control tower with 24"
     )
     unknown = blip2_settings("short", control_text_tower="ViT-Q-14")
     assert "control_text_tower 'ViT-Q-14' is neither a folder" in refusal(lambda: load_clip_space(unknown, root, "cpu"))
