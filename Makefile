@@ -7,18 +7,21 @@ SHELL := /bin/bash
 # VENV may be shared by several clones: everything below runs this clone's own src.
 VENV ?= .venv
 # Any Python from 3.11 on.
-PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python3.14 python,$(shell \
+ifndef PYTHON
+PYTHON := $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python3.14 python,$(shell \
 	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+endif
 # `default` is the project's own folder; others are folders of studies/.
 STUDY ?= default
 PORT ?= 5000
 # Arguments for pytest: make test ARGS='-k settings'
 ARGS ?=
 
-venv := $(abspath $(VENV))
-folder := $(if $(filter default,$(STUDY)),$(CURDIR),$(CURDIR)/studies/$(STUDY))
-wanted := $(shell grep -v '^\#' requirements.lock | cksum | cut -d' ' -f1)
-stamp := $(venv)/.installed-$(wanted)
+# Names reach the recipes through the environment, so that blanks and other odd characters in a path do no harm. For the
+# same reason the mark of a finished install is no target: make splits the names of targets at blanks.
+export venv := $(if $(filter /%,$(firstword $(VENV))),$(VENV),$(CURDIR)/$(VENV))
+export folder := $(if $(filter default,$(STUDY)),$(CURDIR),$(CURDIR)/studies/$(STUDY))
+export stamp := $(venv)/.installed-$(shell grep -v '^\#' requirements.lock | cksum | cut -d' ' -f1)
 
 export PATH := $(venv)/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
@@ -28,52 +31,56 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro repro-small check plan summary test test-all lint ui clean
+.PHONY: help setup study repro repro-small check plan summary test test-all lint ui clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 	@echo; echo "Variables: VENV=$(VENV)  STUDY=$(STUDY)  PORT=$(PORT)  PYTHON=$(PYTHON)"
 
-setup: $(stamp) ## Make the environment in VENV; does nothing if it is as requirements.lock says.
+setup: ## Make the environment in VENV; does nothing if it already is as requirements.lock says.
+	@if ! test -e "$$stamp"; then \
+	  test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found. Install one, or name it: make PYTHON=/path/to/python" >&2; exit 2; }; \
+	  "$$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv "$$venv" || \
+	    { echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }; \
+	  echo "Installing the packages of requirements.lock into $$venv; this takes a few minutes."; \
+	  python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock; \
+	  python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	  rm -f "$$venv"/.installed-*; \
+	  touch "$$stamp"; \
+	fi
 
-$(stamp):
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install one or name it, make PYTHON=/path/to/python" >&2; exit 2; }
-	@test -x "$(venv)/bin/python" || $(PYTHON) -m venv "$(venv)" || \
-		{ echo "$(PYTHON) cannot make environments: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 2; }
-	python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
-	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@rm -f "$(venv)"/.installed-*
-	@touch "$@"
+study:
+	@test -e "$$folder/params.yaml" || { \
+	  echo "There is no study '$(STUDY)': $$folder/params.yaml is missing. Studies: default $$(ls studies | xargs)" >&2; exit 2; }
 
-repro: setup ## Run the whole study STUDY; finished stages and cells are reused.
-	@test -f "$(folder)/params.yaml" || { echo "STUDY=$(STUDY): $(folder)/params.yaml is missing; known: default $$(ls studies | xargs)" >&2; exit 2; }
-	cd "$(folder)" && python -m pruneproof check --quick && dvc repro && python -m pruneproof summary
+repro: study setup ## Run the whole study STUDY; finished stages and answers are reused.
+	@cd "$$folder" && python -m pruneproof check --quick && python -m pruneproof prepare && dvc repro && python -m pruneproof summary
 
 repro-small: ## Run the small study: the whole pipeline in a few minutes.
 	@$(MAKE) --no-print-directory repro STUDY=small
 
-check: setup ## Say whether everything that STUDY needs is in place.
-	@cd "$(folder)" && python -m pruneproof check
+check: study setup ## Say whether everything that STUDY needs is in place.
+	@cd "$$folder" && python -m pruneproof check
 
-plan: setup ## Print the cells of STUDY, what is done, and an estimate.
-	@cd "$(folder)" && python -m pruneproof plan
+plan: study setup ## Print the cells of STUDY, what is done, and how long the rest takes.
+	@cd "$$folder" && python -m pruneproof plan
 
-summary: setup ## Print the results of STUDY again.
-	@cd "$(folder)" && python -m pruneproof summary
+summary: study setup ## Print the results of STUDY again.
+	@cd "$$folder" && python -m pruneproof summary
 
 test: setup ## Run the tests.
-	python -m pytest $(ARGS)
+	@python -m pytest $(ARGS)
 
 test-all: setup ## Run the tests, the slow ones too.
-	python -m pytest -m 'slow or not slow' $(ARGS)
+	@python -m pytest -m 'slow or not slow' $(ARGS)
 
 lint: setup ## Check style and types.
-	ruff check .
-	ruff format --check .
-	mypy
+	@ruff check .
+	@ruff format --check .
+	@mypy
 
-ui: setup ## Open the MLflow UI of STUDY on 127.0.0.1:PORT.
-	@cd "$(folder)" && MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlflow.db
+ui: study setup ## Open the MLflow UI of STUDY on 127.0.0.1:PORT.
+	@cd "$$folder" && MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlflow.db
 
-clean: ## Delete what the stages made (not the committed results, not the environment).
-	rm -rf {.,studies/*}/data/{benchmark,corrupted,.corrupted,reworded,patches,answers,logits,.cells,scores,costs} .pytest_cache .mypy_cache .ruff_cache
+clean: ## Delete what the stages made, but neither the committed results nor the environment.
+	@rm -rf {.,studies/*}/data/{benchmark,corrupted,.corrupted,reworded,patches,answers,logits,.cells,scores,costs} .pytest_cache .mypy_cache .ruff_cache

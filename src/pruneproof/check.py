@@ -16,12 +16,12 @@ from typing import Literal
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from pruneproof import machine
+from pruneproof import machine, pipeline
 from pruneproof.backbones._checkpoints import locate
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.settings import BackboneSettings, Study
-from pruneproof.study import load_study
+from pruneproof.study import load_study, make_command, read_yaml
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """Below this a default study may not fit: pictures lie in the store, in the stage's output and in DVC's cache."""
@@ -60,7 +60,8 @@ def report(folder: Path, *, quick: bool = False) -> int:
         if not quick or finding.state == "missing":
             console.print(f"{marks[finding.state]}  {finding.what}: {escape(finding.detail)}")
     if not quick and not missing:
-        console.print("Everything is in place: `make repro` runs the study, `make plan` says how long it takes.")
+        repro, plan = make_command("repro", folder), make_command("plan", folder)
+        console.print(f"Everything is in place: `{repro}` runs the study, `{plan}` says how long it takes.")
     return 2 if missing else 0
 
 
@@ -71,6 +72,7 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     except PruneProofError as error:
         yield Finding("missing", "settings", str(error))
         return
+    yield from _pipeline(folder)
     yield Finding("ok", "settings", f"study {study.study.name}: {len(study.backbones)} x {len(study.methods)} methods")
     root = folder / study.study.root
     yield from _machine()
@@ -80,6 +82,24 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     if not quick:
         yield from _tables(Folders(folder))
         yield from _packages(root)
+
+
+def _pipeline(folder: Path) -> Iterator[Finding]:
+    """Whether DVC can read this study, and the others of the project, which it reads along with it."""
+    lacking = pipeline.absent(folder, read_yaml(folder / "params.yaml")[0])
+    if lacking:
+        yield Finding("missing", "settings", f"{folder / 'params.yaml'}: {lacking}")
+    try:
+        root, others = pipeline.project(folder), pipeline.neighbours(folder)
+    except PruneProofError as error:
+        yield Finding("missing", "project", str(error))
+        return
+    for other in others:
+        fault = pipeline.fault(other)
+        if fault and other == root:
+            yield Finding("missing", "the default study", f"{fault}; DVC reads it for every study, so mend it first")
+        elif fault:
+            yield Finding("note", f"study {other.name}", f"{fault}; left out until it is mended")
 
 
 def _machine() -> Iterator[Finding]:
@@ -94,13 +114,6 @@ def _machine() -> Iterator[Finding]:
 
 def _weights(study: Study, root: Path) -> Iterator[Finding]:
     for name, backbone in study.backbones.items():
-        card = root / "data" / "backbones" / name
-        if not card.is_dir():
-            yield Finding(
-                "missing",
-                f"backbone {name}",
-                f"{card} is missing: put the weights there or, for weights elsewhere, a README.md that describes them",
-            )
         yield from _checkpoint(name, backbone, root)
         yield from _text_towers(name, backbone, root)
 

@@ -34,8 +34,9 @@ LOOKS = {
     "check": "say whether everything that the study needs is in place",
     "plan": "print the cells, what is done, how long the rest takes, and what the study can show",
     "summary": "print the results that the last run left in reports/",
+    "prepare": "mend what would keep DVC from starting, such as the lock of a killed run",
 }
-"""Sub-commands that change nothing."""
+"""Sub-commands that are no stage; all but `prepare` change nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ def load_study(folder: Path) -> Study:
     return Study.model_validate_json(json.dumps(values), strict=True)
 
 
+def make_command(target: str, folder: Path) -> str:
+    """How a user calls a target of the Makefile for the study in `folder`: `make repro STUDY=small`."""
+    place = folder.resolve()
+    return f"make {target} STUDY={shlex.quote(place.name)}" if place.parent.name == "studies" else f"make {target}"
+
+
 def read_yaml(path: Path) -> tuple[Any, dict[Location, int], list[Problem]]:
     """Read a YAML file with the parser that DVC reads it with, so that both see the same values.
 
@@ -48,6 +55,8 @@ def read_yaml(path: Path) -> tuple[Any, dict[Location, int], list[Problem]]:
         values = yaml.load(text)
     except FileNotFoundError:
         raise PruneProofError(f"{path} is missing: a study is a folder with a params.yaml") from None
+    except OSError as error:
+        raise PruneProofError(f"{path} cannot be read ({error.strerror}): it must be a file") from None
     except UnicodeDecodeError as error:
         raise PruneProofError(f"{path} is not UTF-8 text ({error}): save it as UTF-8") from None
     except MarkedYAMLError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
+from pruneproof.study import make_command
 
 COLUMNS = {
     "tokens": ("visual_tokens", "{:.0f}", ""),
@@ -33,7 +34,7 @@ def report(folder: Path) -> None:
     from rich.table import Table
 
     reports = Folders(folder).reports
-    rows = _rows(reports / "summary.csv")
+    rows = _rows(folder)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     backbones = {row["backbone"] for row in rows}
     table.add_column("method" if len(backbones) == 1 else "backbone, method")
@@ -51,17 +52,17 @@ def report(folder: Path) -> None:
     )
     for what, name in (("Page", "report.html"), ("Claims", "claims.md"), ("Figures", "figures")):
         console.print(f"{what + ':':<9}{(reports / name).resolve()}", soft_wrap=True)
-    place = folder.resolve()
-    study = f" STUDY={place.name}" if place.parent.name == "studies" else ""
-    console.print(f"{'Runs:':<9}make ui{study}")
+    console.print(f"{'Runs:':<9}{make_command('ui', folder)}")
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(folder: Path) -> list[dict[str, str]]:
+    path = Folders(folder).reports / "summary.csv"
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except FileNotFoundError:
-        raise PruneProofError(f"{path} is missing: the study has no results yet, run `make repro`") from None
+        run = make_command("repro", folder)
+        raise PruneProofError(f"{path} is missing: the study has no results yet, run `{run}`") from None
     if not rows:
         raise PruneProofError(f"{path} holds no results: delete it and run `dvc repro`")
     return rows

@@ -1,0 +1,86 @@
+"""What DVC needs before it can read a study. It reads every study of the project whichever one is run, and what it says
+of one that it cannot read tells little: so it is looked at here first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pruneproof.errors import PruneProofError
+from pruneproof.problems import model_problems
+from pruneproof.settings import Study
+from pruneproof.study import read_yaml
+
+FILE = "dvc.yaml"
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+
+
+def project(folder: Path) -> Path:
+    """The folder with `.dvc` that a study belongs to.
+
+    Raises:
+        PruneProofError: if there is none.
+    """
+    place = folder.resolve()
+    for parent in (place, *place.parents):
+        if (parent / ".dvc").is_dir():
+            return parent
+    raise PruneProofError(f"{place} lies in no project: put it under studies/, or run `dvc init --no-scm` in it")
+
+
+def neighbours(folder: Path) -> list[Path]:
+    """The other studies of the project: its own folder and those of `studies/`, in order."""
+    root = project(folder)
+    studies = sorted(path.parent for path in (root / "studies").glob(f"*/{FILE}"))
+    return [place for place in (root, *studies) if (place / FILE).is_file() and place != folder.resolve()]
+
+
+def fault(folder: Path) -> str | None:
+    """Why DVC cannot read the study in `folder`, in one line; None if it can."""
+    try:
+        values, _, problems = read_yaml(folder / "params.yaml")
+    except PruneProofError as error:
+        return str(error)
+    problems += model_problems(Study, values)
+    if problems:
+        return f"{folder / 'params.yaml'}: {problems[0].path}: {problems[0].what}"
+    lacking = absent(folder, values)
+    return f"{folder / 'params.yaml'}: {lacking}" if lacking else None
+
+
+def absent(folder: Path, values: Any) -> str | None:
+    """What dvc.yaml follows and params.yaml leaves to its default; None if nothing.
+
+    Args:
+        folder: of the study.
+        values: of its params.yaml.
+    """
+    lacking = sorted({name for name in _followed(folder / FILE) if not _present(values, name.split("."))})
+    if not lacking:
+        return None
+    section = lacking[0].partition(".")[0]
+    return f"{', '.join(lacking)} must stand there, since DVC follows it; `{section}: {{}}` is a section with defaults"
+
+
+def _followed(path: Path) -> Iterator[str]:
+    """Every key of params.yaml that dvc.yaml names, up to the part that is filled in for each stage."""
+    if not path.is_file():
+        return
+    text = path.read_text(encoding="utf-8")
+    yield from (name for name in _REFERENCE.findall(text) if name != "item" and not name.startswith("item."))
+    for stage in YAML(typ="safe", pure=True).load(text)["stages"].values():
+        for name in stage.get("params", ()):
+            if isinstance(name, str):
+                yield name.partition(".${")[0]
+
+
+def _present(values: Any, way: list[str]) -> bool:
+    for key in way:
+        if not isinstance(values, dict) or key not in values:
+            return False
+        values = values[key]
+    return True

@@ -1,0 +1,135 @@
+"""`prepare`: what would keep DVC from starting and can be mended without asking.
+
+`make repro` runs it first. Each mend is said in one line; a folder in order is left as it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from pruneproof import files, pipeline
+
+NO_GIT = "# Written by `pruneproof prepare`: the project is not under git.\n[core]\n    no_scm = true\n"
+
+
+def report(folder: Path) -> None:
+    """Put the study in `folder` in order for DVC, and say what was done.
+
+    Raises:
+        PruneProofError: if the folder lies in no project.
+    """
+    root = pipeline.project(folder)
+    for done in (without_git(root), dead_locks(root), torn_lock_file(folder), own_pipeline(folder), others(folder)):
+        if done:
+            print(done, file=sys.stderr)
+
+
+def without_git(root: Path) -> str | None:
+    """A download without git: tell DVC, which otherwise refuses to start. Taken back once there is a repository."""
+    config = root / ".dvc" / "config.local"
+    ours = config.is_file() and config.read_text(encoding="utf-8") == NO_GIT
+    if (root / ".git").exists():
+        if ours:
+            config.unlink()
+        return None
+    if config.exists():
+        return None
+    files.write_text(config, NO_GIT)
+    return "The project is not under git: DVC runs without it."
+
+
+def dead_locks(root: Path) -> str | None:
+    """DVC's table of who works on what, as a kill left it: torn, or naming a process whose number another one has."""
+    table = root / ".dvc" / "tmp" / "rwlock"
+    if not table.is_file():
+        return None
+    with table.with_name("rwlock.lock").open("a") as guard:
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # a living DVC is just writing it
+            return None
+        try:
+            entries = json.loads(table.read_text(encoding="utf-8"))
+            alive = {
+                "write": {path: owner for path, owner in entries.get("write", {}).items() if _runs_dvc(owner)},
+                "read": {
+                    path: kept
+                    for path, owners in entries.get("read", {}).items()
+                    if (kept := [owner for owner in owners if _runs_dvc(owner)])
+                },
+            }
+        except (ValueError, TypeError, KeyError, AttributeError):
+            table.unlink()
+            return f"Removed {table}, which a killed DVC had left half written."
+        if alive["write"] == entries.get("write", {}) and alive["read"] == entries.get("read", {}):
+            return None
+        files.write_json(table, alive)
+    return "Took back the locks of a DVC that was killed."
+
+
+def _runs_dvc(owner: dict[str, Any]) -> bool:
+    """Whether the process that an entry names is there and is DVC, not another one that was given its number."""
+    try:
+        process = psutil.Process(int(owner["pid"]))
+        return process.status() != psutil.STATUS_ZOMBIE and any("dvc" in part for part in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def torn_lock_file(folder: Path) -> str | None:
+    """A dvc.lock that was being written when DVC was killed; what finished stages made is still in DVC's cache."""
+    path = folder / "dvc.lock"
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        whole = text.endswith("\n") and not text.endswith(":\n")
+        whole = whole and all(stage["cmd"] for stage in content["stages"].values())
+    except (UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+        whole = False
+    if whole:
+        return None
+    path.unlink()
+    return f"Removed {path}, which is not whole: DVC looks up in its cache what finished stages have made."
+
+
+def own_pipeline(folder: Path) -> str | None:
+    """A new study has only its params.yaml: give it the project's dvc.yaml."""
+    path, original = folder / pipeline.FILE, pipeline.project(folder) / pipeline.FILE
+    if not path.exists():
+        shutil.copyfile(original, path)
+        return f"Copied the project's {pipeline.FILE} to {path}."
+    if path.read_bytes() != original.read_bytes():
+        return f"{path} differs from the project's {pipeline.FILE}: copy that over it, unless the study means to."
+    return None
+
+
+def others(folder: Path) -> str | None:
+    """Leave out studies that DVC cannot read, since it reads all of them for any one."""
+    root = pipeline.project(folder)
+    ignore = root / "studies" / ".dvcignore"
+    places = [place for place in pipeline.neighbours(folder) if place != root]
+    faults = {place: fault for place in places if (fault := pipeline.fault(place))}
+    wanted = "".join(f"/{_pattern(place.name)}/\n" for place in faults)
+    if wanted != (ignore.read_text(encoding="utf-8") if ignore.exists() else ""):
+        if wanted:
+            files.write_text(ignore, wanted)
+        else:
+            ignore.unlink()
+    return "\n".join(f"Left out: {fault}" for fault in faults.values()) or None
+
+
+def _pattern(name: str) -> str:
+    """A folder's name as a pattern of .dvcignore that matches it alone."""
+    return "".join(f"\\{letter}" if letter in "\\*?[]!# " else letter for letter in name)
