@@ -37,6 +37,7 @@ def study(tmp_path: Path, weights: Path) -> Path:
         (folder / name / "open_clip_config.json").write_text("{}")
     weights.rename(folder / "model.safetensors")
     (folder / "config.json").write_text("{}")
+    (tmp_path / ".dvc").mkdir()
     return tmp_path
 
 
@@ -177,3 +178,55 @@ def test_locked_versions_heed_markers(tmp_path: Path) -> None:
     lock.write_text("# said\na==1.0\nb==2.0 ; sys_platform == 'never'\nc==1 ; python_version >= '3'\nc==2\n")
     assert locked_versions(lock) == {"a": ["1.0"], "c": ["1", "2"]}
     assert locked_versions(tmp_path / "none") == {}
+
+
+def test_a_broken_neighbour_is_named_and_left_out(study: Path) -> None:
+    other = study / "studies" / "other"
+    other.mkdir(parents=True)
+    for place in (study, other):
+        shutil.copy(PROJECT / "dvc.yaml", place)
+    (other / "params.yaml").touch()
+    found = find(study, "study other")
+    assert found.state == "note"
+    assert str(other / "params.yaml") in found.detail
+
+
+def test_a_broken_default_study_blocks_the_others(study: Path) -> None:
+    other = study / "studies" / "other"
+    other.mkdir(parents=True)
+    shutil.copy(study / "params.yaml", other)
+    (study / "dvc.yaml").touch()
+    (study / "params.yaml").write_text("study: [", encoding="utf-8")
+    found = find(other, "the default study")
+    assert found.state == "missing"
+    assert str(study / "params.yaml") in found.detail
+
+
+def test_a_section_that_dvc_follows_must_be_written_out(study: Path) -> None:
+    shutil.copy(PROJECT / "dvc.yaml", study)
+    params = study / "params.yaml"
+    assert find(study, "settings").state == "ok"
+    text = params.read_text(encoding="utf-8")
+    start, end = text.index("answering:"), text.index("scoring:")
+    params.write_text(text[:start] + text[end:], encoding="utf-8")
+    found = find(study, "settings")
+    assert found.state == "missing"
+    assert "`answering: {}`" in found.detail
+    params.write_text(text[:start] + "answering: {}\n" + text[end:], encoding="utf-8")
+    assert find(study, "settings").state == "ok"
+
+
+@pytest.mark.parametrize("name", ["data", "reports"])
+def test_a_file_in_a_folders_place_is_said(study: Path, name: str) -> None:
+    shutil.rmtree(study / name, ignore_errors=True)
+    (study / name).touch()
+    assert "is a file" in find(study, name).detail
+
+
+def test_commands_name_the_study(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = study / "studies" / "my other"
+    other.mkdir(parents=True)
+    text = (study / "params.yaml").read_text(encoding="utf-8")
+    (other / "params.yaml").write_text(text.replace("root: .", "root: ../.."), encoding="utf-8")
+    assert check.report(other) == 0
+    assert "`make repro STUDY='my other'`" in capsys.readouterr().out

@@ -136,3 +136,20 @@ def test_wrong_settings_end_a_stage_in_plain_words(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "params.yaml has 3 problems:" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_for_params_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "params.yaml").mkdir()
+    assert cli.main(["plan", "--study", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"pruneproof plan: {tmp_path / 'params.yaml'} cannot be read (Is a directory): it must be a file"
+    ]
+
+
+def test_a_file_for_a_folder_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").touch()
+    called_with(monkeypatch, FileExistsError(errno.EEXIST, "File exists", str(tmp_path / "data")))
+    assert cli.main(["draw_scenes", "--study", str(SMALL)]) == 2
+    assert capsys.readouterr().err == f"pruneproof draw_scenes: {tmp_path / 'data'}: File exists\n"

@@ -125,7 +125,7 @@ def test_a_lock_that_dvc_is_writing_is_not_touched(project: Path) -> None:
     assert table.exists()
 
 
-@pytest.mark.parametrize("cut", [0, 7, 12, 30, 58, 71, -1])
+@pytest.mark.parametrize("cut", [0, 7, 12, 30, 48, 55, -1])
 def test_a_torn_lock_file_is_removed(project: Path, cut: int) -> None:
     path = project / "dvc.lock"
     path.write_text("schema: '2.0'\nstages:\n  a:\n    cmd: x\n    outs:\n    - path: y\n"[:cut], encoding="utf-8")
@@ -191,6 +191,12 @@ def test_a_broken_study_does_not_block_the_others(project: Path, text: str, caps
     other.write_text(PARAMS, encoding="utf-8")
     prepare.report(project / "studies/yours")
     assert dvc(project / "studies/yours").returncode == 0
+
+
+@pytest.mark.parametrize("text", ["", "stages: [", "- 1", "stages: {a: 1}"])
+def test_a_broken_pipeline_is_seen(project: Path, text: str) -> None:
+    (project / "dvc.yaml").write_text(text, encoding="utf-8")
+    assert "is no pipeline" in str(pipeline.fault(project))
 
 
 def test_of_a_whole_study_there_is_nothing_to_say(project: Path) -> None:

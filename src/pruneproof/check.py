@@ -85,7 +85,10 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
 
 
 def _pipeline(folder: Path) -> Iterator[Finding]:
-    """Whether DVC can read this study, and the others of the project, which it reads along with it."""
+    """Whether DVC can read and write this study, and read the others of the project, as it does for any one."""
+    for place in (Folders(folder).benchmark.parent, Folders(folder).reports):
+        if place.exists() and not place.is_dir():
+            yield Finding("missing", place.name, f"{place} is a file: move it away, results are put into such a folder")
     lacking = pipeline.absent(folder, read_yaml(folder / "params.yaml")[0])
     if lacking:
         yield Finding("missing", "settings", f"{folder / 'params.yaml'}: {lacking}")

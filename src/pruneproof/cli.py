@@ -56,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PruneProofError as error:
         print(f"pruneproof {options.command}: {error}", file=sys.stderr)
         return 2
+    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        if error.filename is None:
+            raise
+        print(f"pruneproof {options.command}: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pruneproof.errors import PruneProofError
 from pruneproof.problems import model_problems
@@ -59,7 +60,10 @@ def absent(folder: Path, values: Any) -> str | None:
         folder: of the study.
         values: of its params.yaml.
     """
-    lacking = sorted({name for name in _followed(folder / FILE) if not _present(values, name.split("."))})
+    try:
+        lacking = sorted({name for name in _followed(folder / FILE) if not _present(values, name.split("."))})
+    except (YAMLError, OSError, UnicodeDecodeError, AttributeError, TypeError, KeyError):
+        return f"{folder / FILE} is no pipeline: copy the project's {FILE} over it"
     if not lacking:
         return None
     section = lacking[0].partition(".")[0]
