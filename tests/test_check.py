@@ -139,9 +139,24 @@ def test_a_damaged_table_is_named(study: Path) -> None:
     assert "images.parquet is damaged" in find(study, "data/benchmark").detail
 
 
-def test_a_malformed_environment_is_named(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PRUNEPROOF_BATCH", "many")
-    assert find(study, "machine").state == "missing"
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PRUNEPROOF_BATCH", "many"),
+        ("PRUNEPROOF_WORKERS", "0"),
+        ("PRUNEPROOF_FEATURES_MB", "-1"),
+        ("PRUNEPROOF_DEVICE", "tpu"),
+    ],
+)
+def test_a_malformed_environment_is_named(study: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    (found,) = (finding for finding in findings(study, quick=True) if finding.what == "machine")
+    assert found.state == "missing"
+    assert f"{name} is '{value}'" in found.detail
+
+
+def test_the_study_is_named(study: Path) -> None:
+    assert find(study, "settings").detail.startswith(f"study small in {study}: 1 backbones x ")
 
 
 def test_little_room_is_seen(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

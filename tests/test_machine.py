@@ -21,13 +21,13 @@ def test_numbers_are_read() -> None:
 def test_encoded_images_may_be_given_no_disk_at_all() -> None:
     assert machine.feature_bytes({}) == 2 * 2**30
     assert machine.feature_bytes({"PRUNEPROOF_FEATURES_MB": "0"}) == 0
-    with pytest.raises(PruneProofError, match=r"PRUNEPROOF_FEATURES_MB is .* whole number from 0 on"):
+    with pytest.raises(PruneProofError, match=r"PRUNEPROOF_FEATURES_MB is .* whole number from 0 to 1000000000"):
         machine.feature_bytes({"PRUNEPROOF_FEATURES_MB": "-1"})
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "2.5", "two", "²"])
+@pytest.mark.parametrize("text", ["0", "-1", "2.5", "two", "²", "1025", "9" * 5000])
 def test_other_numbers_are_refused(text: str) -> None:
-    with pytest.raises(PruneProofError, match=r"PRUNEPROOF_WORKERS is .* whole number from 1 on"):
+    with pytest.raises(PruneProofError, match=r"PRUNEPROOF_WORKERS is .* whole number from 1 to 1024"):
         machine.workers({"PRUNEPROOF_WORKERS": text})
 
 
@@ -35,7 +35,7 @@ def test_cpu_needs_no_torch() -> None:
     assert machine.device({"PRUNEPROOF_DEVICE": "cpu"}) == "cpu"
 
 
-@pytest.mark.parametrize("text", ["gpu", "cuda:", "cuda:x", "CPU"])
+@pytest.mark.parametrize("text", ["gpu", "tpu", "cuda:", "cuda:x", "cuda:12345", "CPU"])
 def test_malformed_devices_are_refused(text: str) -> None:
     with pytest.raises(PruneProofError, match="use auto, cpu, cuda"):
         machine.device({"PRUNEPROOF_DEVICE": text})

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from pruneproof.errors import PruneProofError
 from pruneproof.problems import Problem, keys_at
 from pruneproof.settings import Study
-from pruneproof.study import load_study, read_yaml
+from pruneproof.study import load_study
 
 PROJECT = Path(__file__).parents[1]
 STUDIES = [PROJECT, *sorted(path.parent for path in (PROJECT / "studies").glob("*/params.yaml"))]
@@ -120,6 +126,14 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
         ({"scoring__confidence": 95}, "scoring.confidence: 95: should be less than 1"),
         ({"scoring__margin": float("nan")}, "scoring.margin: nan: should be a finite number"),
         ({"workers": 4}, "workers: unknown key"),
+        ({"study__name": "x" * 3000}, "xxx...: should have at most 64 characters"),
+        ({"methods__" + "m" * 300: {"method": "full"}}, "mmm...: should have at most 64 characters"),
+        ({"benchmark__images": 10**30}, "benchmark.images: 1000000000000000000000000000000: should be less than or"),
+        ({"study__seed": 10**400}, "study.seed: 1000"),
+        ({"scoring__kinds": ["count", "count"]}, "scoring.kinds: 'count' stands 2 times"),
+        ({"scoring__primary": ["atp_25", "atp_25"]}, "scoring.primary: 'atp_25' stands 2 times"),
+        ({"answering__caption_conditions": ["clean", "clean"]}, "'clean' stands 2 times"),
+        ({"perturbations__text__names": ["typo_ocr", "typo_ocr"]}, "perturbations.text.names: 'typo_ocr' stands 2 t"),
     ],
 )  # fmt: skip
 def test_each_kind_of_error_has_its_words(tmp_path: Path, changes: dict[str, Any], what: str) -> None:
@@ -153,31 +167,38 @@ def test_repeated_keys_are_refused_with_both_lines(tmp_path: Path) -> None:
     assert f"study: the key is given twice (lines {line} and {len(text.splitlines()) + 2})" in complaint(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("content", "what"),
-    [
-        (b"", "holds no settings"),
-        (b"- a\n- b\n", "holds no settings"),
-        (b"study:\n  name: x\n bad: [\n", "params.yaml:3 is not valid YAML"),
-        (b"study: {name: \xff}\n", "is not UTF-8 text"),
-        (b"a: \x00\n", "is not valid YAML"),
-        (b"? [a, b]\n: 1\n", "params.yaml"),
-        (b"study: &x {name: y}\nother: *z\n", "is not valid YAML"),
-    ],
-)
-def test_unreadable_files_are_one_line(tmp_path: Path, content: bytes, what: str) -> None:
-    (tmp_path / "params.yaml").write_bytes(content)
-    assert what in complaint(tmp_path)
+ODD = [
+    None, True, -1, 2.5, 10**30, 10**400, float("nan"), "", "x", "full", "a" * 3000, "\x00", "../..", [], {}, [[]],
+    {"a": 1}, ["full", "full"], {"": 1}, {"a-b": {"method": "full"}}, list(range(500)),
+]  # fmt: skip
 
 
-def test_a_folder_without_params_is_not_a_study(tmp_path: Path) -> None:
-    assert "a study is a folder with a params.yaml" in complaint(tmp_path)
+def places(values: Any, where: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    inner = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    return [*([where] if where else []), *(place for key, value in inner for place in places(value, (*where, key)))]
 
 
-def test_lines_are_known_for_every_location(tmp_path: Path) -> None:
-    _, lines, problems = read_yaml(written(tmp_path, "a:\n  b: [1,\n      2]\nc: {d: 3}\n") / "params.yaml")
-    assert problems == []
-    assert [lines[where] for where in (("a",), ("a", "b", 0), ("a", "b", 1), ("c", "d"))] == [1, 2, 3, 4]
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_an_edit_gives_a_study_or_its_problems(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    values = YAML(typ="safe").load(PROJECT / "params.yaml")
+    for _ in range(data.draw(st.integers(1, 3))):
+        *way, last = data.draw(st.sampled_from(places(values)))
+        inner = values
+        for key in way:
+            inner = inner[key]
+        how = data.draw(st.sampled_from(["delete", "replace", "nest", "copy"]))
+        if how == "delete":
+            del inner[last]
+        elif how == "copy":
+            (inner.append if isinstance(inner, list) else partial(inner.__setitem__, "copy"))(deepcopy(inner[last]))
+        else:
+            inner[last] = data.draw(st.sampled_from(ODD)) if how == "replace" else [inner[last]]
+        if not places(values):
+            break
+    folder = written(tmp_path_factory.mktemp("edited"), json.dumps(values))
+    with suppress(PruneProofError):
+        load_study(folder)
 
 
 def test_paths_read_as_one_would_write_them() -> None:

@@ -21,7 +21,8 @@ from pruneproof.backbones._checkpoints import locate
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.settings import BackboneSettings, Study
-from pruneproof.study import load_study, make_command, read_yaml
+from pruneproof.settings_file import read_yaml
+from pruneproof.study import load_study, make_command
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """Below this a default study may not fit: pictures lie in the store, in the stage's output and in DVC's cache."""
@@ -73,9 +74,10 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
         yield Finding("missing", "settings", str(error))
         return
     yield from _pipeline(folder)
-    yield Finding("ok", "settings", f"study {study.study.name}: {len(study.backbones)} x {len(study.methods)} methods")
+    named = f"study {study.study.name} in {folder.absolute()}"
+    yield Finding("ok", "settings", f"{named}: {len(study.backbones)} backbones x {len(study.methods)} methods")
     root = folder / study.study.root
-    yield from _machine()
+    yield from _machine(quick=quick)
     yield from _weights(study, root)
     yield _disk(folder)
     yield _tracking()
@@ -105,14 +107,21 @@ def _pipeline(folder: Path) -> Iterator[Finding]:
             yield Finding("note", f"study {other.name}", f"{fault}; left out until it is mended")
 
 
-def _machine() -> Iterator[Finding]:
-    try:
-        workers, batch = machine.workers(), machine.batch_size()
-    except PruneProofError as error:
-        yield Finding("missing", "machine", str(error))
-    else:
-        device = os.environ.get("PRUNEPROOF_DEVICE", "auto")
-        yield Finding("ok", "machine", f"{workers} workers, batches of {batch}, device {device}")
+def _machine(*, quick: bool) -> Iterator[Finding]:
+    """What the environment asks for; whether an accelerator is there takes torch, and so more than a second."""
+    told = []
+    for what, read in (
+        ("workers", machine.workers),
+        ("questions a batch", machine.batch_size),
+        ("bytes of features", machine.feature_bytes),
+        ("as device", machine.wanted_device if quick else machine.device),
+    ):
+        try:
+            told.append(f"{read()} {what}")
+        except PruneProofError as error:
+            yield Finding("missing", "machine", str(error))
+    if len(told) == 4:
+        yield Finding("ok", "machine", ", ".join(told))
 
 
 def _weights(study: Study, root: Path) -> Iterator[Finding]:

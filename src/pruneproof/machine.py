@@ -14,14 +14,15 @@ from collections.abc import Mapping
 
 from pruneproof.errors import PruneProofError
 
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,4})?")
+_MOST = {"PRUNEPROOF_WORKERS": 1024, "PRUNEPROOF_BATCH": 65_536, "PRUNEPROOF_FEATURES_MB": 10**9}
 
 
 def workers(environment: Mapping[str, str] = os.environ) -> int:
     """Number of worker processes.
 
     Raises:
-        PruneProofError: if PRUNEPROOF_WORKERS is not a whole number from 1 on.
+        PruneProofError: if PRUNEPROOF_WORKERS is not a whole number from 1 to 1024.
     """
     return _count(environment, "PRUNEPROOF_WORKERS", _usable_cores())
 
@@ -30,7 +31,7 @@ def batch_size(environment: Mapping[str, str] = os.environ) -> int:
     """Number of questions that go through the model at once.
 
     Raises:
-        PruneProofError: if PRUNEPROOF_BATCH is not a whole number from 1 on.
+        PruneProofError: if PRUNEPROOF_BATCH is not a whole number from 1 to 65536.
     """
     return _count(environment, "PRUNEPROOF_BATCH", 16)
 
@@ -39,7 +40,7 @@ def feature_bytes(environment: Mapping[str, str] = os.environ) -> int:
     """Bytes that encoded images may take on disk.
 
     Raises:
-        PruneProofError: if PRUNEPROOF_FEATURES_MB is not a whole number from 0 on.
+        PruneProofError: if PRUNEPROOF_FEATURES_MB is not a whole number from 0 to 10^9.
     """
     return _count(environment, "PRUNEPROOF_FEATURES_MB", 2048, least=0) * 2**20
 
@@ -50,9 +51,7 @@ def device(environment: Mapping[str, str] = os.environ) -> str:
     Raises:
         PruneProofError: if PRUNEPROOF_DEVICE is malformed, or names an accelerator that this machine lacks.
     """
-    wanted = environment.get("PRUNEPROOF_DEVICE", "").strip() or "auto"
-    if not _DEVICE.fullmatch(wanted):
-        raise PruneProofError(f"PRUNEPROOF_DEVICE is {wanted!r}: use auto, cpu, cuda, cuda:<n> or mps")
+    wanted = wanted_device(environment)
     if wanted == "cpu":
         return wanted
     import torch
@@ -66,6 +65,18 @@ def device(environment: Mapping[str, str] = os.environ) -> str:
     return wanted
 
 
+def wanted_device(environment: Mapping[str, str] = os.environ) -> str:
+    """The device as it is asked for; torch is not imported, so that nothing is said of whether it is there.
+
+    Raises:
+        PruneProofError: if PRUNEPROOF_DEVICE is malformed.
+    """
+    wanted = environment.get("PRUNEPROOF_DEVICE", "").strip() or "auto"
+    if not _DEVICE.fullmatch(wanted):
+        raise PruneProofError(f"PRUNEPROOF_DEVICE is {wanted[:40]!r}: use auto, cpu, cuda, cuda:<n> or mps")
+    return wanted
+
+
 def _usable_cores() -> int:
     """Cores that this process may run on: fewer than the machine's in a container or under taskset."""
     affinity = getattr(os, "sched_getaffinity", None)
@@ -76,6 +87,7 @@ def _count(environment: Mapping[str, str], name: str, default: int, least: int =
     text = environment.get(name, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdigit() and int(text) >= least):
-        raise PruneProofError(f"{name} is {text!r}: use a whole number from {least} on, or unset it for {default}")
+    most = _MOST[name]
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+        raise PruneProofError(f"{name} is {text[:40]!r}: use a whole number from {least} to {most}; default {default}")
     return int(text)

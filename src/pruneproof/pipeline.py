@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 from pruneproof.errors import PruneProofError
 from pruneproof.problems import model_problems
 from pruneproof.settings import Study
-from pruneproof.study import read_yaml
+from pruneproof.settings_file import read_yaml
 
 FILE = "dvc.yaml"
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")

@@ -25,7 +25,8 @@ class Problem:
     @property
     def path(self) -> str:
         """The location as it is written in prose: `perturbations.image.severities[2]`."""
-        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.where)
+        parts = (part if isinstance(part, int) or len(part) <= 80 else f"{part[:77]}..." for part in self.where)
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
         return text.lstrip(".") or "the file"
 
 
@@ -47,13 +48,21 @@ def _problem(model: type[BaseModel], detail: dict[str, Any], where: Location) ->
     elif kind == "missing":
         what = "is missing and has no default"
     elif kind == "string_pattern_mismatch":
-        what = f"{value!r} is not a valid id: use lower case letters, digits and '_', starting with a letter (no '-')"
+        what = (
+            f"{short(value)} is not a valid id: use lower case letters, digits and '_', starting with a letter (no '-')"
+        )
     elif kind == "literal_error":
-        what = f"{value!r} is not allowed; allowed: {context['expected']}"
+        what = f"{short(value)} is not allowed; allowed: {context['expected']}"
     else:
-        message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        what = f"{value!r}: {message}" if not isinstance(value, dict) else message
+        message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+        what = f"{short(value)}: {message}" if not isinstance(value, dict) else message
     return Problem((*where, *inner), what)
+
+
+def short(value: Any) -> str:
+    """A value as it is shown in a line: cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:

@@ -15,8 +15,8 @@ Severity = Annotated[int, Field(ge=1, le=5)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 AnsweredKind = Literal["existence", "colour", "count", "relation", "compositional"]
 SelectBy = Literal["first", "last", "each"]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-"""Lower case, digits and `_`: DVC joins ids with `-`, so an id must not hold one."""
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""Lower case, digits and `_`: DVC joins ids with `-`, so an id must not hold one. Ids become names of files."""
 
 
 def _commit(value: str) -> str:
@@ -42,7 +42,7 @@ class StudySettings(Frozen):
     """Name of the study; also the MLflow experiment."""
     root: str = "."
     """Folder of the project (its `src` and `data/backbones`), seen from the study's own folder."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Every random stream of the study starts from this number."""
 
 
@@ -51,7 +51,7 @@ class BenchmarkSettings(Frozen):
 
     name: Identifier = "scenes"
     """A module of `pruneproof.benchmarks`."""
-    images: Annotated[int, Field(ge=2)] = 40
+    images: Annotated[int, Field(ge=2, le=1_000_000)] = 40
     """Number of images of the test split."""
     options: dict[str, Any] = {}
     """Settings of that benchmark alone, validated by its own model."""
@@ -66,7 +66,7 @@ class ImagePerturbationSettings(Frozen):
     resolution: Literal["native", "model"] = "native"
     """`native` corrupts the stored image; `model` first resizes its shorter side to `model_pixels`, crops its centre.
     """
-    model_pixels: Annotated[int, Field(ge=32)] = 224
+    model_pixels: Annotated[int, Field(ge=32, le=4096)] = 224
     """Side of the vision tower's input in pixels; used with `resolution: model` only."""
 
 
@@ -109,11 +109,11 @@ class BackboneSettings(Frozen):
     """open_clip's pretrained tag of that one; None for a local folder."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     question_suffix: str = ""
-    """Put behind every question but captions, such as LLaVA's `Answer the question using a single word or phrase.`"""
+    """Put after every question but captions, such as LLaVA's `Answer the question using a single word or phrase.`"""
     caption_prompt: str = ""
     """Overrides the benchmark's caption prompt if not empty."""
-    max_new_tokens: Annotated[int, Field(ge=1)] = 8
-    max_caption_tokens: Annotated[int, Field(ge=1)] = 64
+    max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = 8
+    max_caption_tokens: Annotated[int, Field(ge=1, le=4096)] = 64
 
 
 class MethodSettings(BaseModel):
@@ -131,8 +131,8 @@ class MethodSettings(BaseModel):
 
 
 class DialogueSettings(Frozen):
-    """Questions one behind the other on one image, asked on clean images in their clean words; an image with fewer
-    questions than turns is left out."""
+    """Consecutive questions on one image, asked on clean images in their clean words; an image with fewer questions
+    than turns is left out."""
 
     turns: Annotated[int, Field(ge=2, le=5)] = 3
     """Questions of one dialogue; the built-in models know up to 4."""
@@ -162,10 +162,10 @@ class ScoringSettings(Frozen):
     )
     """Kinds of question that enter `accuracy/all`, and with it drops, contrasts and claims: leave out what the backbone
     cannot do on clean images. Every kind keeps a row of its own."""
-    resamples: Annotated[int, Field(ge=100)] = 2000
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
     """Bootstrap resamples; images are drawn with all their questions."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
-    margin: Annotated[float, Field(gt=0.0)] = 1.0
+    margin: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
     """Non-inferiority margin for accuracy, in percentage points."""
     baseline: Identifier = "full"
     """Method whose answers are the reference of every paired difference."""
@@ -176,16 +176,16 @@ class ScoringSettings(Frozen):
 class CostSettings(Frozen):
     """How costs are measured."""
 
-    images: Annotated[int, Field(ge=1)] = 4
+    images: Annotated[int, Field(ge=1, le=1_000_000)] = 4
     """Images used for latency."""
-    repeats: Annotated[int, Field(ge=3)] = 15
+    repeats: Annotated[int, Field(ge=3, le=100_000)] = 15
     """Timed rounds; in each, every method is run once, in turn."""
 
 
 class ReportSettings(Frozen):
     """What the report shows."""
 
-    examples: Annotated[int, Field(ge=0)] = 3
+    examples: Annotated[int, Field(ge=0, le=1_000)] = 3
     """Scenes shown with their kept patches."""
 
 

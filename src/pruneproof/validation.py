@@ -1,6 +1,6 @@
 """What the types of params.yaml cannot tell: names that must exist, options of one method, references between parts.
 
-Every check reads the raw values and looks away from what has the wrong type: that is reported by the types already.
+Every check reads the raw values and passes over what has the wrong type, which is reported with the types.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pruneproof import registry
 from pruneproof.backbones import families
 from pruneproof.backbones._depth import tower_depth
 from pruneproof.perturbations import images, text
-from pruneproof.problems import Location, Problem, model_problems, suggestion
+from pruneproof.problems import Location, Problem, model_problems, short, suggestion
 from pruneproof.settings import Study
 
 
@@ -85,7 +85,7 @@ def _names(values: Any, *where: str) -> list[tuple[int, str]]:
 def _known(where: Location, name: Any, known: Iterable[str], noun: str) -> Iterator[Problem]:
     allowed = list(known)
     if isinstance(name, str) and name not in allowed:
-        yield Problem(where, f"unknown {noun} {name!r}{suggestion(name, allowed)}")
+        yield Problem(where, f"unknown {noun} {short(name)}{suggestion(name, allowed)}")
 
 
 def _benchmark(values: Any) -> Iterator[Problem]:
@@ -110,7 +110,7 @@ def _repeated(values: Any, *where: str) -> Iterator[Problem]:
     if isinstance(found, list):
         for value, count in Counter(map(repr, found)).items():
             if count > 1:
-                yield Problem(where, f"{value} stands {count} times: give it once")
+                yield Problem(where, f"{value[:80]} stands {count} times: give it once")
 
 
 def _backbones(values: Any) -> Iterator[Problem]:
@@ -153,10 +153,11 @@ def _captions(values: Any) -> Iterator[Problem]:
     if not isinstance(severities, list):
         severities = Study.model_fields["perturbations"].default.image.severities
     names = [name for _, name in _names(values, "perturbations", "image", "names")]
-    known = ["clean", *(f"{name}_{severity}" for name in names for severity in severities)]
+    known = ["clean", *(f"{name}_{severity}" for name in names for severity in severities if severity in range(1, 6))]
     for index, condition in _names(values, "answering", "caption_conditions"):
         where = ("answering", "caption_conditions", index)
         yield from _known(where, condition, known, "condition of this study")
+    yield from _repeated(values, "answering", "caption_conditions")
     yield from _repeated(values, "answering", "dialogues", "select_by")
 
 
@@ -169,3 +170,4 @@ def _scoring(values: Any) -> Iterator[Problem]:
         if name == baseline:
             yield Problem(("scoring", "primary", index), f"{name!r} is the baseline and cannot differ from itself")
     yield from _repeated(values, "scoring", "primary")
+    yield from _repeated(values, "scoring", "kinds")

@@ -1,4 +1,4 @@
-"""Work on several processes, in order, with none left behind: what every stage that uses all cores shares."""
+"""Work on several processes, in order, with none left running: what every stage that uses all cores shares."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_in_order(
             lets it share what this process has loaded, which is safe only while no thread computes here.
 
     Raises:
-        PruneProofError: if the system ended a worker.
+        PruneProofError: if a worker was killed.
     """
     coming = iter(tasks)
     first = list(islice(coming, workers))
@@ -68,7 +68,7 @@ def run_in_order(
             yield _result(*waiting.popleft())
     except BrokenProcessPool:
         raise PruneProofError(
-            f"one of {workers} workers was ended from outside, probably for want of memory: "
+            f"one of {workers} workers was killed, probably out of memory: "
             "run again with a smaller PRUNEPROOF_WORKERS; finished work is kept"
         ) from None
     finally:
@@ -80,7 +80,7 @@ def _result(task: Task, future: Future[Result]) -> tuple[Task, Result]:
 
 
 def _prepare(prepare: Callable[[], None] | None) -> None:
-    """Interrupts are left to the parent, and there is no life without it."""
+    """A worker leaves interrupts to its parent, and exits when its parent dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     if prepare is not None:

@@ -50,7 +50,7 @@ def run(study: Study, folders: Folders, backbone: str, method: str) -> None:
     """Write `answers/<backbone>/<method>.parquet` and its logits; batches that the store holds are not answered again.
 
     Raises:
-        PruneProofError: if a checkpoint is missing or a worker was ended from outside.
+        PruneProofError: if a checkpoint is missing or a worker was killed.
     """
     root = folders.study / study.study.root
     store = Store(folders.cells)

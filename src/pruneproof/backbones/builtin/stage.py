@@ -29,7 +29,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json, write_text
 from pruneproof.folders import Folders
 from pruneproof.settings import Study
-from pruneproof.study import read_yaml
+from pruneproof.settings_file import read_yaml
 
 log = logging.getLogger(__name__)
 
