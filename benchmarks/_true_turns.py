@@ -161,7 +161,7 @@ def reset_peak(device: str) -> None:
     elif sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
         # 5 sets VmHWM to what is resident now: proc(5), `clear_refs`.
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak(device: str) -> int | None:
@@ -170,5 +170,5 @@ def peak(device: str) -> int | None:
         return torch.cuda.max_memory_allocated(device)
     if sys.platform != "linux":
         return None
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))

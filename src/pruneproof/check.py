@@ -266,7 +266,7 @@ def locked_versions(path: Path) -> dict[str, list[str]]:
     from packaging.requirements import Requirement
 
     allowed: dict[str, list[str]] = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         if line and not line.startswith("#"):
             requirement = Requirement(line)
             if requirement.marker is None or requirement.marker.evaluate():

@@ -52,7 +52,7 @@ def read_json(path: Path) -> Any:
         PruneProofError: if the file is missing, empty or not JSON.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PruneProofError(f"{path} is missing: run the stage that writes it (`dvc repro`)") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

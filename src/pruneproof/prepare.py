@@ -51,7 +51,7 @@ def dead_locks(root: Path) -> str | None:
     table = root / ".dvc" / "tmp" / "rwlock"
     if not table.is_file():
         return None
-    with table.with_name("rwlock.lock").open("a") as guard:
+    with table.with_name("rwlock.lock").open("ab") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:  # a living DVC is just writing it

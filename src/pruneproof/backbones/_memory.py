@@ -86,9 +86,9 @@ def _of_container(cgroup: Path) -> list[int]:
     left = []
     for limit, use, reclaimable in _CGROUP_FILES:
         try:
-            most = int((cgroup / limit).read_text())
-            used = int((cgroup / use).read_text())
-            lines = (cgroup / limit).with_name("memory.stat").read_text().split()
+            most = int((cgroup / limit).read_text(encoding="utf-8"))
+            used = int((cgroup / use).read_text(encoding="utf-8"))
+            lines = (cgroup / limit).with_name("memory.stat").read_text(encoding="utf-8").split()
         except (OSError, ValueError):  # another version, or `max`
             continue
         stat = dict(zip(lines[::2], lines[1::2], strict=True))

@@ -43,7 +43,7 @@ def export(folder: Path, model: Any, processor: Any, pairs: Mapping[str, Pair | 
 
 def _export_pair(folder: Path, pair: Pair) -> None:
     folder.mkdir()
-    (folder / "open_clip_config.json").write_text(json.dumps(pair.config, indent=2) + "\n")
+    (folder / "open_clip_config.json").write_text(json.dumps(pair.config, indent=2) + "\n", encoding="utf-8")
     tensors = {name: tensor.to(torch.float16).contiguous() for name, tensor in pair.clip.state_dict().items()}
     save_file(tensors, folder / "open_clip_model.safetensors")
     pair.tokenizer.save_pretrained(folder)

@@ -36,7 +36,7 @@ def tower_features(visual: Any, cache: SceneCache, folder: Path, layer: int) -> 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{_name(visual, layer)}_{cache.split}_{count}.npy"
     progress = path.with_suffix(".done")
-    done = int(progress.read_text()) if progress.exists() and path.exists() else 0
+    done = int(progress.read_text(encoding="utf-8")) if progress.exists() and path.exists() else 0
     mode = "r+" if done else "w+"
     features = np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=(count, _TOKENS, len(weight)))
     starts = range(done, count, _BATCH)
@@ -47,7 +47,7 @@ def tower_features(visual: Any, cache: SceneCache, folder: Path, layer: int) -> 
             features[start:stop] = (last if layer == -1 else before).cpu().numpy().astype(np.float16)
             if start // _BATCH % 20 == 19 or stop == count:
                 features.flush()
-                progress.write_text(str(stop))
+                progress.write_text(str(stop), encoding="utf-8")
     stored: NDArray[np.float16] = np.load(path, mmap_mode="r")
     return stored
 

@@ -36,7 +36,7 @@ def read_pair(folder: Path) -> Pair:
     """
     inner = folder / "clip"
     try:
-        config = json.loads((inner / "open_clip_config.json").read_text())
+        config = json.loads((inner / "open_clip_config.json").read_text(encoding="utf-8"))
         state = load_file(inner / "open_clip_model.safetensors")
     except OSError as error:
         raise PruneProofError(f"{inner} holds no CLIP pair ({error}): train {folder.name} first") from error

@@ -183,6 +183,6 @@ def _refuse_other_settings(settings: TrainingSettings, work: Path) -> None:
     """Checkpoints of one setting must not be continued by another; the remark changes nothing that is trained."""
     note = work / "settings.json"
     text = settings.model_dump_json(indent=2, exclude={"remark"})
-    if note.exists() and note.read_text() != text:
+    if note.exists() and note.read_text(encoding="utf-8") != text:
         raise PruneProofError(f"{work} holds checkpoints of other settings: delete the folder to train anew")
     write_text(note, text)
