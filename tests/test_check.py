@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pruneproof import check
+from pruneproof import check, space
 from pruneproof.check import Finding, findings, locked_versions, safetensors_fault
 
 PROJECT = Path(__file__).parents[1]
@@ -160,8 +160,11 @@ def test_the_study_is_named(study: Path) -> None:
 
 
 def test_little_room_is_seen(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "LEAST_FREE_BYTES", 1 << 62)
-    assert find(study, "disk").state == "missing"
+    assert find(study, "disk").state == "ok"
+    monkeypatch.setattr(space, "free", lambda folder: 100_000_000)
+    found = find(study, "disk")
+    assert found.state == "missing"
+    assert found.detail.startswith("100 MB free, about ")
 
 
 def test_a_silent_server_is_a_note(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import shutil
 import struct
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Literal
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from pruneproof import machine, pipeline
+from pruneproof import machine, pipeline, space
 from pruneproof.backbones._checkpoints import locate
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
@@ -24,8 +23,6 @@ from pruneproof.settings import BackboneSettings, Study
 from pruneproof.settings_file import read_yaml
 from pruneproof.study import load_study, make_command
 
-LEAST_FREE_BYTES = 2 * 1024**3
-"""Below this a default study may not fit: pictures lie in the store, in the stage's output and in DVC's cache."""
 BROUGHT_BY_LOCK = ("torch", "transformers", "open_clip", "imagecorruptions", "nlpaug", "mlflow", "matplotlib", "dvc")
 """Imported for a try: each has parts outside Python that an installer does not check."""
 
@@ -79,7 +76,7 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     root = folder / study.study.root
     yield from _machine(quick=quick)
     yield from _weights(study, root)
-    yield _disk(folder)
+    yield _disk(study, Folders(folder))
     yield _tracking()
     if not quick:
         yield from _tables(Folders(folder))
@@ -194,11 +191,14 @@ def safetensors_fault(path: Path) -> str | None:
     return None if size == expected else f"has {size} bytes, its header asks for {expected}: restore it"
 
 
-def _disk(folder: Path) -> Finding:
-    free = shutil.disk_usage(folder).free
-    detail = f"{free / 1024**3:.1f} GiB free"
-    if free < LEAST_FREE_BYTES:
-        return Finding("missing", "disk", f"{detail}, a study needs {LEAST_FREE_BYTES / 1024**3:.0f} GiB: make room")
+def _disk(study: Study, folders: Folders) -> Finding:
+    try:
+        needed, free = space.needed(study, folders), space.free(folders.study)
+    except PruneProofError as error:
+        return Finding("missing", "disk", str(error))
+    detail = f"{space.size(free)} free, about {space.size(needed)} needed"
+    if free < needed:
+        return Finding("missing", "disk", f"{detail}: make room")
     return Finding("ok", "disk", detail)
 
 

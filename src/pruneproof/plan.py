@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pruneproof import machine, registry
+from pruneproof import machine, registry, space
 from pruneproof.answering.grid import IMAGES_PER_BATCH, batches, conditions
 from pruneproof.answering.store import Store, base_fingerprint, fingerprint
 from pruneproof.files import read_rows
@@ -78,6 +78,11 @@ def report(folder: Path) -> None:
         table.add_row(row.backbone, row.method, str(len(grid)), str(done), str(row.left), left)
     console.print(table)
     console.print(_time(total, sum(row.left for row in progress), everywhere))
+    console.print(
+        f"About {space.size(space.needed(study, folders))} of disk for the rest, and up to "
+        f"{space.size(machine.feature_bytes())} for encoded images (PRUNEPROOF_FEATURES_MB); "
+        f"{space.size(space.free(folder))} free."
+    )
     for family in ("image", "text"):
         count = sum(condition.family == family for condition in grid)
         if count and asked and study.scoring.primary:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pruneproof import space
+from pruneproof.files import write_json, write_rows
+from pruneproof.folders import Folders
+from pruneproof.records import IMAGES
+from pruneproof.settings import Study
+
+STUDY = Study.model_validate_json(
+    """{"study": {"name": "a"}, "benchmark": {"images": 10},
+    "perturbations": {"image": {"names": ["fog", "snow"], "severities": [1, 2]}},
+    "backbones": {"one": {"family": "llava", "checkpoint": "a", "text_tower": "b"}},
+    "methods": {"full": {"method": "full"}}, "scoring": {"primary": []}}"""
+)
+
+
+def drawn(folder: Path, width: int, height: int) -> Folders:
+    row = {"image_id": "a", "group": "b", "width": width, "height": height, "png": b""}
+    write_rows(folder / "data/benchmark/images.parquet", [row, row], IMAGES)
+    return Folders(folder)
+
+
+def batches(folders: Folders) -> int:
+    return (space.needed(STUDY, folders) - space.REST_BYTES) // space.BATCH_BYTES
+
+
+def test_pictures_count_with_their_conditions_and_copies(tmp_path: Path) -> None:
+    small, large = drawn(tmp_path / "small", 100, 200), drawn(tmp_path / "large", 200, 300)
+    pictures = 10 * 5  # clean, and two corruptions at two severities
+    difference = space.needed(STUDY, large) - space.needed(STUDY, small)
+    assert difference == pictures * (60_000 - 20_000) * 1.5 * 3
+
+
+def test_the_size_of_pictures_is_the_towers_until_they_are_drawn(tmp_path: Path) -> None:
+    assert space.picture_pixels(STUDY, Folders(tmp_path)) == 224 * 224
+    assert space.picture_pixels(STUDY, drawn(tmp_path, 640, 480)) == 640 * 480
+
+
+def test_what_is_there_is_not_needed_again(tmp_path: Path) -> None:
+    folders = drawn(tmp_path, 640, 480)
+    write_json(folders.corrupted / "manifest.json", {})
+    before = batches(folders)
+    assert before >= 5
+    for name in "abc":
+        write_json(folders.cells / name / f"{name}.parquet", {})
+    assert batches(folders) == before - 3
+    for name in map(str, range(before)):
+        write_json(folders.cells / name / f"{name}.parquet", {})
+    assert space.needed(STUDY, folders) == space.REST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 MB"), (1, "1 MB"), (240_000_000, "240 MB"), (3_440_000_000, "3.4 GB")]
+)
+def test_sizes_are_said_as_a_person_says_them(count: int, text: str) -> None:
+    assert space.size(count) == text
