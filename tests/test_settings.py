@@ -106,7 +106,7 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
         ({"benchmark__name": "sceens"}, "benchmark.name: unknown benchmark 'sceens' (did you mean 'scenes'?)"),
         ({"perturbations__image__resolution": "both"}, "allowed: 'native' or 'model'"),
         ({"perturbations__text__names": ["typo_ocrr"]}, "'typo_ocrr' (did you mean 'typo_ocr'?)"),
-        ({"perturbations__image__severities": [1, 5, 5]}, "perturbations.image.severities: 5 stands 2 times"),
+        ({"perturbations__image__severities": [1, 5, 5]}, "perturbations.image.severities: 5 is given 2 times"),
         ({"backbones": {}}, "backbones: is empty"),
         ({"methods": {}}, "methods: is empty"),
         ({"methods": None}, "methods: None: should be"),
@@ -130,10 +130,10 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
         ({"methods__" + "m" * 300: {"method": "full"}}, "mmm...: should have at most 64 characters"),
         ({"benchmark__images": 10**30}, "benchmark.images: 1000000000000000000000000000000: should be less than or"),
         ({"study__seed": 10**400}, "study.seed: 1000"),
-        ({"scoring__kinds": ["count", "count"]}, "scoring.kinds: 'count' stands 2 times"),
-        ({"scoring__primary": ["atp_25", "atp_25"]}, "scoring.primary: 'atp_25' stands 2 times"),
-        ({"answering__caption_conditions": ["clean", "clean"]}, "'clean' stands 2 times"),
-        ({"perturbations__text__names": ["typo_ocr", "typo_ocr"]}, "perturbations.text.names: 'typo_ocr' stands 2 t"),
+        ({"scoring__kinds": ["count", "count"]}, "scoring.kinds: 'count' is given 2 times"),
+        ({"scoring__primary": ["atp_25", "atp_25"]}, "scoring.primary: 'atp_25' is given 2 times"),
+        ({"answering__caption_conditions": ["clean", "clean"]}, "'clean' is given 2 times"),
+        ({"perturbations__text__names": ["typo_ocr", "typo_ocr"]}, "perturbations.text.names: 'typo_ocr' is given"),
     ],
 )  # fmt: skip
 def test_each_kind_of_error_has_its_words(tmp_path: Path, changes: dict[str, Any], what: str) -> None:

@@ -24,7 +24,7 @@ from pruneproof.settings_file import read_yaml
 from pruneproof.study import load_study, make_command
 
 BROUGHT_BY_LOCK = ("torch", "transformers", "open_clip", "imagecorruptions", "nlpaug", "mlflow", "matplotlib", "dvc")
-"""Imported for a try: each has parts outside Python that an installer does not check."""
+"""Imported to see that they work: each has parts outside Python that an installer does not check."""
 
 
 @dataclass(frozen=True, slots=True)

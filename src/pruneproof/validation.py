@@ -110,7 +110,7 @@ def _repeated(values: Any, *where: str) -> Iterator[Problem]:
     if isinstance(found, list):
         for value, count in Counter(map(repr, found)).items():
             if count > 1:
-                yield Problem(where, f"{value[:80]} stands {count} times: give it once")
+                yield Problem(where, f"{value[:80]} is given {count} times: give it once")
 
 
 def _backbones(values: Any) -> Iterator[Problem]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from pruneproof.answering.grid import batches
 from pruneproof.benchmarks import scenes, stage
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_json, read_rows
 from pruneproof.folders import Folders
-from pruneproof.records import sample_from_row
+from pruneproof.records import Condition, sample_from_row
 from pruneproof.settings import Study
 
 
@@ -114,3 +115,17 @@ def test_a_benchmark_that_later_stages_cannot_use_leaves_nothing(
     with pytest.raises(PruneProofError, match="image 'scene_00000' is there 2 times"):
         stage.run(study(2), Folders(tmp_path))
     assert not Folders(tmp_path).benchmark.exists()
+
+
+def test_dialogues_of_more_turns_than_questions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = scenes.build(2, 9, scenes.Options())
+    questions = {sample.question: sample for sample in whole.samples if sample.image_id == "scene_00000"}
+    few = [sample for sample in questions.values() if sample.kind != "caption"][:2]
+    monkeypatch.setattr(scenes, "build", lambda *_: replace(whole, samples=tuple(few)))
+    answering = {"dialogues": {"turns": 3, "select_by": ["first"]}}
+    asking = Study.model_validate(study(2).model_dump() | {"answering": answering})
+    with pytest.raises(PruneProofError, match=r"turns is 3, but no image .* has more than 2 different"):
+        stage.run(asking, Folders(tmp_path))
+    stage.run(study(2), Folders(tmp_path))
+    with pytest.raises(PruneProofError, match=r"turns is 3, but no image has so many different questions"):
+        list(batches(asking, Folders(tmp_path), [Condition("dialogue", "dialogue_first", 1)]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pruneproof.answering import dialogues
 from pruneproof.backbones import History
+from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders
 from pruneproof.perturbations.images.stage import image_conditions
@@ -84,6 +85,9 @@ def batches(study: Study, folders: Folders, only: Sequence[Condition] | None = N
         study: the settings.
         folders: where the inputs are; only those of the conditions asked for are read.
         only: conditions to give; None for all.
+
+    Raises:
+        PruneProofError: if an input is missing, or no image has as many questions as a dialogue has turns.
     """
     samples = [sample_from_row(row) for row in read_rows(folders.benchmark / "samples.parquet")]
     clean = {
@@ -128,6 +132,11 @@ def _in_turn(study: Study, condition: Condition, samples: list[Sample]) -> dict[
         rng = generator(study.study.seed, "dialogues", image_id)
         in_turn = dialogues.in_turn(own, condition.severity, settings.turns, chosen, rng)
         found |= {sample.sample_id: turn for sample, turn in in_turn}
+    if not found:
+        raise PruneProofError(
+            f"answering.dialogues.turns is {settings.turns}, but no image has so many different questions: "
+            "lower it, or leave `select_by` empty"
+        )
     return found
 
 

@@ -33,6 +33,7 @@ def run(study: Study, folders: Folders) -> None:
     read = input_files(settings, folders.study)
     benchmark: Benchmark = module.build(settings.images, study.study.seed, options)
     require_sound(settings.name, benchmark)
+    _require_turns(study, benchmark)
     for row in benchmark.images:
         _require_whole(settings.name, row)
     write_rows(folders.benchmark / "images.parquet", [dict(row) for row in benchmark.images], IMAGES)
@@ -49,6 +50,18 @@ def run(study: Study, folders: Folders) -> None:
             "files": {os.path.relpath(path, folders.study): sha256(path) for path in read},
         },
     )
+
+
+def _require_turns(study: Study, benchmark: Benchmark) -> None:
+    """Said here, too, although answering would say it: pictures are corrupted in between."""
+    turns = study.answering.dialogues.turns
+    different = {(sample.image_id, sample.question) for sample in benchmark.samples if sample.kind != "caption"}
+    most = max(Counter(image_id for image_id, _ in different).values())
+    if study.answering.dialogues.select_by and most < turns:
+        raise PruneProofError(
+            f"answering.dialogues.turns is {turns}, but no image of benchmark {study.benchmark.name} has more than "
+            f"{most} different questions: lower it, or leave `select_by` empty"
+        )
 
 
 def _require_whole(benchmark: str, row: Mapping[str, Any]) -> None:
