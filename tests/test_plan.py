@@ -13,7 +13,7 @@ from pruneproof.answering.store import Store, base_fingerprint, fingerprint
 from pruneproof.benchmarks import stage as drawing
 from pruneproof.files import read_rows, write_json, write_rows
 from pruneproof.folders import Folders
-from pruneproof.records import CORRUPTED, REWORDED, Condition, Sample
+from pruneproof.records import CORRUPTED, IMAGES, REWORDED, Condition, Sample
 from pruneproof.settings import Study
 from pruneproof.study import load_study
 
@@ -109,6 +109,27 @@ def test_the_printed_plan_names_cells_time_and_what_can_be_shown(
     assert row == ["b", "atp_25", "3", "0", "6", "2", "min"]
     assert "About 2 min of answering left" in out
     assert "over the mean of 2 image condition(s) (power 80%, 1 primary contrast(s))" in out
+
+
+@pytest.mark.parametrize(
+    ("sizes", "image", "said"),
+    [
+        ([(640, 480), (480, 640), (224, 224)], "", "Pictures are 2.1 times as large"),
+        ([(640, 480)], "resolution: model", ""),
+        ([(640, 480)], "model_pixels: 448", ""),
+        ([(336, 224), (224, 224)], "", ""),
+        ([], "", ""),
+    ],
+)
+def test_pictures_much_larger_than_the_models_input_are_better_corrupted_at_its_size(
+    tmp_path: Path, sizes: list[tuple[int, int]], image: str, said: str
+) -> None:
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("severities", f"{image + ', ' if image else ''}severities"))
+    folders = Folders(tmp_path)
+    rows = [{"image_id": str(n), "group": "", "width": w, "height": h, "png": b""} for n, (w, h) in enumerate(sizes)]
+    write_rows(folders.benchmark / "images.parquet", rows, IMAGES)
+    advice = plan.resolution_advice(load_study(tmp_path), folders)
+    assert advice.startswith(said) if said else advice == ""
 
 
 def test_questions_are_counted_before_and_after_drawing_alike(study: Study, tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ from pruneproof.scoring.statistics import detectable_difference
 from pruneproof.settings import Study
 from pruneproof.study import load_study
 
+MUCH_LARGER = 1.5
+"""Times the model's input that pictures are as a rule, from which on corruptions at native resolution are too mild."""
+
 LOOK_AHEAD_IMAGES = 8
 """Images that are built to count questions where the benchmark is not drawn yet."""
 
@@ -90,8 +93,29 @@ def report(folder: Path) -> None:
                 f"{images} images can show a difference in drops of {shown(study, asked, count):.1f} points over "
                 f"the mean of {count} {family} condition(s) (power 80%, {comparisons(study)} primary contrast(s))."
             )
+    if advice := resolution_advice(study, folders):
+        console.print(advice)
     if not drawn:
         console.print(f"Questions counted on {LOOK_AHEAD_IMAGES} images drawn for it.")
+
+
+def resolution_advice(study: Study, folders: Folders) -> str:
+    """What to set where pictures are much larger than the model's input and corrupted as they are, else nothing.
+
+    ImageNet-C's constants are in pixels: a picture that a model shrinks afterwards was corrupted less.
+    """
+    settings, path = study.perturbations.image, folders.benchmark / "images.parquet"
+    if settings.resolution == "model" or not settings.names or not path.exists():
+        return ""
+    shorter = np.median([min(row["width"], row["height"]) for row in read_rows(path, ["width", "height"])] or [0])
+    times = shorter / settings.model_pixels
+    if times < MUCH_LARGER:
+        return ""
+    return (
+        f"Pictures are {times:.1f} times as large as the model's input (shorter side {shorter:.0f} pixels, median; "
+        f"input {settings.model_pixels}), so that blur and noise reach the model weaker than their severity says: set "
+        "perturbations.image.resolution: model."
+    )
 
 
 def _time(seconds: float, left: int, known: float | None) -> str:

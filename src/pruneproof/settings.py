@@ -65,6 +65,10 @@ class ImagePerturbationSettings(Frozen):
     severities: tuple[Severity, ...] = (1, 3, 5)
     resolution: Literal["native", "model"] = "native"
     """`native` corrupts the stored image; `model` first resizes its shorter side to `model_pixels`, crops its centre.
+
+    Recommended for pictures that are much larger than the model's input: blur and noise are made in pixels, and what
+    the model then shrinks was corrupted less. Of 640 x 480 pictures, blur is 2.1 times weaker and noise comes out 0.7
+    times as strong.
     """
     model_pixels: Annotated[int, Field(ge=32, le=4096)] = 224
     """Side of the vision tower's input in pixels; used with `resolution: model` only."""

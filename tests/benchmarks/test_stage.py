@@ -79,8 +79,8 @@ def test_an_unknown_benchmark_is_named_with_those_that_exist(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ({"png": b""}, "cannot be decoded"),
-        ({"png": b"\x89PNG\r\n\x1a\n cut"}, "cannot be decoded"),
+        ({"png": b""}, "is in no known format"),
+        ({"png": b"\x89PNG\r\n\x1a\n cut"}, "is in no known format"),
         ({"width": 225}, "has 224 x 224 pixels, not 225 x 224"),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_picture_that_later_stages_cannot_use_is_refused(
     samples = tuple(replace(sample, target_objects=()) for sample in whole.samples)
     damaged = replace(whole, images=(whole.images[0], {**whole.images[1], **damage}), objects=(), samples=samples)
     monkeypatch.setattr(scenes, "build", lambda *_: damaged)
-    with pytest.raises(PruneProofError, match=f"benchmark scenes, image 'scene_00001': {said}"):
+    with pytest.raises(PruneProofError, match=f"benchmark scenes, image 'scene_00001' {said}"):
         stage.run(study(2), Folders(tmp_path))
     assert not Folders(tmp_path).benchmark.exists()
 
@@ -103,7 +103,7 @@ def test_a_picture_cut_off_anywhere_is_refused(tmp_path: Path, monkeypatch: pyte
     for end in range(0, len(png) * 9 // 10, len(png) // 40):
         cut = replace(whole, images=({**whole.images[0], "png": png[:end]}, whole.images[1]))
         monkeypatch.setattr(scenes, "build", lambda *_, cut=cut: cut)
-        with pytest.raises(PruneProofError, match="cannot be decoded"):
+        with pytest.raises(PruneProofError, match=r"cannot be decoded|no known format"):
             stage.run(study(2), Folders(tmp_path))
 
 

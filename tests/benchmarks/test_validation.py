@@ -75,7 +75,7 @@ def test_sound_benchmarks_pass() -> None:
         (objects(y1=2.0), "the box (1, 2, 30, 2) must have"),
         (objects(x0=float("nan")), "x0 is nan: should be a finite number"),
         (objects(mask=png((40, 31), "1")), "the mask has 40 x 31 pixels, its picture 40 x 30"),
-        (objects(mask=b"\x89PNG"), "object 0 of image 'i1': the mask cannot be decoded"),
+        (objects(mask=b"\x89PNG"), "object 0 of image 'i1': the mask is in no known format"),
         (objects(noun=""), "noun is '': must not be empty"),
         (replace(SOUND, samples=()), "no question is asked"),
         (replace(SOUND, samples=(CAPTION,)), "no question is asked: give at least one sample of a kind other than"),

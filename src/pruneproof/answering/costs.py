@@ -8,11 +8,9 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from pruneproof import backbones, machine
 from pruneproof.answering.answerer import build_pruner, pruning_stream
@@ -21,6 +19,7 @@ from pruneproof.backbones import Backbone, EncodedImage
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json, write_text
 from pruneproof.folders import Folders
+from pruneproof.pictures import read_picture
 from pruneproof.pruning import Pruner
 from pruneproof.records import CLEAN
 from pruneproof.settings import BackboneSettings, Study
@@ -113,10 +112,10 @@ def count_flops(
         return pruner.select(encoded, [question.text], pruning_stream(seed, image.image_id, CLEAN))
 
     backbone.forget()
-    vision, encoded = _count(lambda: backbone.encode([_picture(image)])[0])
+    vision, encoded = _count(lambda: backbone.encode([read_picture(image.png)])[0])
     with_text, kept = _count(lambda: select(encoded))
     # On the image anew, whose own scores are not remembered; the question's embedding is.
-    encoded = backbone.encode([_picture(image)])[0]
+    encoded = backbone.encode([read_picture(image.png)])[0]
     scoring, _ = _count(lambda: select(encoded))
     parts = backbone.components(encoded, prompt_text(question, settings), kept)
     counted = {"vision_tower": vision, "text_tower": with_text - scoring, "scoring": scoring}
@@ -181,7 +180,7 @@ def _time_once(
 ) -> float:
     """Seconds from the decoded picture to the answers, text embeddings included."""
     questions = image.questions[:batch]
-    picture = _picture(image)
+    picture = read_picture(image.png)
     backbone.forget()
     begin = time.perf_counter()
     encoded: EncodedImage = backbone.encode([picture])[0]
@@ -201,10 +200,6 @@ def _clean_images(study: Study, folders: Folders) -> list[AskedImage]:
     if not found:
         raise PruneProofError("no clean image has a question that is not a caption: costs cannot be measured")
     return found[: study.costs.images]
-
-
-def _picture(image: AskedImage) -> Image.Image:
-    return Image.open(BytesIO(image.png)).convert("RGB")
 
 
 def _csv(rows: Sequence[FlopRow] | Sequence[LatencyRow]) -> str:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pruneproof.backbones import Backbone, EncodedImage
 from pruneproof.files import digest, replacing
+from pruneproof.pictures import read_picture
 
 LAYERS = frozenset({-1, -2})
 """Layers whose CLS attention is always kept: methods that need no others share their files."""
@@ -67,10 +66,11 @@ class FeatureStore:
             layers: layers whose CLS attention will be asked for.
         """
         wanted = sorted(LAYERS.union(layers))
+        pictures = [read_picture(png) for png in pngs]
         path = self.folder / f"{digest(self.base.encode(), str(wanted).encode(), *pngs)}.safetensors"
         tensors = _read(path, backbone.device)
         if tensors is None:
-            images = backbone.encode([Image.open(BytesIO(png)).convert("RGB") for png in pngs])
+            images = backbone.encode(pictures)
             tensors = {
                 name: tensor.contiguous()
                 for i, image in enumerate(images)
@@ -84,14 +84,14 @@ class FeatureStore:
             self._write(path, tensors)
         return [
             StoredImage(
-                Image.open(BytesIO(png)).size,
+                picture.size,
                 tensors[f"{i}.features"],
                 tensors[f"{i}.unprunable"],
                 tensors[f"{i}.aligned"],
                 {layer: tensors[f"{i}.attention{layer}"] for layer in wanted},
                 backbone.embed_text,
             )
-            for i, png in enumerate(pngs)
+            for i, picture in enumerate(pictures)
         ]
 
     def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:

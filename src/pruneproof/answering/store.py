@@ -19,6 +19,7 @@ from pruneproof.settings import BackboneSettings, MethodSettings
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "open_clip_torch", "numpy", "pillow")
 _CODE = (
+    "pictures.py",
     "seeds.py",
     "records.py",
     "answering/answerer.py",

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from typing import Any
-
-from PIL import Image
 
 from pruneproof.benchmarks import Benchmark
 from pruneproof.benchmarks._types import type_problems
 from pruneproof.errors import PruneProofError
+from pruneproof.pictures import read_mask
 from pruneproof.records import Sample
 from pruneproof.wording import contains, words
 
@@ -94,12 +92,11 @@ def _mask_fault(mask: bytes, size: tuple[int, int]) -> str:
     if not mask:
         return ""
     try:
-        image = Image.open(BytesIO(mask))
-        image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        return f"the mask cannot be decoded ({error})" if str(error) else "the mask cannot be decoded"
-    if image.size != size:
-        return f"the mask has {image.width} x {image.height} pixels, its picture {size[0]} x {size[1]}"
+        height, width = read_mask(mask, "the mask").shape
+    except PruneProofError as error:
+        return str(error)
+    if (width, height) != size:
+        return f"the mask has {width} x {height} pixels, its picture {size[0]} x {size[1]}"
     return ""
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any
-
-from PIL import Image
 
 from pruneproof import registry
 from pruneproof.benchmarks import Benchmark, input_files
@@ -16,6 +13,7 @@ from pruneproof.benchmarks._validation import require_sound
 from pruneproof.errors import PruneProofError
 from pruneproof.files import sha256, write_json, write_rows
 from pruneproof.folders import Folders
+from pruneproof.pictures import read_picture
 from pruneproof.records import IMAGES, OBJECTS, SAMPLES, sample_to_row
 from pruneproof.settings import Study
 
@@ -67,10 +65,6 @@ def _require_turns(study: Study, benchmark: Benchmark) -> None:
 def _require_whole(benchmark: str, row: Mapping[str, Any]) -> None:
     """Later stages show every picture to every model, where a damaged one would be found after hours."""
     said, size = f"benchmark {benchmark}, image {row['image_id']!r}", (row["width"], row["height"])
-    try:
-        image = Image.open(BytesIO(row["png"]))
-        image.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise PruneProofError(f"{said}: cannot be decoded ({error}); restore the file or leave it out") from None
+    image = read_picture(row["png"], said)
     if image.size != size:
-        raise PruneProofError(f"{said}: has {image.width} x {image.height} pixels, not {size[0]} x {size[1]}")
+        raise PruneProofError(f"{said} has {image.width} x {image.height} pixels, not {size[0]} x {size[1]}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,8 +14,8 @@ from PIL import Image
 
 from pruneproof.errors import PruneProofError
 from pruneproof.patches import Boxes, Size
+from pruneproof.pictures import Pixels, read_picture
 
-Pixels = npt.NDArray[np.uint8]
 SIDE = 224
 """Pixels of a shown picture's longer side."""
 
@@ -45,7 +43,7 @@ def read_where(
 
 def square(png: bytes, side: int = SIDE) -> Pixels:
     """The centre square of a picture, `side` x `side` x 3."""
-    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image = read_picture(png)
     edge = min(image.size)
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
     image = image.crop((left, top, left + edge, top + edge))
@@ -56,7 +54,7 @@ def square(png: bytes, side: int = SIDE) -> Pixels:
 
 def whole(png: bytes, side: int = SIDE) -> tuple[Pixels, Size]:
     """A picture whose longer side is brought to `side` pixels, (height, width, 3), and the width and height it had."""
-    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image = read_picture(png)
     size, longest = image.size, max(image.size)
     if longest != side:
         shape = round(size[0] * side / longest), round(size[1] * side / longest)

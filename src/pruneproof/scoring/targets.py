@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders
 from pruneproof.patches import Boxes, Patches, Size, out_of_centre_square
+from pruneproof.pictures import read_mask
 from pruneproof.scoring.questions import Questions
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -37,10 +36,7 @@ def mask_coverage(mask: bytes, boxes: Boxes, size: Size) -> Floats:
     Raises:
         PruneProofError: if the mask is not an image, or not of the picture's size.
     """
-    try:
-        covered = np.asarray(Image.open(BytesIO(mask)).convert("L"), float) / 255
-    except OSError as error:
-        raise PruneProofError(f"a mask is not a PNG ({error})") from None
+    covered = read_mask(mask, "a mask").astype(float)
     height, width = covered.shape
     if (width, height) != size:
         raise PruneProofError(f"a mask has {width} x {height} pixels, but its picture {size[0]} x {size[1]}")

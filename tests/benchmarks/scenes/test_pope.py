@@ -38,3 +38,12 @@ def test_nothing_present_or_asked_before_is_chosen_and_gaps_are_filled_at_random
             chosen = together.absent(sampling, present, list(present), np.random.default_rng(seed))  # type: ignore[arg-type]
             assert len(set(chosen)) == 3
             assert not set(chosen) & set(present)
+
+
+def test_two_images_that_show_everything_take_what_neither_shows() -> None:
+    images = [("car", "bus", "tree"), ("car", "bus", "kite")]
+    chosen = CoOccurrence(images, ["car", "bus", "tree", "kite", "fish", "hat"]).absent(
+        "popular", images[0], list(images[0]), rng()
+    )
+    assert chosen[0] == "kite"
+    assert set(chosen[1:]) == {"fish", "hat"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -45,8 +45,12 @@ def png(array: Pixels | Mask) -> bytes:
     return buffer.getvalue()
 
 
-def write_benchmark(folders: Folders, images: Sequence[tuple[str, bytes, Sequence[bytes]]]) -> None:
-    """Write `images.parquet` and `objects.parquet` from (image id, encoded image, encoded masks)."""
+def write_benchmark(
+    folders: Folders,
+    images: Sequence[tuple[str, bytes, Sequence[bytes]]],
+    boxes: Mapping[str, Sequence[tuple[float, float, float, float]]] | None = None,
+) -> None:
+    """Write `images.parquet` and `objects.parquet` from (image id, encoded image, encoded masks), and from boxes."""
     write_rows(
         folders.benchmark / "images.parquet",
         [{"image_id": name, "group": "", "width": 0, "height": 0, "png": image} for name, image, _ in images],
@@ -56,7 +60,9 @@ def write_benchmark(folders: Folders, images: Sequence[tuple[str, bytes, Sequenc
         folders.benchmark / "objects.parquet",
         [
             {"image_id": name, "object_id": number, "noun": "disc", "colour": "red", "mask": mask}
-            | dict.fromkeys(("x0", "y0", "x1", "y1"), 0.0)
+            | dict(
+                zip(("x0", "y0", "x1", "y1"), (boxes or {}).get(name, [(0.0,) * 4] * len(masks))[number], strict=True)
+            )
             for name, _, masks in images
             for number, mask in enumerate(masks)
         ],

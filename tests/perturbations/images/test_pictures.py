@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +9,7 @@ from scenery import disc, pixels, png, standard_benchmark, write_benchmark
 
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
-from pruneproof.perturbations.images._pictures import StoredPicture, decode, encode, read_stored
+from pruneproof.perturbations.images._pictures import StoredPicture, decode, read_stored
 
 
 def test_images_come_with_their_masks_in_the_order_of_object_ids(tmp_path) -> None:
@@ -29,32 +27,22 @@ def test_a_missing_table_is_named(tmp_path) -> None:
         read_stored(folders.benchmark / "images.parquet", folders.benchmark / "objects.parquet")
 
 
-def test_stored_pictures_survive_the_round_trip() -> None:
-    stored = StoredPicture("a", encode(pixels(0, 40, 50)), (png(disc(40, 50)),))
-    picture = decode(stored)
-    np.testing.assert_array_equal(picture.pixels, pixels(0, 40, 50))
-    np.testing.assert_array_equal(picture.masks[0], disc(40, 50))
-    assert encode(picture.pixels) == stored.png
+def test_an_object_without_a_mask_has_its_box_for_one(tmp_path) -> None:
+    folders = Folders(tmp_path)
+    boxes = {"a": [(1.0, 2.0, 3.0, 4.0), (2.5, -3.0, 99.0, 2.2)]}
+    write_benchmark(folders, [("a", png(pixels(0, 8, 9)), [png(np.eye(8, 9, dtype=np.bool_)), b""])], boxes)
+    (stored,) = read_stored(folders.benchmark / "images.parquet", folders.benchmark / "objects.parquet")
+    first, second = decode(stored).masks
+    np.testing.assert_array_equal(first, np.eye(8, 9, dtype=np.bool_))
+    expected = np.zeros((8, 9), np.bool_)
+    expected[:3, 2:] = True  # what the box touches, inside of the picture
+    np.testing.assert_array_equal(second, expected)
+    assert decode(stored, 4).masks[1].shape == (4, 4)
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
-def test_every_colour_mode_becomes_rgb(mode: str) -> None:
-    buffer = BytesIO()
-    Image.new("RGB", (5, 4), (255, 255, 255)).convert(mode).save(buffer, "TIFF")
-    np.testing.assert_array_equal(decode(StoredPicture("a", buffer.getvalue())).pixels, np.full((4, 5, 3), 255))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (png(pixels(0, 64, 64))[:-400], r"image cannot be decoded \(.*truncated.*\)"),
-        (b"not an image", r"image is in no known format \(12 bytes\)"),
-        (b"", r"image is in no known format \(0 bytes\)"),
-    ],
-)
-def test_truncated_and_foreign_content_is_refused(content: bytes, message: str) -> None:
-    with pytest.raises(PruneProofError, match=message):
-        decode(StoredPicture("a", content))
+def test_a_box_outside_of_the_picture_covers_nothing() -> None:
+    stored = StoredPicture("a", png(pixels(0, 8, 8)), ((-5.0, -5.0, -1.0, -1.0), (20.0, 20.0, 30.0, 30.0)))
+    assert not any(mask.any() for mask in decode(stored).masks)
 
 
 def test_a_truncated_mask_is_named_by_its_number() -> None:

@@ -109,7 +109,11 @@ def test_unreadable_images_are_named_and_do_not_end_the_run(tmp_path: Path, capl
         ("cut", ["contrast_3", "occlusion_object_3"]),
         ("text", ["contrast_3", "occlusion_object_3"]),
     ]
-    assert found[2]["error"] == rows["text"]["error"] == "image is in no known format (5 bytes)"
+    assert (
+        found[2]["error"]
+        == rows["text"]["error"]
+        == ("image is in no known format (5 bytes): restore the file or leave it out")
+    )
     assert "image cut: image cannot be decoded" in caplog.text
     assert caplog.text.count("image text:") == 1
 
@@ -207,6 +211,19 @@ def test_model_resolution_is_applied_and_recorded(tmp_path: Path) -> None:
     for name in ("occlusion_object_5", "fog_5"):
         for row in read_rows(folders.corrupted / f"{name}.parquet"):
             assert np.asarray(Image.open(BytesIO(row["png"]))).shape == (48, 48, 3)
+
+
+def test_an_object_with_a_box_alone_is_covered_by_its_box(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    image = np.full((40, 60, 3), 255, np.uint8)
+    write_benchmark(folders, [("boxed", png(image), [b""])], boxes={"boxed": [(10.4, 5.0, 29.6, 25.0)]})
+    stage.run(study(["occlusion_object", "contrast"], [5]), folders)
+    assert read_json(folders.corrupted / "manifest.json")["failures"] == []
+    (row,) = read_rows(folders.corrupted / "occlusion_object_5.parquet")
+    rows, columns = np.nonzero((np.asarray(Image.open(BytesIO(row["png"]))) == 128).all(axis=2))
+    # Three quarters of columns 10 to 29 and rows 5 to 24, from whichever side was drawn.
+    assert len(rows) == 0.75 * 20 * 20
+    assert (rows.min() >= 5, rows.max() <= 24, columns.min() >= 10, columns.max() <= 29) == (True,) * 4
 
 
 def test_a_misspelt_name_is_refused_before_any_work(tmp_path: Path, done: list[str]) -> None:

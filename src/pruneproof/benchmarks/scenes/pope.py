@@ -23,15 +23,18 @@ class CoOccurrence:
 
     Args:
         images: the classes of each image, without repetition.
+        vocabulary: all classes that an image could show; the official construction knows those of the sampled images
+            alone, of which a sample of two or three images may have too few that an image lacks.
     """
 
-    def __init__(self, images: Sequence[Sequence[str]]) -> None:
+    def __init__(self, images: Sequence[Sequence[str]], vocabulary: Sequence[str] = ()) -> None:
         self.frequency = Counter(name for names in images for name in names)
         self.together: dict[str, Counter[str]] = {name: Counter() for name in self.frequency}
         for names in images:
             for name in names:
                 self.together[name].update(other for other in names if other != name)
         self.classes = tuple(sorted(self.frequency))
+        self.never_shown = tuple(sorted(set(vocabulary).difference(self.frequency)))
 
     def popular(self) -> list[str]:
         """Classes by falling frequency; ties by name."""
@@ -45,7 +48,7 @@ class CoOccurrence:
     def absent(
         self, sampling: Sampling, present: Sequence[str], positives: Sequence[str], rng: np.random.Generator
     ) -> list[str]:
-        """One absent class for each positive, never asked twice for the image.
+        """One absent class for each positive, never asked twice for the image; fewer if there are no more classes.
 
         Args:
             sampling: how to choose.
@@ -60,6 +63,7 @@ class CoOccurrence:
             free = [name for name in ranking if name not in taken]
             if not free:
                 rest = [name for name in self.classes if name not in taken]
+                rest = rest or [name for name in self.never_shown if name not in taken]
                 if not rest:
                     break
                 free = [rest[int(rng.integers(len(rest)))]]

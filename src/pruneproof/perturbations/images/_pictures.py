@@ -1,23 +1,21 @@
-"""Stored images and their masks: reading, resizing to the model's input, writing."""
+"""Stored images and their masks: reading, and resizing to the model's input."""
 
 from __future__ import annotations
 
-import struct
-import zlib
+import math
 from collections import defaultdict
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows
-from pruneproof.perturbations.images import Picture, Pixels
+from pruneproof.perturbations.images import Mask, Picture
+from pruneproof.pictures import read_mask, read_picture
 
-PNG_LEVEL = 1
-"""Deflate level of the PNGs: noise hardly shrinks at any level, and the highest costs more than most corruptions."""
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels; right and bottom are exclusive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +24,8 @@ class StoredPicture:
 
     image_id: str
     png: bytes
-    masks: tuple[bytes, ...] = ()
-    """1-bit PNGs in the order of `object_id`."""
+    masks: tuple[bytes | Box, ...] = ()
+    """In the order of `object_id`: a 1-bit PNG, or the box of an object that has none."""
 
 
 def read_stored(images: Path, objects: Path) -> list[StoredPicture]:
@@ -40,58 +38,44 @@ def read_stored(images: Path, objects: Path) -> list[StoredPicture]:
     Raises:
         PruneProofError: if a file is missing or cannot be read.
     """
-    masks: defaultdict[str, list[tuple[int, bytes]]] = defaultdict(list)
-    for row in read_rows(objects, ["image_id", "object_id", "mask"]):
-        masks[row["image_id"]].append((row["object_id"], row["mask"]))
+    masks: defaultdict[str, dict[int, bytes | Box]] = defaultdict(dict)
+    for row in read_rows(objects, ["image_id", "object_id", "mask", "x0", "y0", "x1", "y1"]):
+        masks[row["image_id"]][row["object_id"]] = row["mask"] or (row["x0"], row["y0"], row["x1"], row["y1"])
     return [
-        StoredPicture(row["image_id"], row["png"], tuple(mask for _, mask in sorted(masks[row["image_id"]])))
+        StoredPicture(row["image_id"], row["png"], tuple(mask for _, mask in sorted(masks[row["image_id"]].items())))
         for row in read_rows(images, ["image_id", "png"])
     ]
 
 
 def decode(stored: StoredPicture, model_pixels: int | None = None) -> Picture:
-    """Decode an image and its masks.
+    """Decode an image and its masks; where an object has a box alone, all of the box is its mask.
 
     Args:
-        stored: The encoded image; any format and mode that Pillow reads.
+        stored: The encoded image; see `pictures.read_picture`.
         model_pixels: If given, the shorter side is resized to this and the centre square is cut out.
 
     Raises:
-        PruneProofError: if the image or a mask is truncated or unreadable.
+        PruneProofError: if the image or a mask cannot be read.
     """
-    image = _opened(stored.png, "image").convert("RGB")
-    masks = [_opened(mask, f"mask {number}").convert("1") for number, mask in enumerate(stored.masks)]
+    image = read_picture(stored.png)
+    masks = [
+        read_mask(mask, f"mask {number}") if isinstance(mask, bytes) else _filled(mask, image.size)
+        for number, mask in enumerate(stored.masks)
+    ]
     if model_pixels is not None:
         image = _at_model_size(image, model_pixels, Image.Resampling.BICUBIC)
-        masks = [_at_model_size(mask, model_pixels, Image.Resampling.NEAREST) for mask in masks]
-    return Picture(np.array(image), tuple(np.array(mask) for mask in masks))
+        masks = [
+            np.array(_at_model_size(Image.fromarray(mask), model_pixels, Image.Resampling.NEAREST)) for mask in masks
+        ]
+    return Picture(np.array(image), tuple(masks))
 
 
-def encode(pixels: Pixels) -> bytes:
-    """A PNG of RGB pixels (height, width, 3); the same pixels give the same bytes."""
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=PNG_LEVEL)
-    return buffer.getvalue()
-
-
-def _opened(content: bytes, noun: str) -> Image.Image:
-    """Decode the whole of an image, so that a truncated one fails here."""
-    try:
-        image = Image.open(BytesIO(content))
-        image.load()
-    except UnidentifiedImageError:  # Its text holds a memory address, and errors are part of the output.
-        raise PruneProofError(f"{noun} is in no known format ({len(content)} bytes)") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        zlib.error,
-        struct.error,
-        Image.DecompressionBombError,
-    ) as error:
-        raise PruneProofError(f"{noun} cannot be decoded ({error})") from error
-    return image
+def _filled(box: Box, size: tuple[int, int]) -> Mask:
+    """All pixels that a box touches."""
+    left, top, right, bottom = math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3])
+    mask = np.zeros((size[1], size[0]), np.bool_)
+    mask[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
+    return mask
 
 
 def _at_model_size(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pruneproof import seeds
+from pruneproof import pictures, seeds
 from pruneproof.files import digest, digest_files, replacing, sha256, write_table, write_text
 from pruneproof.perturbations import images
 from pruneproof.perturbations.images import perturbation
@@ -79,7 +79,7 @@ def _code(name: str) -> str:
     own = Path(inspect.getfile(inspect.getmodule(perturbation(name))))  # type: ignore[arg-type]
     # By path and not by name: importing what computes the pixels takes seconds.
     shared = sorted(Path(images.__file__).parent.glob("_*.py"))
-    return digest_files([own, *shared, Path(seeds.__file__)])
+    return digest_files([own, *shared, Path(pictures.__file__), Path(seeds.__file__)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 from pruneproof.errors import PruneProofError
 from pruneproof.perturbations.images import perturb
-from pruneproof.perturbations.images._pictures import StoredPicture, decode, encode
+from pruneproof.perturbations.images._pictures import StoredPicture, decode
+from pruneproof.pictures import encode_png
 from pruneproof.records import Condition
 from pruneproof.seeds import generator
 
@@ -35,7 +36,7 @@ def _row(task: Task, stored: StoredPicture) -> Row:
     name, severity = task.condition.perturbation, task.condition.severity
     rng = generator(task.study_seed, stored.image_id, name, severity)
     try:
-        png = encode(perturb(name, decode(stored, task.model_pixels), severity, rng))
+        png = encode_png(perturb(name, decode(stored, task.model_pixels), severity, rng))
     except PruneProofError as error:
         return {"image_id": stored.image_id, "png": None, "error": str(error)}
     return {"image_id": stored.image_id, "png": png, "error": ""}

@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from pruneproof import files, records
 from pruneproof.patches import Patches, Size, in_centre_square, read_patches
+from pruneproof.pictures import Pixels
 from pruneproof.reporting import pictures, style
 from pruneproof.reporting.report import Report
 
@@ -135,7 +136,7 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, cell: Any, picture: tuple[pictures.Pixels, Size] | None, size: Size, patches: Patches) -> None:
+def _cell(axes: Axes, cell: Any, picture: tuple[Pixels, Size] | None, size: Size, patches: Patches) -> None:
     right = {1.0: " \N{CHECK MARK}", 0.0: " \N{BALLOT X}"}.get(cell["correct"], "")
     colour = {1.0: "#00694c", 0.0: "#b03a00"}.get(cell["correct"], style.GREY)
     axes.set_xlabel(f"{cell['answer']}{right}", fontsize=7, color=colour, labelpad=1.5)
@@ -159,7 +160,7 @@ def _size(report: Report, image_id: str) -> Size:
     return row["width"], row["height"]
 
 
-def _picture(report: Report, condition: str, image_id: str) -> tuple[pictures.Pixels, Size] | None:
+def _picture(report: Report, condition: str, image_id: str) -> tuple[Pixels, Size] | None:
     clean = report.folders.benchmark / "images.parquet"
     path = clean if condition == "clean" else report.folders.corrupted / f"{condition}.parquet"
     rows = pictures.read_where(path, "image_id", [image_id], ["image_id", "png"])
