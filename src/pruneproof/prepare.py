@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -131,5 +132,5 @@ def others(folder: Path) -> str | None:
 
 
 def _pattern(name: str) -> str:
-    """A folder's name as a pattern of .dvcignore that matches it alone."""
-    return "".join(f"\\{letter}" if letter in "\\*?[]!# " else letter for letter in name)
+    """A folder's name as a pattern of .dvcignore: `?` is any one letter, since DVC loses backslashes."""
+    return re.sub(r"[^\w.-]", "?", name)
