@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from pruneproof import check, space
+from pruneproof.benchmarks import scenes
 from pruneproof.check import Finding, findings, locked_versions, safetensors_fault
 
 PROJECT = Path(__file__).parents[1]
@@ -248,3 +249,14 @@ def test_commands_name_the_study(study: Path, capsys: pytest.CaptureFixture[str]
     (other / "params.yaml").write_text(text.replace("root: .", "root: ../.."), encoding="utf-8")
     assert check.report(other) == 0
     assert "`make repro STUDY='my other'`" in capsys.readouterr().out
+
+
+def test_the_files_of_a_benchmark_are_looked_for(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scenes, "files", lambda options: ["questions.json"], raising=False)
+    found = find(study, "benchmark scenes")
+    assert (found.state, found.detail) == (
+        "missing",
+        f"benchmark scenes reads {study / 'questions.json'}, which is missing: put it there",
+    )
+    (study / "questions.json").write_bytes(bytes(100_000))
+    assert find(study, "benchmark scenes") == Finding("ok", "benchmark scenes", "1 files, 0.1 MB")

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 from pruneproof import machine, pipeline, space
 from pruneproof.backbones._checkpoints import locate
+from pruneproof.benchmarks import input_files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.settings import BackboneSettings, Study
@@ -75,6 +76,7 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"{named}: {len(study.backbones)} backbones x {len(study.methods)} methods")
     root = folder / study.study.root
     yield from _machine(quick=quick)
+    yield from _benchmark(study, folder)
     yield from _weights(study, root)
     yield _disk(study, Folders(folder))
     yield _tracking()
@@ -119,6 +121,18 @@ def _machine(*, quick: bool) -> Iterator[Finding]:
             yield Finding("missing", "machine", str(error))
     if len(told) == 4:
         yield Finding("ok", "machine", ", ".join(told))
+
+
+def _benchmark(study: Study, folder: Path) -> Iterator[Finding]:
+    """Whether the files are there that the benchmark reads; nothing is said of one that reads none."""
+    what = f"benchmark {study.benchmark.name}"
+    try:
+        files = input_files(study.benchmark, folder)
+    except PruneProofError as error:
+        yield Finding("missing", what, str(error))
+        return
+    if files:
+        yield Finding("ok", what, f"{len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
 
 
 def _weights(study: Study, root: Path) -> Iterator[Finding]:

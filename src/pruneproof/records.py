@@ -32,7 +32,9 @@ class Sample:
     kind: Kind
     question: str
     answer: str
-    """The true answer in lower case: `yes`, `red`, `3`, `left`; the reference caption for captions."""
+    """The true answer in lower case: `yes`, `red`, `3`, `left`; the reference caption for captions.
+
+    `yes` or `no` for existence, figures from 0 to 20 for a count."""
     split: str = ""
     """POPE sampling (`random`, `popular`, `adversarial`) for existence, else empty."""
     detail: str = ""
