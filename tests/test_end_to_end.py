@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,16 +62,22 @@ def new_project(folder: Path) -> Path:
     shutil.copytree(PROJECT / "src", folder / "src", ignore=ignore)
     shutil.copytree(PROJECT / "data/backbones/builtin_llava", folder / "data/backbones/builtin_llava")
     shutil.copytree(PROJECT / "benchmarks/results", folder / "benchmarks/results")
-    for name in ("dvc.yaml", ".dvcignore"):
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(PROJECT / name, folder / name)
     (folder / "params.yaml").write_text(PARAMS)
     subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=folder, env=environment(folder), check=True)
+    shutil.copytree(PROJECT / ".dvc/plots", folder / ".dvc/plots")
     return folder
 
 
 def repro(folder: Path, *targets: str) -> str:
+    return said(folder, "dvc", "repro", *targets)
+
+
+def said(folder: Path, *command: str) -> str:
+    """What a command prints; it must end well."""
     done = subprocess.run(
-        ["dvc", "repro", *targets], cwd=folder, env=environment(folder), text=True, capture_output=True, timeout=900
+        command, cwd=folder, env=environment(folder), text=True, encoding="utf-8", capture_output=True, timeout=900
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
     return done.stdout
@@ -182,3 +190,40 @@ def test_a_changed_alpha_recomputes_the_cells_of_its_method_alone(straight: tupl
     params.write_text(PARAMS)
     repro(folder, "score_answers")
     assert digests(folder) == old_answers
+
+
+@pytest.mark.slow
+def test_an_experiment_is_compared_with_the_commit_before_it(straight: tuple[Path, str], tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(straight[0], folder)
+    (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    autostage = false\n", encoding="utf-8")
+    author = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    said(folder, "git", "init", "--quiet")
+
+    def commit() -> None:
+        said(folder, "git", "add", "--all")
+        said(folder, "git", *author, "commit", "--quiet", "--message", "results")
+
+    commit()
+    kept = said(folder, "git", "ls-files").split()
+    assert "reports/metrics/builtin_llava/atp_25.json" in kept
+    assert not [path for path in kept if path.endswith((".html", ".pdf", ".parquet"))]
+    said(folder, "dvc", "exp", "run", "--set-param", "methods.atp_25.alpha=0.0", "write_report")
+    commit()
+
+    def compared(what: str, *arguments: str) -> Any:
+        return json.loads(said(folder, "dvc", what, "diff", "--json", *arguments, "HEAD~1", "HEAD"))
+
+    alpha = {"methods.atp_25.alpha": {"old": 0.5, "new": 0.0}}
+    assert compared("params") == {"params.yaml": {name: {**values, "diff": -0.5} for name, values in alpha.items()}}
+    path = "reports/metrics/builtin_llava/atp_25.json"
+    old, new = (json.loads(said(folder, "git", "show", f"{revision}:{path}")) for revision in ("HEAD~1", "HEAD"))
+    changed = {name: (old[name], new[name]) for name in old if old[name] != new[name]}
+    assert changed
+    found = compared("metrics")
+    assert set(found) == {path}
+    assert {name: (value["old"], value["new"]) for name, value in found[path].items()} == changed
+    said(folder, "dvc", "plots", "diff", "--out", "drawn", "HEAD~1", "HEAD")
+    page = (folder / "drawn/index.html").read_text(encoding="utf-8")
+    assert "Accuracy under image corruption" in page
+    assert {"HEAD~1", "HEAD"} <= set(re.findall(r'"rev": "([^"]+)"', page))
