@@ -5,11 +5,11 @@ Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Com
 (distribution `imagecorruptions-imaug`).
 
 Against the published ImageNet-C: the constants are the official ones but for `elastic_transform`, which the package
-designed anew (at severity 1 it moves pixels of a 224 x 224 image by about 1 pixel along a smooth field, where the
-official one shifts three corners by up to 24). Motion blur, also inside snow, and frost are computed differently, frost
-draws from six textures instead of five, and nothing is re-saved as JPEG. The constants are in pixels of a 224 x 224
-image: on 640 x 480 pictures that a model then shrinks to its input, a blur is 2.1 times weaker and noise comes out 0.7
-times as strong, so that such benchmarks should set `perturbations.image.resolution: model`.
+designed anew (at severity 1 it moves what a 224 x 224 image shows by 1 pixel, as a standard deviation, along a smooth
+field, where the official one shifts three corners by up to 24). Motion blur, also inside snow, and frost are computed
+differently, frost draws from six textures instead of five, and nothing is re-saved as JPEG. The constants are in pixels
+of a 224 x 224 image: on 640 x 480 pictures that a model then shrinks to its input, a blur is 2.1 times weaker and noise
+comes out 0.7 times as strong, so that such benchmarks should set `perturbations.image.resolution: model`.
 
 Against the package: no pixel depends on the processor (see `_steady`), and every pixel is within one grey level of the
 package's, with one exception. OpenCV's distance transform, inside spatter at severities 1 to 3, has other values where
