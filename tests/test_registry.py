@@ -53,6 +53,13 @@ def test_a_missing_distribution_is_named(package: Path) -> None:
         registry.load_module("drawer", "fork", "tool")
 
 
+def test_a_member_that_lacks_what_it_must_define_is_named(package: Path) -> None:
+    (package / "fork.py").write_text("Options = 1\n")
+    assert registry.load_module("drawer", "fork", "tool", needs=("Options",)).Options == 1
+    with pytest.raises(PruneProofError, match=r"tool 'fork' \(.*fork\.py\) does not define build: see drawer"):
+        registry.load_module("drawer", "fork", "tool", needs=("Options", "build"))
+
+
 def test_mappings_are_merged_and_cannot_be_changed(package: Path) -> None:
     (package / "b.py").write_text("TOOLS = {'b1': 1}\n")
     (package / "a.py").write_text("TOOLS = {'a2': 2, 'a1': 1}\n")

@@ -101,9 +101,9 @@ def _pipeline(folder: Path) -> Iterator[Finding]:
     for other in others:
         fault = pipeline.fault(other)
         if fault and other == root:
-            yield Finding("missing", "the default study", f"{fault}; DVC reads it for every study, so mend it first")
+            yield Finding("missing", "the default study", f"{fault}; DVC reads it for every study, so fix it first")
         elif fault:
-            yield Finding("note", f"study {other.name}", f"{fault}; left out until it is mended")
+            yield Finding("note", f"study {other.name}", f"{fault}; left out until it is fixed")
 
 
 def _machine(*, quick: bool) -> Iterator[Finding]:
@@ -264,7 +264,7 @@ def _packages(root: Path) -> Iterator[Finding]:
             other.append(f"{name} {installed} (tried: {' or '.join(tried)})")
     if other:
         yield Finding(
-            "note", "packages", f"not the versions that were tried: {', '.join(other)}; `make setup` mends it"
+            "note", "packages", f"not the versions that were tried: {', '.join(other)}; `make setup` installs them"
         )
     elif locked:
         yield Finding("ok", "packages", "as in requirements.lock")

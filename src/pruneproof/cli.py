@@ -1,6 +1,6 @@
 """The command line: one sub-command for each DVC stage, and a few that only look.
 
-A stage reads params.yaml of the study's folder, does its work and exits with 0; what a user can mend is said in plain
+A stage reads params.yaml of the study's folder, does its work and exits with 0; what a user can fix is said in plain
 words with exit code 2; an interrupt exits with 130.
 """
 
@@ -35,7 +35,7 @@ LOOKS = {
     "check": "say whether everything that the study needs is in place",
     "plan": "print the cells, what is done, how long the rest takes, and what the study can show",
     "summary": "print the results that the last run left in reports/",
-    "prepare": "mend what would keep DVC from starting, such as the lock of a killed run",
+    "prepare": "repair what would keep DVC from starting, such as the lock of a killed run",
 }
 """Sub-commands that are no stage; all but `prepare` change nothing."""
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the program's name; None for the process's own.
 
     Returns:
-        The exit code: 0 done, 2 the user must mend something, 130 interrupted.
+        The exit code: 0 done, 2 the user must fix something, 130 interrupted.
     """
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):

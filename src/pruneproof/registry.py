@@ -30,7 +30,9 @@ def module_names(package: str, exclude: Iterable[str] = ()) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if not name.startswith("_") and name not in left_out))
 
 
-def load_module(package: str, name: str, noun: str, exclude: Iterable[str] = ()) -> ModuleType:
+def load_module(
+    package: str, name: str, noun: str, exclude: Iterable[str] = (), needs: Iterable[str] = ()
+) -> ModuleType:
     """Import one member of a package by its name.
 
     Args:
@@ -38,19 +40,27 @@ def load_module(package: str, name: str, noun: str, exclude: Iterable[str] = ())
         name: The member's name as the user wrote it.
         noun: What a member is called in the error, such as `pruning method`.
         exclude: Further public modules of that package that are not members.
+        needs: What a member of that package must define.
 
     Raises:
-        PruneProofError: if there is no such member, or it needs a distribution that is not installed.
+        PruneProofError: if there is no such member, it lacks what it must define, or it needs a distribution that is
+            not installed.
     """
     known = module_names(package, exclude)
     if name not in known:
         raise unknown(noun, name, known)
     try:
-        return importlib.import_module(f"{package}.{name}")
+        module = importlib.import_module(f"{package}.{name}")
     except ModuleNotFoundError as error:
         raise PruneProofError(
             f"{noun} {name!r} needs the module {error.name!r}, which is not installed: run `make setup`"
         ) from error
+    lacking = [attribute for attribute in needs if not hasattr(module, attribute)]
+    if lacking:
+        raise PruneProofError(
+            f"{noun} {name!r} ({module.__file__}) does not define {', '.join(lacking)}: see {package}.__doc__"
+        )
+    return module
 
 
 def merge(package: str, attribute: str, noun: str, exclude: Iterable[str] = ()) -> Mapping[str, Any]:

@@ -93,8 +93,8 @@ def _benchmark(values: Any) -> Iterator[Problem]:
     known = registry.module_names("pruneproof.benchmarks")
     yield from _known(("benchmark", "name"), name, known, "benchmark")
     if isinstance(name, str) and name in known:
-        model = registry.load_module("pruneproof.benchmarks", name, "benchmark").Options
-        yield from model_problems(model, _mapping(values, "benchmark", "options"), ("benchmark", "options"))
+        module = registry.load_module("pruneproof.benchmarks", name, "benchmark", needs=("Options", "build"))
+        yield from model_problems(module.Options, _mapping(values, "benchmark", "options"), ("benchmark", "options"))
 
 
 def _perturbations(values: Any) -> Iterator[Problem]:
@@ -130,9 +130,9 @@ def _methods(values: Any) -> Iterator[Problem]:
         method = _at(settings, "method")
         yield from _known((*where, "method"), method, known, "pruning method")
         if isinstance(method, str) and method in known:
-            model = registry.load_module("pruneproof.pruning", method, "pruning method").Settings
+            module = registry.load_module("pruneproof.pruning", method, "pruning method", needs=("Settings", "build"))
             options = {key: value for key, value in settings.items() if key != "method"}
-            yield from model_problems(model, options, where)
+            yield from model_problems(module.Settings, options, where)
 
 
 def _text_towers(values: Any) -> Iterator[Problem]:

@@ -29,7 +29,7 @@ def phrasing(sample: Sample, severity: int, rng: np.random.Generator) -> str:
 
 
 def synonym(sample: Sample, severity: int, rng: np.random.Generator) -> str:
-    """The question with one or more words replaced by synonyms, the article before them mended.
+    """The question with one or more words replaced by synonyms, with the article that fits.
 
     Before: `Is there an airplane in the image?`  After: `Is there a plane in the picture?`
 
