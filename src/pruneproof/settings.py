@@ -167,14 +167,16 @@ class ScoringSettings(Frozen):
     """Kinds of question that enter `accuracy/all`, and with it drops, contrasts and claims: leave out what the backbone
     cannot do on clean images. Every kind keeps a row of its own."""
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
-    """Bootstrap resamples; images are drawn with all their questions."""
+    """Bootstrap resamples, for all intervals but those of mean differences; images are drawn with all their questions.
+    """
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     margin: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
     """Non-inferiority margin for accuracy, in percentage points."""
     baseline: Identifier = "full"
     """Method whose answers are the reference of every paired difference."""
     primary: tuple[Identifier, ...] = ()
-    """Methods whose difference in drops is a primary contrast (Holm correction runs over these)."""
+    """Methods whose effective robustness and difference in drops, over all live conditions of a family, are primary:
+    Holm's correction runs over them, for each of the two alone."""
 
 
 class CostSettings(Frozen):

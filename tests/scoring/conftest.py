@@ -38,7 +38,11 @@ METHODS = {"full": 16, "thin": 8, "thinner": 4}
 
 
 def samples() -> list[Sample]:
-    """Every image holds the first two nouns; absent ones come back in several splits, as in POPE."""
+    """Every image holds the first two nouns; absent ones come back in several splits, as in POPE.
+
+    A model that sees nothing is right about 4.5 of 8 different questions: two of three on existence, the count, and
+    half of the rest but a quarter of the relations.
+    """
     result = []
     for number in range(6):
         image = f"scene_{number}"
@@ -49,11 +53,11 @@ def samples() -> list[Sample]:
                 name = f"{image}/existence/{split}/{index}"
                 result.append(Sample(name, image, "existence", question, truth, split, "singular", noun, target))
         for kind, truth, detail in (
-            ("colour", "red", ""),
+            ("colour", "red" if number % 2 else "blue", ""),
             ("count", "3", ""),
-            ("relation", "left", "horizontal"),
-            ("relation", "above", "vertical"),
-            ("compositional", "yes", ""),
+            ("relation", "left" if number % 2 else "right", "horizontal"),
+            ("relation", "above" if number % 2 else "below", "vertical"),
+            ("compositional", "yes" if number % 2 else "no", ""),
         ):
             name = f"{image}/{kind}/{detail or 0}"
             result.append(Sample(name, image, kind, f"{kind} {detail}?", truth, "", detail, "car", (1,)))
@@ -72,7 +76,8 @@ def mask(box: tuple[int, int, int, int], size: tuple[int, int] = (32, 32)) -> by
 
 def answers_table(method: str, rng: np.random.Generator) -> pa.Table:
     """Answers that are wrong at random, more often when perturbed; one text question in five was rejected."""
-    wrong = {"yes": "No", "no": "Yes it is", "red": "blue or red", "3": "two", "left": "right", "above": "under"}
+    wrong = {"yes": "No", "no": "Yes it is", "red": "blue or red", "blue": "blue or red", "3": "two"}
+    wrong |= {"left": "right", "right": "left", "above": "under", "below": "on top"}
     written = {"yes": "Yes", "no": "no.", "3": "There are three.", "left": "on the left"}
     rows = []
     for condition in CONDITIONS:
@@ -84,7 +89,7 @@ def answers_table(method: str, rng: np.random.Generator) -> pa.Table:
                     continue
                 named = rng.choice(("a dog", "two cars", "a bus", "kites and kites", "nothing"), 2, replace=False)
                 text = " with ".join(named)
-            elif rng.random() < 0.75 - 0.1 * condition.severity:
+            elif rng.random() < 0.95 - 0.14 * condition.severity:
                 text = written.get(sample.answer, sample.answer)
             else:
                 text = wrong[sample.answer]

@@ -11,6 +11,7 @@ from pruneproof.patches import read_patches
 from pruneproof.records import CLEAN, Condition
 from pruneproof.scoring.answers import Scored, conditions_of, score
 from pruneproof.scoring.questions import load_caption_truth, load_questions
+from pruneproof.scoring.reading import read_logits
 from pruneproof.scoring.targets import target_patches
 
 
@@ -19,6 +20,7 @@ def scored_from(folders: Folders, table: pa.Table) -> Scored:
     conditions = conditions_of(read_table(folders.answers_of("tiny", "full")), ["gaussian_noise"])
     return score(
         table,
+        read_logits(folders, "tiny", "thin"),
         conditions,
         questions,
         load_caption_truth(folders, questions),

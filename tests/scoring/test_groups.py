@@ -1,8 +1,7 @@
 import numpy as np
-import pytest
 
 from pruneproof.records import CLEAN, Condition
-from pruneproof.scoring.groups import Measured, estimates, groups_of
+from pruneproof.scoring.groups import groups_of, live_conditions, with_live
 
 CONDITIONS = (
     CLEAN,
@@ -42,35 +41,9 @@ def test_dialogues_have_no_family_mean() -> None:
     assert found[5:] == [("dialogue_first", "mean", [1, 2]), ("dialogue_each", "mean", [3, 4])]
 
 
-def value_of(measured: Measured) -> dict[tuple[str, str], tuple[float, int]]:
-    rows = estimates(measured, groups_of(CONDITIONS), 0.9)
-    return {(group.perturbation, group.severity): (e.value, e.n) for group, e in rows}
-
-
-def test_means_are_plain_means_of_the_conditions_in_which_the_metric_exists() -> None:
-    found = value_of(Measured("x", np.array([0.5, 0.1, 0.3, np.nan, 0.9]), None, np.array([8, 4, 4, 0, 2])))
-    assert ("snow", "1") not in found
-    assert ("snow", "mean") not in found
-    assert found["fog", "mean"] == (pytest.approx(20), 8)
-    assert found["mean", "mean"] == (pytest.approx(90), 2)  # text comes last
-
-
-def test_undefined_value_makes_the_mean_undefined() -> None:
-    found = value_of(Measured("x", np.array([0.5, 0.1, np.nan, 0.2, 0.9]), None, np.array([8, 4, 4, 4, 2])))
-    assert np.isnan(found["fog", "3"][0])
-    assert np.isnan(found["fog", "mean"][0])
-    assert found["snow", "mean"] == (pytest.approx(20), 4)
-
-
-def test_interval_of_a_mean_comes_from_joint_resamples() -> None:
-    """Two conditions whose resamples move against each other: their mean does not move at all."""
-    up = np.linspace(0, 1, 11)
-    replicates = np.stack([up, up, 1 - up, up, up])
-    measured = Measured("x", replicates.mean(1), replicates, np.full(5, 3), scale=1.0)
-    rows = {(g.perturbation, g.severity): e for g, e in estimates(measured, groups_of(CONDITIONS), 0.8)}
-    assert (rows["fog", "1"].low, rows["fog", "1"].high) == (pytest.approx(0.1), pytest.approx(0.9))
-    assert (rows["fog", "mean"].low, rows["fog", "mean"].high) == (pytest.approx(0.5), pytest.approx(0.5))
-
-
-def test_metric_that_exists_nowhere_has_no_rows() -> None:
-    assert value_of(Measured("x", np.full(5, np.nan), None, np.zeros(5, int))) == {}
+def test_live_means_leave_out_what_the_full_model_does_not_survive() -> None:
+    kept = np.array([np.nan, 0.9, 0.19, 0.2, np.nan])
+    live = live_conditions(CONDITIONS, kept)
+    assert live.tolist() == [True, True, False, True, False]
+    found = [(g.family, g.severity, g.members.tolist()) for g in with_live(groups_of(CONDITIONS), live)]
+    assert found[len(groups_of(CONDITIONS)) :] == [("image", "mean", [1, 3])]  # the text family has none left

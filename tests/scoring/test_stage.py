@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -88,7 +89,7 @@ def test_per_answer_values_by_hand(scored: Folders) -> None:
             question = truth[sample]
             if row["kind"] != "caption":
                 right = {"yes": ("Yes", "Yes it is"), "no": ("no.", "No"), "3": ("There are three.",)}
-                right |= {"left": ("on the left",)}
+                right |= {"left": ("on the left", "left")}
                 assert row["correct"] == (row["text"] in right.get(question["answer"], (question["answer"],)))
                 assert row["parseable"] == (row["text"] != "blue or red")
             absent = row["kind"] == "existence" and question["answer"] == "no"
@@ -238,6 +239,127 @@ def test_corruption_error(scored: Folders) -> None:
     assert ("thin", "clean", "clean", "0", "robust/corruption_error") not in found
 
 
+def test_chance_is_what_a_model_scores_that_sees_nothing(scored: Folders) -> None:
+    found = {row["metric"]: (row["answer"], float(row["value"])) for row in csv_rows(scored.scores / "chance.csv")}
+    assert found == {
+        "accuracy/all": ("", 56.25),  # (2 + 1 + 0.5 + 2 / 4 + 0.5) of 8
+        "accuracy/existence": ("no", pytest.approx(100 * 2 / 3, abs=1e-5)),
+        "accuracy/colour": ("blue", 50),
+        "accuracy/count": ("3", 100),
+        "accuracy/relation": ("above", 25),
+        "accuracy/compositional": ("no", 50),
+        "pope/accuracy_random": ("no", 50),
+        "pope/accuracy_popular": ("no", 50),
+        "pope/accuracy_adversarial": ("no", 50),
+    }
+
+
+def test_retention_and_which_conditions_are_live(scored: Folders) -> None:
+    """Accuracy above chance over that on clean input; below 20% of the full model's, a condition is left out."""
+    found = summary(scored)
+    kept = {}
+    for name, severity in IMAGE:
+        accuracy, clean = (
+            float(found["full", family, place, level, "accuracy/all"]["value"])
+            for family, place, level in (("image", name, str(severity)), ("clean", "clean", "0"))
+        )
+        row = found["full", "image", name, str(severity), "robust/retention"]
+        kept[severity] = (accuracy - 56.25) / (clean - 56.25)
+        assert float(row["value"]) == pytest.approx(100 * kept[severity], abs=1e-4)
+    assert kept[3] < 0.2 < kept[1]
+    for method in ("full", "thin"):
+        for metric in ("accuracy/all", "robust/drop_all"):
+            live = found[method, "image", "live", "mean", metric]
+            assert live["value"] == found[method, "image", "gaussian_noise", "1", metric]["value"]
+
+
+def test_effective_robustness_by_hand(scored: Folders) -> None:
+    """Over the one live condition: accuracy above the line through the points on either side of the clean accuracy."""
+    found = summary(scored)
+    points = {"chance": (56.25, 56.25)}
+    for method in ("full", "thin", "thinner"):
+        points[method] = tuple(
+            float(found[method, family, place, level, "accuracy/all"]["value"])
+            for family, place, level in (("clean", "clean", "0"), ("image", "live", "mean"))
+        )
+    rows = {(r["method"], r["family"], r["severity"]): r for r in csv_rows(scored.scores / "effective.csv")}
+    row = rows["thin", "image", "mean"]
+    assert (float(row["clean"]), float(row["perturbed"])) == pytest.approx(points["thin"], abs=1e-5)
+    xs, ys = zip(*sorted(points[name] for name in ("chance", "thinner", "full")), strict=True)
+    assert list(ys) == sorted(ys)  # else the curve would not pass through them
+    assert float(row["predicted"]) == pytest.approx(np.interp(points["thin"][0], xs, ys), abs=1e-5)
+    assert float(row["value"]) == pytest.approx(float(row["perturbed"]) - float(row["predicted"]), abs=1e-5)
+    assert float(row["low"]) < float(row["value"]) < float(row["high"])
+    assert rows["full", "image", "mean"]["value"] == ""
+    curve = [
+        r for r in csv_rows(scored.scores / "random_curve.csv") if (r["family"], r["severity"]) == ("image", "mean")
+    ]
+    assert [float(curve[0]["clean"]), float(curve[-1]["clean"])] == pytest.approx([min(xs), max(xs)], abs=1e-5)
+
+
+def test_without_random_pruning_there_is_no_curve(study: Study, folders: Folders) -> None:
+    methods = {
+        name: chosen if name == "full" else chosen.model_copy(update={"method": "atp"})
+        for name, chosen in study.methods.items()
+    }
+    run(study.model_copy(update={"methods": methods}), folders)
+    for name in ("effective", "random_curve"):
+        assert csv_rows(folders.scores / f"{name}.csv") == []
+
+
+@pytest.mark.parametrize(("name", "severity"), [("clean", 0), IMAGE[0], ("typo_swap", 1)])
+def test_flips_against_the_full_model_and_against_clean_answers(scored: Folders, name: str, severity: int) -> None:
+    own, full, clean = (
+        answers(scored, *which) for which in (("thin", name, severity), ("full", name, severity), ("thin", "clean", 0))
+    )
+    found = summary(scored)
+    family = "clean" if name == "clean" else "text" if name == "typo_swap" else "image"
+    for group, other in (("flips_full", full), ("flips_clean", clean)):
+        if group == "flips_clean" and name == "clean":
+            continue
+        for outcome, before, after in (
+            ("correct_to_wrong", True, False), ("wrong_to_correct", False, True), ("wrong_to_wrong", False, False),
+        ):  # fmt: skip
+            rows = {
+                key: row | {"flip": (other[key]["correct"], row["correct"]) == (before, after)
+                            and row["prediction"] != other[key]["prediction"]}
+                for key, row in own.items() if key in other
+            }  # fmt: skip
+            row = found["thin", family, name, str(severity), f"{group}/{outcome}"]
+            assert float(row["value"]) == pytest.approx(100 * mean(questions(rows, "flip").values()), abs=1e-5)
+
+
+def test_existence_is_also_judged_at_the_full_models_recall(scored: Folders) -> None:
+    """Area under the curve and matched rate of one condition, from the logits as they lie on disk."""
+    name, severity = IMAGE[0]
+    logits = {
+        row["sample_id"]: row["yes_logit"] - row["no_logit"]
+        for row in read_logits(scored, "tiny", "thin").to_pylist()
+        if (row["perturbation"], row["severity"]) == (name, severity)
+    }
+    rows = {k: r | {"margin": logits[k]} for k, r in answers(scored, "thin", name, severity).items()}
+    margin = questions(rows, "margin", "existence")
+    truth = {key: key[1] == "Is there a dog in the image?" for key in margin}
+    present, absent = ([m for k, m in margin.items() if truth[k] == value] for value in (True, False))
+    found = summary(scored)
+    where = ("thin", "image", name, str(severity))
+    pairs = mean((p > a) + 0.5 * (p == a) for p in present for a in absent)
+    assert float(found[*where, "sensitivity/auc"]["value"]) == pytest.approx(100 * pairs, abs=0.006)
+    full = questions(answers(scored, "full", "clean", 0), "correct", "existence")
+    recall = mean(value for key, value in full.items() if truth[key])
+    place = sorted(present, reverse=True)[round(recall * len(present)) - 1]
+    matched = 100 * mean(a >= place for a in absent)
+    assert float(found[*where, "hallucination/matched"]["value"]) == pytest.approx(matched, abs=0.006)
+    contrasts = {
+        (r["method"], r["perturbation"], r["severity"], r["metric"]): r
+        for r in csv_rows(scored.scores / "contrasts.csv")
+    }
+    other = float(found["full", "image", name, str(severity), "hallucination/matched"]["value"])
+    difference = contrasts["thin", name, str(severity), "hallucination/matched"]["value"]
+    assert float(difference) == pytest.approx(matched - other, abs=0.02)
+    assert ("thin", "clean", "0", "clean/hallucination/matched") in contrasts
+
+
 def test_means_average_conditions(scored: Folders) -> None:
     found = summary(scored)
     for metric in ("accuracy/all", "pope/f1_mean", "robust/drop_all", "robust/flip_rate"):
@@ -281,7 +403,7 @@ def test_pruner_is_also_compared_with_random_pruning_to_as_many_tokens(study: St
     keys = ("method", "baseline", "family", "perturbation", "severity", "metric")
     found = {tuple(row[key] for key in keys): row for row in rows}
     assert len(found) == len(rows)
-    cell = ("image", "mean", "mean", "accuracy/all")
+    cell = ("image", "live", "mean", "accuracy/all")
     control, full, random = (
         found[method, baseline, *cell]
         for method, baseline in (("thinner", "thin"), ("thinner", "full"), ("thin", "full"))
@@ -295,7 +417,7 @@ def test_primary_contrasts_alone_are_corrected(scored: Folders) -> None:
     assert {row["method"] for row in rows} == {"thin", "thinner"}
     primary = [row for row in rows if row["primary"] == "true"]
     assert [(r["method"], r["family"], r["perturbation"], r["severity"], r["metric"]) for r in primary] == [
-        (method, family, "mean", "mean", "accuracy/all")
+        (method, family, "live", "mean", "accuracy/all")
         for method in ("thin", "thinner")
         for family in ("image", "text")
     ]
@@ -309,7 +431,8 @@ def test_primary_contrasts_alone_are_corrected(scored: Folders) -> None:
 
 
 def test_same_answers_in_any_order_give_the_same_bytes(study: Study, scored: Folders) -> None:
-    paths = [scored.scores / name for name in ("per_answer.parquet", "summary.csv", "contrasts.csv")]
+    paths = sorted(scored.scores.iterdir())
+    assert len(paths) == 6
     before = [path.read_bytes() for path in paths]
     for method in ("full", "thin", "thinner"):
         path = scored.answers_of("tiny", method)

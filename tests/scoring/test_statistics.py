@@ -5,17 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pruneproof.scoring.statistics import (
-    Ratio,
-    detectable_difference,
-    draw_images,
-    holm,
-    mean_ratio,
-    percentile_interval,
-    sum_by_image,
-    two_sided_p,
-)
-from pruneproof.seeds import generator
+from pruneproof.scoring.bootstrap import draw_images
+from pruneproof.scoring.statistics import Ratio, detectable_difference, holm, mean_ratio, sum_by_image
 
 
 def clustered(rng: np.random.Generator, images: int, mean: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -47,47 +38,15 @@ def test_estimate_of_the_observed_sample() -> None:
     assert ratio.replicates(np.array([[1.0, 1.0], [2.0, 0.0]]))[0].tolist() == [0.75, 0.5]
 
 
-def test_draws_are_whole_images_and_reproducible() -> None:
-    draws = draw_images(7, 50, generator(1, "bootstrap"))
-    assert (draws.sum(1) == 7).all()
-    np.testing.assert_array_equal(draws, draw_images(7, 50, generator(1, "bootstrap")))
-
-
-def test_bootstrap_error_equals_the_analytic_clustered_one() -> None:
-    rng = np.random.default_rng(1)
-    images = 300
-    values, image = clustered(rng, images)
-    replicates = mean_ratio(values[None], image, images).replicates(draw_images(images, 4000, rng))
-    residuals = sum_by_image((values - values.mean())[None], image, images)[0]
-    analytic = np.sqrt((residuals**2).sum()) / len(values)
-    naive = values.std() / np.sqrt(len(values))
-    assert replicates.std() == pytest.approx(analytic, rel=0.05)
-    assert replicates.std() > 1.4 * naive
-
-
-def test_interval_covers_at_its_level_and_p_rejects_at_its_level() -> None:
-    rng = np.random.default_rng(2)
-    covered, rejected, rounds, images = 0, 0, 400, 60
-    for _ in range(rounds):
-        values, image = clustered(rng, images)
-        replicates = mean_ratio(values[None], image, images).replicates(draw_images(images, 400, rng))
-        low, high = percentile_interval(replicates, 0.9)
-        covered += bool(low[0] <= 0 <= high[0])
-        rejected += bool(two_sided_p(replicates)[0] < 0.1)
-    assert covered / rounds == pytest.approx(0.9, abs=0.045)
-    assert rejected / rounds == pytest.approx(0.1, abs=0.045)
-
-
-def test_interval_leaves_out_undefined_resamples() -> None:
-    replicates = np.array([[0.0, 1.0, 2.0, 3.0, 4.0], [np.nan, 1.0, 2.0, 3.0, np.nan], [np.nan] * 5])
-    low, high = percentile_interval(replicates, 0.5)
-    np.testing.assert_allclose(low, [1, 1.5, np.nan])
-    np.testing.assert_allclose(high, [3, 2.5, np.nan])
-
-
-def test_p_by_hand() -> None:
-    replicates = np.array([[1.0, 1, 1, 1, 1, 1, 1, 1, 1], [-1, 1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0, 0, 0]])
-    assert two_sided_p(replicates) == pytest.approx([0.2, 0.4, 1.0])
+def test_influence_is_what_leaving_an_image_out_changes_to_first_order() -> None:
+    rng = np.random.default_rng(3)
+    values, image = clustered(rng, 400)
+    ratio = mean_ratio(values[None], image, 400)
+    influence = ratio.influence[0]
+    assert influence.sum() == pytest.approx(0, abs=1e-6)
+    for left_out in range(5):
+        without = values[image != left_out].mean()
+        assert values.mean() - without == pytest.approx(influence[left_out], rel=0.05)
 
 
 def test_holm_by_hand() -> None:

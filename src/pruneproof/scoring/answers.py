@@ -52,6 +52,8 @@ class Scored:
     """Jaccard overlap of the kept tokens with those on clean input; nan under the clean condition."""
     visual_tokens: Floats
     """Visual tokens at the language model's input."""
+    margin: Floats
+    """Logit of `yes` minus logit of `no` at the first generated position; nan for other questions than existence."""
 
 
 def conditions_of(answers: pa.Table, order: Sequence[str]) -> tuple[Condition, ...]:
@@ -85,6 +87,7 @@ def conditions_of(answers: pa.Table, order: Sequence[str]) -> tuple[Condition, .
 
 def score(
     answers: pa.Table,
+    logits: pa.Table,
     conditions: tuple[Condition, ...],
     questions: Questions,
     truth: CaptionTruth,
@@ -94,6 +97,7 @@ def score(
 
     Args:
         answers: columns of `records.ANSWERS`.
+        logits: columns of `records.LOGITS`.
         conditions: those of the baseline, from `conditions_of`.
         questions: the benchmark.
         truth: what captions are held against.
@@ -120,6 +124,11 @@ def score(
             overlap[row] = np.where(both[row], kept.jaccard(bits[row], bits[0]), np.nan)
     tokens = np.full(shape, np.nan)
     tokens.reshape(-1)[cell] = answers["visual_tokens"].to_numpy()
+    margin = np.full(shape, np.nan)
+    margin.reshape(-1)[_cells(logits, conditions, questions)] = pc.subtract(
+        pc.cast(logits["yes_logit"], pa.float64()), pc.cast(logits["no_logit"], pa.float64())
+    ).to_numpy()
+    margin[:, questions.kind != "existence"] = np.nan
     return Scored(
         conditions=conditions,
         present=text >= 0,
@@ -134,7 +143,19 @@ def score(
         target_kept=target_kept,
         overlap_clean=overlap,
         visual_tokens=tokens,
+        margin=margin,
     )
+
+
+def in_the_words_of(scored: Scored, other: Scored) -> Ints:
+    """The other's predictions as (C, S) indices into the `predictions` of the first, -1 without an answer.
+
+    Each method numbers what it says on its own; only in one numbering can answers be compared. What the first never
+    says becomes one number beyond its own.
+    """
+    known = {prediction: code for code, prediction in enumerate(scored.predictions)}
+    codes: Ints = np.array([*(known.get(prediction, len(known)) for prediction in other.predictions), -1])
+    return codes[other.prediction]
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:

@@ -1,22 +1,24 @@
 """Paired differences between methods: `contrasts.csv`, with the study's main number.
 
 Every method is compared with the baseline (the full model), and every other pruner also with random pruning to as many
-tokens: only what it does better than that is owed to its choice of tokens.
+tokens: only what it does better than that is due to its choice of tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pruneproof.scoring import robustness
-from pruneproof.scoring.groups import MEAN, Group, Measured, estimates
+from pruneproof.scoring.groups import LIVE, MEAN, Group
+from pruneproof.scoring.measured import Measured, difference, estimates, mean_difference
 from pruneproof.scoring.questions import Questions
-from pruneproof.scoring.statistics import holm, mean_ratio
-from pruneproof.scoring.tables import ContrastRow
+from pruneproof.scoring.statistics import holm
+from pruneproof.scoring.tables import ContrastRow, EffectiveRow
 from pruneproof.settings import MethodSettings
 
 Floats = NDArray[np.float64]
@@ -45,7 +47,6 @@ def contrast(
     correct: Floats,
     baseline: Floats,
     questions: Questions,
-    draws: Floats,
     groups: Sequence[Group],
     confidence: float,
     primary: bool,
@@ -63,25 +64,25 @@ def contrast(
         correct: (C, U) correctness of the method by unit.
         baseline: that of the baseline.
         questions: the benchmark.
-        draws: (resamples, images) from `statistics.draw_images`, the same for every method: that pairs them.
-        groups: from `groups_of`.
+        groups: from `groups.with_live`.
         confidence: of the intervals.
-        primary: whether the method's contrasts in accuracy over all conditions of a family are primary.
+        primary: whether the method's contrasts in accuracy over all live conditions of a family are primary.
     """
     rows = []
-    for measured in _differences(correct, baseline, questions, draws):
+    for measured in _differences(correct, baseline, questions):
         for group, e in estimates(measured, groups, confidence):
-            main = primary and measured.name == MAIN and group.perturbation == group.severity == MEAN
+            main = primary and measured.name == MAIN and (group.perturbation, group.severity) == (LIVE, MEAN)
             where = (backbone, method, baseline_name, group.family, group.perturbation, group.severity)
             rows.append(ContrastRow(*where, measured.name, e.value, e.low, e.high, e.p, np.nan, main))
     return rows
 
 
-def _differences(method: Floats, full: Floats, questions: Questions, draws: Floats) -> Iterator[Measured]:
+def _differences(method: Floats, full: Floats, questions: Questions) -> Iterator[Measured]:
     kind = questions.kind[questions.first]
     image = questions.image[questions.first]
     absent = (kind == "existence") & ~questions.truth_yes[questions.first]
-    clean = method[:1] - full[:1]
+    clean = np.full_like(method, np.nan)
+    clean[0] = method[0] - full[0]
     drops = robustness.difference_in_drops(robustness.drop(method[0], method), robustness.drop(full[0], full))
     drops[0] = np.nan
     for name, mask, clean_sign in (
@@ -92,14 +93,44 @@ def _differences(method: Floats, full: Floats, questions: Questions, draws: Floa
         ("hallucination/rate", absent, -1),
     ):
         for prefix, values in (("", drops), ("clean/", clean_sign * clean)):
-            ratio = mean_ratio(values[:, mask], image[mask], questions.images)
-            n = ratio.denominator.sum(-1).astype(int)
-            padded = np.zeros(len(method), int)
-            padded[: len(n)] = n
-            yield Measured(prefix + name, ratio.estimate, ratio.replicates(draws), padded)
+            yield mean_difference(prefix + name, values[:, mask], image[mask], questions.images)
 
 
-def with_holm(rows: Sequence[ContrastRow]) -> list[ContrastRow]:
+def matched_contrast(
+    backbone: str,
+    method: str,
+    baseline_name: str,
+    own: Measured,
+    baseline: Measured,
+    groups: Sequence[Group],
+    confidence: float,
+) -> list[ContrastRow]:
+    """Hallucination rate at the full model's clean recall, the method's minus the baseline's under the same condition.
+
+    `clean/` stands before the metric under the clean condition, as in the other contrasts; under a perturbation it is
+    the plain difference and not one of rises, because the threshold is matched anew there.
+
+    Args:
+        backbone: written into every row.
+        method: written into every row.
+        baseline_name: written into every row.
+        own: `existence.MATCHED` of the method.
+        baseline: that of the baseline.
+        groups: from `groups.with_live`.
+        confidence: of the intervals.
+    """
+    rows = []
+    for group, e in estimates(difference(own, baseline), groups, confidence):
+        where = (backbone, method, baseline_name, group.family, group.perturbation, group.severity)
+        name = f"clean/{own.name}" if group.family == "clean" else own.name
+        rows.append(ContrastRow(*where, name, e.value, e.low, e.high, e.p, np.nan, False))
+    return rows
+
+
+Row = TypeVar("Row", ContrastRow, EffectiveRow)
+
+
+def with_holm(rows: Sequence[Row]) -> list[Row]:
     """Fill `p_holm` of the primary rows: Holm's correction over all of them, of every backbone together."""
     adjusted = iter(holm([row.p for row in rows if row.primary]).tolist())
     return [replace(row, p_holm=next(adjusted)) if row.primary else row for row in rows]

@@ -9,13 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneproof.records import PERTURBED, Condition
-from pruneproof.scoring.statistics import percentile_interval, two_sided_p
+from pruneproof.scoring.chance import FLOOR
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
+Bools = NDArray[np.bool_]
 
 MEAN = "mean"
 """Stands in the columns `severity` and `perturbation` for an average over all of them."""
+
+LIVE = "live"
+"""Stands in the column `perturbation` for an average over a family's live conditions, see `with_live`."""
+
+AVERAGES = frozenset({MEAN, LIVE})
+"""What tells a mean over conditions from a condition."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,53 +60,26 @@ def groups_of(conditions: Sequence[Condition]) -> list[Group]:
     return result
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """One metric under every condition."""
+def live_conditions(conditions: Sequence[Condition], kept: Floats) -> Bools:
+    """Which conditions count, (C): perturbations only where the full model keeps at least `chance.FLOOR` of its lead.
 
-    name: str
-    value: Floats
-    """(C), nan where undefined."""
-    replicates: Floats | None
-    """(C, resamples); None if the metric has no interval."""
-    n: Ints
-    """(C) answers behind the value; 0 = the metric does not exist under that condition."""
-    scale: float = 100.0
-    """100 turns shares into percent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """One metric in one group, scaled."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-    """Two-sided bootstrap p of 'the value is zero'; nan without replicates."""
-    n: int
-
-
-def estimates(measured: Measured, groups: Sequence[Group], confidence: float) -> list[tuple[Group, Estimate]]:
-    """The metric in every group in which it exists: the plain mean over the conditions in which it exists.
-
-    Captions, for instance, may be asked under a few conditions only. A value that exists but is undefined (precision
-    of a model that never says yes) is never skipped: it makes the mean undefined too.
+    Args:
+        conditions: all of them.
+        kept: (C) retention of the full model; nan does not count.
     """
-    kept = [(group, group.members[measured.n[group.members] > 0]) for group in groups]
-    kept = [(group, members) for group, members in kept if members.size]
-    if not kept:
-        return []
-    value = np.array([measured.value[members].mean() for _, members in kept])
-    low = high = p = np.full(len(kept), np.nan)
-    if measured.replicates is not None:
-        replicates = np.stack([measured.replicates[members].mean(0) for _, members in kept])
-        low, high = percentile_interval(replicates, confidence)
-        p = two_sided_p(replicates)
-        undefined = ~np.isfinite(value)
-        low[undefined] = high[undefined] = p[undefined] = np.nan
-    s = measured.scale
-    return [
-        (group, Estimate(s * value[i], s * low[i], s * high[i], p[i], int(measured.n[members].sum())))
-        for i, (group, members) in enumerate(kept)
-    ]
+    return np.array([c.family not in PERTURBED or r >= FLOOR for c, r in zip(conditions, kept, strict=True)], bool)
+
+
+def with_live(groups: Sequence[Group], live: Bools) -> list[Group]:
+    """The groups, and beside every mean over a family the mean over its live conditions, if there are any.
+
+    Where the full model is hardly better than one that sees nothing, no method can lose much, and every difference only
+    shrinks. Claims therefore stand on the conditions in which the full model keeps a share of its lead.
+
+    Args:
+        groups: from `groups_of`.
+        live: from `live_conditions`.
+    """
+    means = (group for group in groups if group.perturbation == MEAN)
+    alive = [Group(g.family, LIVE, g.severity, g.members[live[g.members]]) for g in means]
+    return [*groups, *(group for group in alive if group.members.size)]

@@ -11,6 +11,9 @@ from pruneproof.scoring.matching import words_of
 
 Floats = NDArray[np.float64]
 
+SPLITS = ("random", "popular", "adversarial")
+"""POPE's samplings, in the order of its tables."""
+
 _DENIALS = frozenset({"No", "no", "not"})
 
 

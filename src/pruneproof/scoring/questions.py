@@ -14,6 +14,7 @@ from pruneproof.files import read_json, read_rows, read_table
 from pruneproof.folders import Folders
 from pruneproof.records import KINDS
 from pruneproof.scoring import parsing
+from pruneproof.scoring.chance import sightless
 from pruneproof.scoring.matching import SurfaceForms, surface_forms
 from pruneproof.scoring.statistics import sum_by_image
 
@@ -53,6 +54,8 @@ class Questions:
     """(U) the first sample of each unit."""
     counted: NDArray[np.bool_]
     """(U) whether the unit enters `accuracy/all` and all that is made from it."""
+    sightless: Floats
+    """(U) whether a model is right that gives every kind's most frequent answer, see `chance`."""
 
     @property
     def truth_yes(self) -> NDArray[np.bool_]:
@@ -94,6 +97,7 @@ def load_questions(folders: Folders, kinds: Collection[str] = ANSWERED) -> Quest
     ]
     _, unit = _codes(keys)
     _, first = np.unique(unit, return_index=True)
+    truth = tuple(parsing.parse(answer, kind).prediction for answer, kind in zip(rows["answer"], how, strict=True))
     return Questions(
         table=table,
         image=image,
@@ -101,11 +105,12 @@ def load_questions(folders: Folders, kinds: Collection[str] = ANSWERED) -> Quest
         kind=np.array(rows["kind"], object),
         split=np.array(rows["split"], object),
         detail=np.array(rows["detail"], object),
-        truth=tuple(parsing.parse(answer, kind).prediction for answer, kind in zip(rows["answer"], how, strict=True)),
+        truth=truth,
         how=how,
         unit=unit,
         first=first,
         counted=np.isin(np.array(rows["kind"], str)[first], list(kinds)),
+        sightless=sightless([rows["kind"][index] for index in first], [truth[index] for index in first]),
     )
 
 

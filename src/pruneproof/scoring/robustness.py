@@ -6,6 +6,8 @@ comparison they take part in, so that both sides of a difference always stand on
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -56,7 +58,33 @@ def flips(clean: NDArray[np.int_], perturbed: NDArray[np.int_]) -> Floats:
     Unlike accuracy this also sees one wrong answer turn into another, or gains and losses that cancel.
 
     Args:
-        clean: (S) codes of predictions, -1 where not answered.
+        clean: (S) or (..., S) codes of the predictions that are compared with, -1 where not answered.
         perturbed: (..., S) codes in the same numbering.
     """
     return np.where((clean < 0) | (perturbed < 0), np.nan, (clean != perturbed).astype(float))
+
+
+class Flips(NamedTuple):
+    """How answers changed, each 1 or 0, nan where either side has none; what is left are answers that stayed."""
+
+    correct_to_wrong: Floats
+    wrong_to_correct: Floats
+    wrong_to_wrong: Floats
+    """Both wrong, and not the same."""
+
+
+def flips_by_outcome(changed: Floats, before: Floats, after: Floats) -> Flips:
+    """Split changed answers by what they changed from and to.
+
+    Accuracy sees the difference of the first two alone. A compressed model that answers as many questions right may
+    answer others right: up to a fifth of the answers of compressed vision-language models change (arXiv 2503.06794,
+    EMNLP 2025, which argues for this measure).
+
+    Args:
+        changed: from `flips`.
+        before: (S) or (..., S) whether the answer that is compared with was correct, 1 or 0.
+        after: (..., S) whether the answer is.
+    """
+    unknown = ~np.isfinite(changed + before + after)
+    outcomes = ((before == 1) & (after == 0), (before == 0) & (after == 1), (before == 0) & (after == 0))
+    return Flips(*(np.where(unknown, np.nan, changed * outcome) for outcome in outcomes))

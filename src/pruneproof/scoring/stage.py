@@ -1,4 +1,4 @@
-"""The stage `score_answers`: answers to `per_answer.parquet`, `summary.csv` and `contrasts.csv`."""
+"""The stage `score_answers`: from answers to tables of scores; `tables` says what each holds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,27 @@ from pruneproof.files import read_table, replacing, write_text
 from pruneproof.folders import Folders
 from pruneproof.patches import read_patches
 from pruneproof.records import ANSWERS
-from pruneproof.scoring.answers import conditions_of, score
-from pruneproof.scoring.contrasts import contrast, pairs, with_holm
-from pruneproof.scoring.groups import groups_of
+from pruneproof.scoring.answers import Scored, conditions_of, score
+from pruneproof.scoring.bootstrap import draw_images
+from pruneproof.scoring.contrasts import contrast, matched_contrast, pairs, with_holm
+from pruneproof.scoring.existence import MATCHED
+from pruneproof.scoring.groups import Group, groups_of, live_conditions, with_live
+from pruneproof.scoring.measured import Measured
 from pruneproof.scoring.questions import CaptionTruth, Questions, load_caption_truth, load_questions
-from pruneproof.scoring.statistics import draw_images
-from pruneproof.scoring.summary import summarise
-from pruneproof.scoring.tables import PER_ANSWER, ContrastRow, SummaryRow, per_answer, to_csv
+from pruneproof.scoring.reading import read_logits
+from pruneproof.scoring.stability import accuracies, effective_robustness
+from pruneproof.scoring.summary import corruption_errors, measure, retention, summarise
+from pruneproof.scoring.tables import (
+    PER_ANSWER,
+    ChanceRow,
+    ContrastRow,
+    CurveRow,
+    EffectiveRow,
+    SummaryRow,
+    chance_rows,
+    per_answer,
+    to_csv,
+)
 from pruneproof.scoring.targets import target_patches
 from pruneproof.seeds import generator
 from pruneproof.settings import Study
@@ -43,7 +57,7 @@ def run(study: Study, folders: Folders) -> None:
         captions=load_caption_truth(folders, questions),
         draws=draw_images(questions.images, study.scoring.resamples, generator(study.study.seed, "bootstrap")),
     )
-    tables = _Tables([], [])
+    tables = _Tables([], [], [], [])
     with (
         replacing(folders.scores / "per_answer.parquet") as path,
         pq.ParquetWriter(path, PER_ANSWER, compression="zstd") as writer,
@@ -54,8 +68,14 @@ def run(study: Study, folders: Folders) -> None:
             for rows in _score_backbone(study, folders, backbone, bench, tables):
                 writer.write_table(rows)
                 progress.advance(task)
-    write_text(folders.scores / "summary.csv", to_csv(SummaryRow, tables.summary))
-    write_text(folders.scores / "contrasts.csv", to_csv(ContrastRow, with_holm(tables.contrasts)))
+    for name, text in (
+        ("summary", to_csv(SummaryRow, tables.summary)),
+        ("contrasts", to_csv(ContrastRow, with_holm(tables.contrasts))),
+        ("effective", to_csv(EffectiveRow, with_holm(tables.effective))),
+        ("random_curve", to_csv(CurveRow, tables.curves)),
+        ("chance", to_csv(ChanceRow, chance_rows(questions))),
+    ):
+        write_text(folders.scores / f"{name}.csv", text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +93,8 @@ class _Tables:
 
     summary: list[SummaryRow]
     contrasts: list[ContrastRow]
+    effective: list[EffectiveRow]
+    curves: list[CurveRow]
 
 
 def _score_backbone(
@@ -82,23 +104,56 @@ def _score_backbone(
     settings, questions = study.scoring, bench.questions
     answers = _answers(folders, backbone, settings.baseline)
     conditions = conditions_of(answers, (*study.perturbations.image.names, *study.perturbations.text.names))
-    groups = groups_of(conditions)
     patches, images = read_patches(folders.patches / f"{backbone}.parquet"), study.perturbations.image
     plain = target_patches(folders, questions, patches)
     cut = target_patches(folders, questions, patches, images.model_pixels) if images.resolution == "model" else plain
     targets = [cut if condition.family == "image" else plain for condition in conditions]
-    common = (questions, bench.draws, groups, settings.confidence)
-    correct: dict[str, NDArray[np.float64]] = {}
+
+    def scored_answers(method: str, answers: pa.Table) -> Scored:
+        logits = read_logits(folders, backbone, method)
+        return score(answers, logits, conditions, questions, bench.captions, targets)
+
+    full = scored_answers(settings.baseline, answers)
+    correct = {settings.baseline: questions.by_unit(full.correct)}
+    live = live_conditions(conditions, retention(correct[settings.baseline], questions, bench.draws).value)
+    groups = with_live(groups_of(conditions), live)
+    matched: dict[str, Measured] = {}
     for method in sorted(study.methods, key=lambda name: name != settings.baseline):
-        if method != settings.baseline:
-            answers = _answers(folders, backbone, method)
-        scored = score(answers, conditions, questions, bench.captions, targets)
+        first = method == settings.baseline
+        scored = full if first else scored_answers(method, _answers(folders, backbone, method))
         correct[method] = questions.by_unit(scored.correct)
-        tables.summary.extend(summarise(backbone, method, scored, correct[settings.baseline], *common))
+        metrics = list(measure(scored, full, questions, bench.draws))
+        matched.update((method, metric) for metric in metrics if metric.name == MATCHED)
+        tables.summary.extend(summarise(backbone, method, metrics, groups, settings.confidence))
+        for group, value, n in corruption_errors(correct[method], correct[settings.baseline], questions, groups):
+            where = (backbone, method, group.family, group.perturbation, group.severity)
+            tables.summary.append(SummaryRow(*where, "robust/corruption_error", 100 * value, np.nan, np.nan, n))
         yield per_answer(backbone, method, scored, questions)
+    _compare(study, backbone, bench, groups, correct, matched, tables)
+
+
+def _compare(
+    study: Study,
+    backbone: str,
+    bench: _Bench,
+    groups: list[Group],
+    correct: dict[str, NDArray[np.float64]],
+    matched: dict[str, Measured],
+    tables: _Tables,
+) -> None:
+    """Methods beside each other: by unit `correct`, and `matched` where there are existence questions."""
+    settings, common = study.scoring, (groups, study.scoring.confidence)
     for method, other in pairs(study.methods, settings.baseline):
         primary = method in settings.primary and other == settings.baseline
-        tables.contrasts.extend(contrast(backbone, method, other, correct[method], correct[other], *common, primary))
+        own = (backbone, method, other, correct[method], correct[other])
+        tables.contrasts.extend(contrast(*own, bench.questions, *common, primary))
+        if method in matched:
+            rates = (matched[method], matched[other])
+            tables.contrasts.extend(matched_contrast(backbone, method, other, *rates, *common))
+    standing = accuracies(correct, bench.questions, bench.draws)
+    rows, curves = effective_robustness(backbone, standing, study.methods, settings, groups)
+    tables.effective.extend(rows)
+    tables.curves.extend(curves)
 
 
 def _answers(folders: Folders, backbone: str, method: str) -> pa.Table:

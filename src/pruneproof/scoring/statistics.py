@@ -1,8 +1,8 @@
-"""Paired cluster bootstrap, Holm correction and the smallest difference a study can show.
+"""Scores as sums by image over sums by image, Holm's correction, and the smallest difference a study can show.
 
-Questions on one image share its difficulty, so images are drawn, with all their questions, under all conditions and for
-all methods at once (Miller, 2024, arXiv 2411.00640). Every score is a sum over a sum; summed by image beforehand, a
-bootstrap of any number of questions is one small matrix product.
+Questions on one image share its difficulty, so an image counts as one observation with all its questions, under all
+conditions and for all methods at once (Miller, 2024, arXiv 2411.00640). How sure a score is comes from `cluster_t` for
+means of differences and from `bootstrap` for everything else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-_DECIMALS = 9
-"""Replicates are rounded, so that the order of a sum decides neither a sign nor a byte of the results."""
+DECIMALS = 9
+"""Scores are rounded, so that the order of a sum decides neither a sign nor a byte of the results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,27 @@ class Ratio:
         """(K) scores; nan where the denominator is zero."""
         return _divide(self.numerator.sum(-1), self.denominator.sum(-1))
 
+    @property
+    def influence(self) -> Floats:
+        """(K, images) how far each image moves its score to first order; every row sums to 0.
+
+        The ratio is a mean over questions if the denominator counts them; an image then contributes the sum of its
+        questions' deviations from the mean, divided by the number of all questions.
+        """
+        total = self.denominator.sum(-1, keepdims=True)
+        moved = self.numerator - self.estimate[:, None] * self.denominator
+        influence: Floats = np.divide(moved, total, out=np.full(moved.shape, np.nan), where=total > 0)
+        return influence
+
     def replicates(self, draws: Floats) -> Floats:
-        """(K, resamples) scores of the resampled images; `draws` from `draw_images`."""
+        """(K, resamples) scores of the resampled images; `draws` from `bootstrap.draw_images`."""
         return _divide(self.numerator @ draws.T, self.denominator @ draws.T)
 
 
 def _divide(part: Floats, whole: Floats) -> Floats:
     result = np.full(part.shape, np.nan)
     np.divide(part, whole, out=result, where=whole > 0)
-    return result.round(_DECIMALS)
+    return result.round(DECIMALS)
 
 
 def sum_by_image(values: Floats, image: NDArray[np.int_], images: int) -> Floats:
@@ -68,39 +80,6 @@ def mean_ratio(values: Floats, image: NDArray[np.int_], images: int) -> Ratio:
     return Ratio(
         sum_by_image(np.where(known, values, 0.0), image, images), sum_by_image(known.astype(float), image, images)
     )
-
-
-def draw_images(images: int, resamples: int, rng: np.random.Generator) -> Floats:
-    """How often each image is drawn in each resample, (resamples, images); every row sums to `images`.
-
-    One draw serves all methods and conditions: that is what pairs them.
-    """
-    return rng.multinomial(images, np.full(images, 1 / images), size=resamples).astype(float)
-
-
-def percentile_interval(replicates: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """Percentile interval of each row of (K, resamples); resamples in which a score is undefined are left out."""
-    tail = (1 - confidence) / 2
-    defined = np.isfinite(replicates)
-    low, high = np.full((2, len(replicates)), np.nan)
-    whole = defined.all(-1)
-    low[whole], high[whole] = np.quantile(replicates[whole], [tail, 1 - tail], axis=-1)
-    for row in np.flatnonzero(~whole & defined.any(-1)):
-        low[row], high[row] = np.quantile(replicates[row, defined[row]], [tail, 1 - tail])
-    return low.round(_DECIMALS), high.round(_DECIMALS)
-
-
-def two_sided_p(replicates: Floats) -> Floats:
-    """Two-sided bootstrap p of 'the score is zero' for each row of (K, resamples).
-
-    Twice the smaller share of replicates on either side of zero, zero itself counting for both; the observed sample
-    counts as one more replicate, so p is never 0 and at least 2 / (resamples + 1). It agrees with the percentile
-    interval: p < 1 - confidence where the interval excludes zero.
-    """
-    count = np.isfinite(replicates).sum(-1)
-    below, above = (replicates <= 0).sum(-1), (replicates >= 0).sum(-1)
-    p: Floats = np.minimum(1.0, 2 * (1 + np.minimum(below, above)) / (count + 1))
-    return p
 
 
 def holm(p_values: ArrayLike) -> Floats:

@@ -2,72 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pruneproof.records import KINDS, PERTURBED
 from pruneproof.scoring import chair, pope, robustness
-from pruneproof.scoring.answers import Scored
-from pruneproof.scoring.groups import MEAN, Group, Measured, estimates
+from pruneproof.scoring.answers import Scored, in_the_words_of
+from pruneproof.scoring.existence import measure_existence
+from pruneproof.scoring.groups import LIVE, MEAN, Group
+from pruneproof.scoring.measured import Measured, estimates, mean_difference, mean_level, ratio_level
 from pruneproof.scoring.questions import Questions
-from pruneproof.scoring.statistics import Ratio, mean_ratio, sum_by_image
+from pruneproof.scoring.statistics import Ratio, sum_by_image
 from pruneproof.scoring.tables import SummaryRow
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-SPLITS = ("random", "popular", "adversarial")
-"""POPE's samplings, in the order of its tables."""
+ACCURACY = "accuracy/all"
+RETENTION = "robust/retention"
+UNDEFINED_AT_MOST = 0.025
+"""Share of resamples without a lead over chance above which retention has no interval."""
 
 
 def summarise(
-    backbone: str,
-    method: str,
-    scored: Scored,
-    baseline: Floats,
-    questions: Questions,
-    draws: Floats,
-    groups: Sequence[Group],
-    confidence: float,
+    backbone: str, method: str, metrics: Iterable[Measured], groups: Sequence[Group], confidence: float
 ) -> list[SummaryRow]:
-    """All rows of one method.
-
-    Args:
-        backbone: written into every row.
-        method: written into every row.
-        scored: the method's answers.
-        baseline: (C, U) correctness of the baseline by unit, the denominator of the corruption error.
-        questions: the benchmark.
-        draws: (resamples, images) from `statistics.draw_images`.
-        groups: from `groups_of`.
-        confidence: of the intervals.
-    """
-    rows = [
+    """The metrics of one method as rows, in every group in which they exist."""
+    return [
         SummaryRow(
             backbone, method, group.family, group.perturbation, group.severity, metric.name, e.value, e.low, e.high, e.n
         )
-        for metric in measure(scored, questions, draws)
+        for metric in metrics
         for group, e in estimates(metric, groups, confidence)
     ]
-    for group, value, n in corruption_errors(questions.by_unit(scored.correct), baseline, questions, groups):
-        where = (backbone, method, group.family, group.perturbation, group.severity)
-        rows.append(SummaryRow(*where, "robust/corruption_error", 100 * value, np.nan, np.nan, n))
-    return rows
 
 
-def measure(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
+def measure(scored: Scored, full: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
     """All metrics but the corruption error, under every condition.
 
     POPE's numbers are taken over the rows of a split as in the official script; all others over different questions.
     A perturbed score stands on the questions that were asked, which under a text perturbation are those whose rewording
-    kept its label. Drops, flips and overlaps compare each of them with itself, so a drop need not equal the
+    kept its label. Drops, flips, overlaps and retention compare each of them with itself, so a drop need not equal the
     difference of the two accuracies.
+
+    Args:
+        scored: the method's answers.
+        full: the baseline's.
+        questions: the benchmark.
+        draws: (resamples, images) from `bootstrap.draw_images`.
     """
     yield from _pope(scored, questions, draws)
     yield from _chair(scored, questions, draws)
+    yield from _means(scored, questions, draws)
+    yield from _flips(scored, full, questions, draws)
+    yield retention(questions.by_unit(scored.correct), questions, draws)
+    yield from measure_existence(
+        questions.by_unit(scored.margin), questions.by_unit(full.correct[:1])[0], questions, draws
+    )
+
+
+def _means(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
     kind, detail = questions.kind[questions.first], questions.detail[questions.first]
+    image = questions.image[questions.first]
     absent = (kind == "existence") & ~questions.truth_yes[questions.first]
     asked = questions.counted
     correct = questions.by_unit(scored.correct)
@@ -75,16 +73,17 @@ def measure(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Mea
     lost[0] = np.nan
 
     def mean(name: str, values: Floats, mask: Bools, scale: float = 100.0) -> Measured:
-        ratio = mean_ratio(values[:, mask], questions.image[questions.first[mask]], questions.images)
-        n = ratio.denominator.sum(-1).astype(int)
-        return Measured(name, ratio.estimate, ratio.replicates(draws), n, scale)
+        return mean_level(name, values[:, mask], image[mask], draws, scale)
 
-    yield mean("accuracy/all", correct, asked)
-    yield mean("robust/drop_all", lost, asked)
+    def drop(name: str, mask: Bools) -> Measured:
+        return mean_difference(f"robust/drop_{name}", lost[:, mask], image[mask], questions.images)
+
+    yield mean(ACCURACY, correct, asked)
+    yield drop("all", asked)
     for name in KINDS:
         if name != "caption":
             yield mean(f"accuracy/{name}", correct, kind == name)
-            yield mean(f"robust/drop_{name}", lost, kind == name)
+            yield drop(name, kind == name)
             for part in sorted(set(detail[kind == name]) - {""}):
                 yield mean(f"accuracy/{name}/{part}", correct, (kind == name) & (detail == part))
     yield mean("hallucination/rate", 1 - correct, absent)
@@ -95,9 +94,46 @@ def measure(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Mea
     yield mean("tokens/overlap_clean", questions.by_unit(scored.overlap_clean), asked)
 
 
+def _flips(scored: Scored, full: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
+    """Changed answers by outcome: against the method's own on clean input, and the full model's in the same place."""
+    image, asked = questions.image[questions.first], questions.counted
+    theirs = in_the_words_of(scored, full)
+    for name, changed, before in (
+        ("flips_clean", scored.flipped, scored.correct[:1]),
+        ("flips_full", robustness.flips(theirs, scored.prediction), full.correct),
+    ):
+        for outcome, values in robustness.flips_by_outcome(changed, before, scored.correct)._asdict().items():
+            yield mean_level(f"{name}/{outcome}", questions.by_unit(values)[:, asked], image[asked], draws)
+
+
+def retention(correct: Floats, questions: Questions, draws: Floats) -> Measured:
+    """Share of its lead over chance that a method keeps, each question compared with itself on clean input.
+
+    It has no interval where more resamples than a tail leave the method no better than chance on clean input: a ratio
+    says nothing once its denominator may be zero.
+
+    Args:
+        correct: (C, U) correctness by unit.
+        questions: the benchmark.
+        draws: (resamples, images) from `bootstrap.draw_images`.
+    """
+    asked = questions.counted
+    image, own = questions.image[questions.first[asked]], correct[:, asked]
+    both = np.isfinite(own) & np.isfinite(own[0])
+    both[0] = False
+    blind = questions.sightless[asked]
+    sums = [sum_by_image(np.where(both, values - blind, 0.0), image, questions.images) for values in (own, own[:1])]
+    ratio = Ratio(*sums)
+    replicates = ratio.replicates(draws)
+    unsure = (~np.isfinite(replicates)).mean(-1) > UNDEFINED_AT_MOST
+    replicates[unsure] = np.nan
+    by_image = sum_by_image(both.astype(float), image, questions.images) > 0
+    return Measured(RETENTION, ratio.estimate, both.sum(-1), by_image, replicates=replicates)
+
+
 def _pope(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
     f1: list[Measured] = []
-    for split in SPLITS:
+    for split in pope.SPLITS:
         mask = (questions.kind == "existence") & (questions.split == split)
         if not mask.any():
             continue
@@ -113,7 +149,8 @@ def _pope(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measu
     if f1:
         value = np.mean([m.value for m in f1], axis=0)
         replicates = np.mean([m.replicates for m in f1 if m.replicates is not None], axis=0)
-        yield Measured("pope/f1_mean", value, replicates, np.sum([m.n for m in f1], axis=0))
+        asked = np.any([m.asked for m in f1 if m.asked is not None], axis=0)
+        yield Measured("pope/f1_mean", value, np.sum([m.n for m in f1], axis=0), asked, replicates=replicates)
 
 
 def _chair(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
@@ -137,10 +174,9 @@ def _by_condition(
     """(numerator, denominator) of each answer, (C, N), to a metric by condition."""
     for name, (part, whole) in parts.items():
         sums = [sum_by_image(np.where(answered, values, 0.0), image, images) for values in (part, whole)]
-        ratio = Ratio(*sums)
         scale = 1.0 if name == "length" else 100.0
-        n = answered.sum(-1)
-        yield name, Measured(f"{group}/{name}{suffix}", ratio.estimate, ratio.replicates(draws), n, scale)
+        asked = sum_by_image(answered.astype(float), image, images) > 0
+        yield name, ratio_level(f"{group}/{name}{suffix}", Ratio(*sums), answered.sum(-1), asked, draws, scale)
 
 
 def corruption_errors(
@@ -164,7 +200,7 @@ def corruption_errors(
     parts: dict[tuple[str, str], list[float]] = {}
     for group in groups:
         members = group.members[n[group.members] > 0]
-        if group.family not in PERTURBED or not members.size:
+        if group.family not in PERTURBED or group.perturbation == LIVE or not members.size:
             continue
         if group.perturbation != MEAN:
             value = float(robustness.corruption_error(errors[0][members], errors[1][members]))

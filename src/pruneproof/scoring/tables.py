@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from io import StringIO
 from math import isfinite
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pruneproof.records import KINDS
 from pruneproof.scoring.answers import Scored
+from pruneproof.scoring.chance import most_frequent, sightless
+from pruneproof.scoring.pope import SPLITS
 from pruneproof.scoring.questions import Questions
 
 PER_ANSWER = pa.schema(
@@ -85,6 +89,79 @@ class ContrastRow:
     primary: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EffectiveRow:
+    """One row of `effective.csv`: a method beside random pruning to the same clean accuracy, in percent and points."""
+
+    backbone: str
+    method: str
+    family: str
+    severity: str
+    """1 to 5, or `mean`."""
+    conditions: int
+    """Live conditions that the accuracies are means over."""
+    clean: float
+    """Accuracy on clean input, on the questions asked under these conditions."""
+    perturbed: float
+    predicted: float
+    """Perturbed accuracy of random pruning to the same clean accuracy; nan for the baseline."""
+    value: float
+    """Effective robustness: perturbed minus predicted."""
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    """nan (empty) unless primary."""
+    primary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRow:
+    """One row of `random_curve.csv`: perturbed accuracy of random pruning at one clean accuracy, in percent."""
+
+    backbone: str
+    family: str
+    severity: str
+    clean: float
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChanceRow:
+    """One row of `chance.csv`: what a model scores that gives every kind of question its most frequent answer."""
+
+    metric: str
+    """The accuracy that it is the floor of, such as `accuracy/all`."""
+    answer: str
+    """What such a model says; empty where that differs by kind."""
+    value: float
+    """Percent."""
+    n: int
+
+
+def chance_rows(questions: Questions) -> list[ChanceRow]:
+    """The chance level of every kind of question, of all kinds that count together, and of POPE's splits."""
+    kind = questions.kind[questions.first]
+    truth = np.array(questions.truth, object)
+    rows = [_chance("accuracy/all", "", questions.sightless[questions.counted])]
+    for name in KINDS:
+        if name != "caption" and (kind == name).any():
+            (answer,) = most_frequent([name] * int((kind == name).sum()), truth[questions.first][kind == name]).values()
+            rows.append(_chance(f"accuracy/{name}", answer, questions.sightless[kind == name]))
+    for split in SPLITS:
+        chosen = truth[(questions.kind == "existence") & (questions.split == split)].tolist()
+        if chosen:
+            (answer,) = most_frequent([split] * len(chosen), chosen).values()
+            rows.append(_chance(f"pope/accuracy_{split}", answer, sightless([split] * len(chosen), chosen)))
+    return rows
+
+
+def _chance(metric: str, answer: str, correct: NDArray[np.float64]) -> ChanceRow:
+    return ChanceRow(metric, answer, 100 * float(correct.mean()) if len(correct) else float("nan"), len(correct))
+
+
 def per_answer(backbone: str, method: str, scored: Scored, questions: Questions) -> pa.Table:
     """The answers of one method as rows of `PER_ANSWER`, conditions in order and samples in the benchmark's order."""
     row, sample = np.nonzero(scored.present)
@@ -126,7 +203,10 @@ def per_answer(backbone: str, method: str, scored: Scored, questions: Questions)
     return pa.table(columns, schema=PER_ANSWER)
 
 
-def to_csv(kind: type[SummaryRow] | type[ContrastRow], rows: Iterable[SummaryRow | ContrastRow]) -> str:
+Row = TypeVar("Row", SummaryRow, ContrastRow, EffectiveRow, CurveRow, ChanceRow)
+
+
+def to_csv(kind: type[Row], rows: Iterable[Row]) -> str:
     """Rows as CSV with a header; numbers to six decimals, nan as an empty field, truth as `true` and `false`."""
     names = [field.name for field in fields(kind)]
     text = StringIO()

@@ -14,6 +14,7 @@ from pruneproof import files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.records import PERTURBED, Condition
+from pruneproof.scoring.groups import AVERAGES
 from pruneproof.settings import Study
 from pruneproof.tracking.provenance import data_digests, file_digest, git_tags
 
@@ -136,7 +137,7 @@ def _children(
 ) -> Iterator[PlannedRun]:
     by_condition: dict[Condition, list[Row]] = {}
     for row in rows:
-        if "mean" not in (row["perturbation"], row["severity"]):
+        if not AVERAGES.intersection((row["perturbation"], row["severity"])):
             condition = Condition(row["family"], row["perturbation"], int(row["severity"]))  # type: ignore[arg-type]
             by_condition.setdefault(condition, []).append(row)
     for condition, measured in by_condition.items():
@@ -182,7 +183,7 @@ def _curves(rows: list[Row]) -> Iterator[tuple[str, float, int]]:
         perturbed = {row["perturbation"] for row in chosen if row["family"] in PERTURBED} | {"image_by_severity"}
         points: dict[str, dict[int, list[float]]] = {}
         for row in chosen:
-            if row["family"] != "clean" and "mean" not in (row["perturbation"], row["severity"]):
+            if row["family"] != "clean" and not AVERAGES.intersection((row["perturbation"], row["severity"])):
                 names = [row["perturbation"], *(["image_by_severity"] if row["family"] == "image" else [])]
                 for name in names:
                     points.setdefault(name, {}).setdefault(int(row["severity"]), []).append(float(row["value"]))
