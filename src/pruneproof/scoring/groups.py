@@ -21,9 +21,6 @@ MEAN = "mean"
 LIVE = "live"
 """Stands in the column `perturbation` for an average over a family's live conditions, see `with_live`."""
 
-AVERAGES = frozenset({MEAN, LIVE})
-"""What tells a mean over conditions from a condition."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:

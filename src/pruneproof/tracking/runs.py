@@ -14,7 +14,6 @@ from pruneproof import files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.records import PERTURBED, Condition
-from pruneproof.scoring.groups import AVERAGES
 from pruneproof.settings import Study
 from pruneproof.tracking.provenance import data_digests, file_digest, git_tags
 
@@ -31,6 +30,8 @@ HEADLINE = {
     ),
 }
 """Columns of `reports/summary.csv` that a parent run holds, by group."""
+AVERAGES = frozenset({"mean", "live"})
+"""What stands for several conditions in the columns `perturbation` and `severity`."""
 Row = Mapping[str, str]
 
 
