@@ -45,7 +45,7 @@ def test_a_full_disk_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys
         cli.main(["draw_scenes", "--study", str(SMALL)])
 
 
-OWN_OPTIONS = {"answer_questions": ["backbone", "method"], "train_backbone": ["name"]}
+OWN_OPTIONS = {"answer_questions": ["backbone"], "train_backbone": ["name"]}
 
 
 @pytest.mark.parametrize("stage", [name for name in cli.STAGES if name not in OWN_OPTIONS])
@@ -56,12 +56,11 @@ def test_a_stage_gets_the_study_and_its_folders(stage: str, monkeypatch: pytest.
     assert calls == [(study, Folders(SMALL), {})]
 
 
-def test_answering_gets_its_backbone_and_method(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answering_gets_its_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
     study = load_study(SMALL)
     calls = called_with(monkeypatch)
-    chosen = ["--backbone", "builtin_llava", "--method", "atp_25"]
-    assert cli.main(["answer_questions", "--study", str(SMALL), *chosen]) == 0
-    assert calls == [(study, Folders(SMALL), {"backbone": "builtin_llava", "method": "atp_25"})]
+    assert cli.main(["answer_questions", "--study", str(SMALL), "--backbone", "builtin_llava"]) == 0
+    assert calls == [(study, Folders(SMALL), {"backbone": "builtin_llava"})]
 
 
 def test_training_gets_the_name_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,13 +70,12 @@ def test_training_gets_the_name_of_its_model(monkeypatch: pytest.MonkeyPatch) ->
     assert calls == [(study, Folders(SMALL), {"name": "builtin_blip2"})]
 
 
-def test_an_unknown_method_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_backbone_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     load_study(SMALL)
     calls = called_with(monkeypatch)
-    chosen = ["--backbone", "builtin_llava", "--method", "atp_99"]
-    assert cli.main(["answer_questions", "--study", str(SMALL), *chosen]) == 2
+    assert cli.main(["answer_questions", "--study", str(SMALL), "--backbone", "llava"]) == 2
     assert calls == []
-    assert "--method is 'atp_99', which params.yaml does not have: full, random_25" in capsys.readouterr().err
+    assert "--backbone is 'llava', which params.yaml does not have: builtin_llava" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -142,7 +140,7 @@ def test_a_folder_for_params_is_said_in_one_line(tmp_path: Path, capsys: pytest.
     (tmp_path / "params.yaml").mkdir()
     assert cli.main(["plan", "--study", str(tmp_path)]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"pruneproof plan: {tmp_path / 'params.yaml'} cannot be read (Is a directory): it must be a file"
+        f"pruneproof plan: {tmp_path / 'params.yaml'} cannot be read (Is a directory): it must be a file of settings"
     ]
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from pruneproof.answering import manifest
 from pruneproof.cli import STAGES
+from pruneproof.folders import Folders
 from pruneproof.settings import Study
 from pruneproof.study import load_study
 
@@ -20,6 +22,8 @@ PROJECT = Path(__file__).parents[1]
 SOURCE = PROJECT / "src"
 STUDIES = [PROJECT, *sorted(path.parent for path in (PROJECT / "studies").glob("*/params.yaml"))]
 PIPELINE: dict[str, dict[str, Any]] = YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"]
+BY_MANIFEST = {"answer_questions": "answers", "locate_patches": "patches.json", "measure_costs": "costs.json"}
+"""Stages whose code stands in a file of data/manifests, which the stage `write_manifests` makes."""
 HARMLESS = {"__init__", "errors", "folders", "machine", "registry", "workers"}
 """Top-level modules that cannot change a result: messages, places, speed, and finding members by name."""
 TRAINING = SOURCE / "pruneproof" / "backbones" / "builtin"
@@ -76,7 +80,7 @@ def covered(file: Path, declared: list[Path]) -> bool:
     return any(file == path or path in file.parents for path in declared)
 
 
-@pytest.mark.parametrize("stage", PIPELINE)
+@pytest.mark.parametrize("stage", sorted(set(PIPELINE) - set(BY_MANIFEST)))
 def test_everything_a_stage_imports_is_declared(stage: str) -> None:
     declared = code(stage)
     assert all(path.exists() for path in declared)
@@ -89,6 +93,38 @@ def test_everything_a_stage_imports_is_declared(stage: str) -> None:
         and not (file.name == "__init__.py" and covered_child(file, declared))
     }
     assert {str(file.relative_to(SOURCE)) for file in needed if not covered(file, declared)} == set()
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifests of the default study."""
+    study, folders = load_study(PROJECT), Folders(tmp_path_factory.mktemp("study"))
+    place = study.study.model_copy(update={"root": str(PROJECT)})
+    manifest.run(study.model_copy(update={"study": place}), folders)
+    return folders.manifests
+
+
+def modules(value: Any) -> Iterator[str]:
+    """Every key of a manifest that is the name of a module."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if key.startswith("pruneproof") and isinstance(inner, str):
+            yield key
+        yield from modules(inner)
+
+
+@pytest.mark.parametrize("stage", BY_MANIFEST)
+def test_everything_a_stage_imports_is_in_its_manifest(stage: str, manifests: Path) -> None:
+    named = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith(f"data/manifests/{BY_MANIFEST[stage]}")]
+    assert len(named) == 1
+    assert code(stage) == []
+    place = manifests / BY_MANIFEST[stage]
+    for path in place.iterdir() if place.is_dir() else [place]:
+        listed = {module_file(name) for name in modules(json.loads(path.read_text()))} - {None}
+        start = module_file(STAGES[stage][0])
+        assert start in listed
+        left_out = {module_file(name) for name in manifest.WITHOUT} if stage == "answer_questions" else set()
+        needed = closure([file for file in listed if file is not None])
+        assert {str(file.relative_to(SOURCE)) for file in needed - listed - left_out} == set()
 
 
 def covered_child(package: Path, declared: list[Path]) -> bool:
@@ -119,7 +155,7 @@ def test_every_study_runs_the_same_pipeline(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
-def test_the_matrix_has_one_stage_for_each_pair(folder: Path) -> None:
+def test_the_matrix_has_one_stage_for_each_backbone(folder: Path) -> None:
     """DVC joins ids with `-` and silently overwrites a stage whose name it has seen."""
     from dvc.repo import Repo
 
@@ -127,8 +163,7 @@ def test_the_matrix_has_one_stage_for_each_pair(folder: Path) -> None:
     with Repo(str(PROJECT)) as repo:
         stages = repo.stage.load_all(str(folder / "dvc.yaml"))
     names = [stage.name for stage in stages if stage.name.startswith("answer_questions@")]
-    pairs = list(product(study.backbones, study.methods))
-    assert sorted(names) == sorted(f"answer_questions@{backbone}-{method}" for backbone, method in pairs)
+    assert sorted(names) == sorted(f"answer_questions@{backbone}" for backbone in study.backbones)
 
 
 @pytest.mark.parametrize("stage", PIPELINE)
@@ -146,10 +181,9 @@ def test_every_setting_is_followed_by_some_stage() -> None:
     assert followed == set(Study.model_fields)
 
 
-def test_a_method_is_stale_only_for_its_own_settings() -> None:
+def test_answers_are_not_stale_for_how_they_are_scored() -> None:
     params = PIPELINE["answer_questions"]["params"]
-    assert "methods.${item.method}" in params
-    assert "methods" not in params
+    assert "backbones.${item.backbone}" in params
     assert "scoring" not in params
 
 

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pruneproof import plan
-from pruneproof.answering.grid import batches, conditions
-from pruneproof.answering.store import Store, base_fingerprint, fingerprint
+from pruneproof.answering import manifest
+from pruneproof.answering.grid import conditions
+from pruneproof.answering.stage import cells_of
+from pruneproof.answering.store import CELL, Store
 from pruneproof.benchmarks import stage as drawing
+from pruneproof.digests import Digests
 from pruneproof.files import read_rows, write_json, write_rows
 from pruneproof.folders import Folders
 from pruneproof.records import CORRUPTED, IMAGES, REWORDED, Condition, Sample
@@ -57,11 +60,11 @@ def image_ids(folders: Folders) -> list[str]:
 
 def finish(study: Study, folders: Folders, method: str, condition: Condition, batch: int, second: float) -> None:
     """Put one batch into the store as if it had been answered at that second."""
-    base = base_fingerprint(study.backbones["b"], study.methods[method], study.study.seed, folders.study)
-    chosen = [found for found in batches(study, folders) if found.condition == condition][batch]
-    path = Store(folders.cells).path(fingerprint(base, chosen))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"")
+    own = cells_of(study, folders, manifest.of_backbone(study, folders, "b", Digests()))[method]
+    keys = [key for found, key in zip(own.asking.conditions, own.keys, strict=True) if found == condition]
+    store = Store(folders.cells)
+    store.put(keys[batch], CELL.empty_table())
+    path = store.path(keys[batch])
     os.utime(path, (second, second))
 
 

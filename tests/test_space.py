@@ -46,10 +46,10 @@ def test_what_is_there_is_not_needed_again(tmp_path: Path) -> None:
     before = batches(folders)
     assert before >= 5
     for name in "abc":
-        write_json(folders.cells / name / f"{name}.parquet", {})
+        write_json(folders.cells / name / f"{name}.cell", {})
     assert batches(folders) == before - 3
     for name in map(str, range(before)):
-        write_json(folders.cells / name / f"{name}.parquet", {})
+        write_json(folders.cells / name / f"{name}.cell", {})
     assert space.needed(STUDY, folders) == space.REST_BYTES
 
 

@@ -16,7 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from pruneproof import machine, pipeline, space
-from pruneproof.backbones._checkpoints import locate
+from pruneproof.backbones._checkpoints import locate, require_tower
 from pruneproof.benchmarks import input_files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
@@ -36,10 +36,6 @@ class Finding:
     what: str
     detail: str
     """How it is; for `missing`, also what to do."""
-
-
-WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
-"""What open_clip reads weights from in a local folder; only the first tells whether it is whole."""
 
 
 def report(folder: Path, *, quick: bool = False) -> int:
@@ -171,8 +167,10 @@ def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[
         if folder.is_dir():
             weights = sorted(folder.glob("*.safetensors"))
             faults = [f"{file} {fault}" for file in weights if (fault := safetensors_fault(file))]
-            if not any(file.suffix in WEIGHT_SUFFIXES for file in folder.iterdir()):
-                faults.append(f"{folder} has no weights ({', '.join(WEIGHT_SUFFIXES)}): restore them")
+            try:
+                require_tower(folder, key)
+            except PruneProofError as error:
+                faults.append(str(error))
             if not (folder / "open_clip_config.json").is_file():
                 faults.append(f"{folder} has no open_clip_config.json: it must be a folder as open_clip saves it")
             if faults:

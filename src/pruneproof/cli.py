@@ -18,6 +18,10 @@ from pathlib import Path
 from pruneproof.errors import PruneProofError
 
 STAGES = {
+    "write_manifests": (
+        "pruneproof.answering.manifest",
+        "note what answers depend on besides pictures and texts",
+    ),
     "draw_scenes": ("pruneproof.benchmarks.stage", "make the benchmark's images, objects and questions"),
     "corrupt_images": ("pruneproof.perturbations.images.stage", "corrupt every image under every image condition"),
     "reword_questions": ("pruneproof.perturbations.text.stage", "reword every question under every text condition"),
@@ -80,7 +84,7 @@ def _stage(options: argparse.Namespace) -> int:
 
     study = load_study(options.study)
     body = importlib.import_module(STAGES[options.command][0]).run
-    chosen = {name: getattr(options, name) for name in ("backbone", "method", "name") if hasattr(options, name)}
+    chosen = {name: getattr(options, name) for name in ("backbone", "name") if hasattr(options, name)}
     for name, value in chosen.items():
         known = getattr(study, f"{name}s", None)
         if known is not None and value not in known:
@@ -112,7 +116,6 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name == "answer_questions":
             command.add_argument("--backbone", required=True, help="an id of `backbones` in params.yaml")
-            command.add_argument("--method", required=True, help="an id of `methods` in params.yaml")
         if name == "train_backbone":
             command.add_argument("--name", required=True, help="the name of a data/backbones/<name>.yaml")
         if name == "check":

@@ -19,6 +19,16 @@ class Folders:
         return self.study / "params.yaml"
 
     @property
+    def manifests(self) -> Path:
+        """What stages depend on besides the files of other stages: `benchmark.json`, `patches.json`, `costs.json`, and
+        `answers/<backbone>.json`."""
+        return self.study / "data" / "manifests"
+
+    def manifest_of(self, backbone: str) -> Path:
+        """What the answers of one backbone depend on."""
+        return self.manifests / "answers" / f"{backbone}.json"
+
+    @property
     def benchmark(self) -> Path:
         """`images.parquet`, `objects.parquet`, `samples.parquet`."""
         return self.study / "data" / "benchmark"
@@ -58,7 +68,7 @@ class Folders:
 
     @property
     def cells(self) -> Path:
-        """The store of finished batches, by fingerprint; not an output of any stage, so a kill loses little."""
+        """The store of finished cells, by fingerprint; not an output of any stage, so a kill loses little."""
         return self.study / "data" / ".cells"
 
     @property

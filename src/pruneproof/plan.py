@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from pruneproof import machine, registry, space
-from pruneproof.answering.grid import IMAGES_PER_BATCH, batches, conditions
-from pruneproof.answering.store import Store, base_fingerprint, fingerprint
+from pruneproof.answering import manifest
+from pruneproof.answering.grid import IMAGES_PER_BATCH, conditions
+from pruneproof.answering.stage import cells_of
+from pruneproof.answering.store import Store
+from pruneproof.digests import remembered
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders
 from pruneproof.records import Condition, Sample, sample_from_row
@@ -168,7 +171,7 @@ def per_image(samples: Sequence[Sample]) -> float:
 
 def progress_of(study: Study, folders: Folders) -> tuple[list[Progress], bool]:
     """How far every backbone and method are, and whether the inputs exist that this can be known from."""
-    root, store = folders.study / study.study.root, Store(folders.cells)
+    store = Store(folders.cells)
     rows = [Progress(backbone, method) for backbone in study.backbones for method in study.methods]
     inputs = [
         folders.benchmark / "samples.parquet",
@@ -181,19 +184,18 @@ def progress_of(study: Study, folders: Folders) -> tuple[list[Progress], bool]:
             row.unfinished = set(conditions(study))
             row.batches = size * len(row.unfinished)
         return rows, False
-    bases = [
-        base_fingerprint(study.backbones[row.backbone], study.methods[row.method], study.study.seed, root)
-        for row in rows
-    ]
-    for batch in batches(study, folders):
-        for row, base in zip(rows, bases, strict=True):
-            row.batches += 1
-            path = store.path(fingerprint(base, batch))
-            if path.exists():
-                row.finished += 1
-                row.times.append(path.stat().st_mtime)
+    with remembered(folders.cells / "digests.json") as digests:
+        facts = {name: manifest.of_backbone(study, folders, name, digests) for name in study.backbones}
+    cells = {name: cells_of(study, folders, found) for name, found in facts.items()}
+    for row in rows:
+        own = cells[row.backbone][row.method]
+        row.batches = len(own.keys)
+        for condition, key in zip(own.asking.conditions, own.keys, strict=True):
+            if store.get(key) is None:
+                row.unfinished.add(condition)
             else:
-                row.unfinished.add(batch.condition)
+                row.finished += 1
+                row.times.append(store.path(key).stat().st_mtime)
     return rows, True
 
 

@@ -30,7 +30,7 @@ def needed(study: Study, folders: Folders) -> int:
         pictures = 0
     picture = picture_pixels(study, folders) * PIXEL_BYTES * COPIES
     batches = ceil(images / IMAGES_PER_BATCH) * len(grid) * len(study.backbones) * len(study.methods)
-    finished = sum(1 for _ in folders.cells.glob("*/*.parquet"))
+    finished = sum(1 for _ in folders.cells.glob("*/*.cell"))
     return round(images * pictures * picture) + max(0, batches - finished) * BATCH_BYTES + REST_BYTES
 
 

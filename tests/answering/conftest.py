@@ -114,11 +114,12 @@ def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def answer(study: Study, folders: Folders) -> Callable[..., bytes]:
-    """Run the stage for a method and give the bytes that it wrote."""
+    """Run the stage with one method alone and give the bytes of its answers."""
     from pruneproof.answering import stage
 
     def run(method: str, study: Study = study, folders: Folders = folders) -> bytes:
-        stage.run(study, folders, backbone="tiny", method=method)
+        alone = study.model_copy(update={"methods": {method: study.methods[method]}})
+        stage.run(alone, folders, backbone="tiny")
         return folders.answers_of("tiny", method).read_bytes()
 
     return run

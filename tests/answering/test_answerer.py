@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from PIL import Image
 
-from pruneproof.answering.answerer import Answerer, build_pruner
+from pruneproof import pruning
+from pruneproof.answering.answerer import Answerer
+from pruneproof.answering.batch import AskedImage, Batch, Question
 from pruneproof.answering.features import FeatureStore
-from pruneproof.answering.grid import AskedImage, Batch, Question
 from pruneproof.backbones import History, Reply
 from pruneproof.records import CLEAN
 from pruneproof.settings import BackboneSettings, MethodSettings
@@ -54,18 +55,19 @@ def png(width: int, height: int) -> bytes:
 def test_each_picture_keeps_its_own_number_of_tokens(tmp_path: Path) -> None:
     sizes = {"a": (40, 40), "b": (80, 40), "c": (40, 40)}
     images = tuple(
-        AskedImage(name, png(*size), tuple(Question(f"{name}{i}", False, (f"{name}{i}",)) for i in range(2)))
+        AskedImage(name, png(*size), tuple(Question(f"{name}{i}", False) for i in range(2)))
         for name, size in sizes.items()
     )
     settings = BackboneSettings(family="llava", checkpoint="x", text_tower="y")
     for alpha in (0.0, 0.5):
-        pruner = build_pruner(MethodSettings.model_validate({"method": "atp", "keep": 0.5, "alpha": alpha}))
-        answerer = Answerer(PatchCounter(), pruner, settings, 1, FeatureStore(tmp_path, "base", 0))
-        rows = answerer.answer(Batch(CLEAN, images)).to_pylist()
+        pruner = pruning.load(MethodSettings.model_validate({"method": "atp", "keep": 0.5, "alpha": alpha}))
+        answerer = Answerer(PatchCounter(), settings, 1, FeatureStore(tmp_path, "base", 0))
+        batch = Batch(CLEAN, images)
+        rows = answerer.answer(batch, answerer.encode(batch), pruner).to_pylist()
         kept = {"a": 8, "b": 16, "c": 8}
         assert [row["text"] for row in rows] == [f"{name}{i} {kept[name]}" for name in sizes for i in range(2)]
         for row in rows:
-            number = kept[row["sample_id"][0]]
+            number = kept[row["text"][0]]
             assert row["visual_tokens"] == number
             assert row["kept"] == sorted(row["kept"])
             assert len(row["kept"]) == number
@@ -82,12 +84,13 @@ def test_tokens_are_selected_by_the_question_that_a_dialogue_names(tmp_path: Pat
             return torch.zeros(len(questions), 1, dtype=torch.long)
 
     asked = (
-        Question("b?", False, ("b",), (("a?", "yes"),), "a?"),
-        Question("c?", False, ("c",)),
+        Question("b?", False, (("a?", "yes"),), "a?"),
+        Question("c?", False),
     )
     settings = BackboneSettings(family="llava", checkpoint="x", text_tower="y", question_suffix="Briefly.")
     backbone = PatchCounter()
-    answerer = Answerer(backbone, Selects(), settings, 1, FeatureStore(tmp_path, "base", 0))  # type: ignore[arg-type]
-    answerer.answer(Batch(CLEAN, (AskedImage("a", png(40, 40), asked),)))
+    answerer = Answerer(backbone, settings, 1, FeatureStore(tmp_path, "base", 0))
+    batch = Batch(CLEAN, (AskedImage("a", png(40, 40), asked),))
+    answerer.answer(batch, answerer.encode(batch), Selects())
     assert seen == [["a?", "c?"]]
     assert backbone.histories == [(("a?\nBriefly.", "yes"),), ()]

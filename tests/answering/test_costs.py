@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from pruneproof import pruning
 from pruneproof.answering import costs
-from pruneproof.answering.answerer import build_pruner
-from pruneproof.answering.grid import batches
+from pruneproof.answering.grid import sheets
 from pruneproof.backbones import load
 from pruneproof.backbones.llava import Llava
 from pruneproof.folders import Folders
@@ -57,8 +57,8 @@ def test_flops_are_the_closed_formula_within_1_percent(
     llava: Llava, study: Study, folders: Folders, method: dict[str, Any], tokens: int, attention: str
 ) -> None:
     settings = study.backbones["tiny"]
-    image = next(iter(batches(study, folders, [CLEAN]))).images[0]
-    pruner = build_pruner(MethodSettings.model_validate(method))
+    image = next(sheets(study, folders, True, [CLEAN])).batches[0].images[0]
+    pruner = pruning.load(MethodSettings.model_validate(method))
     llava.model.set_attn_implementation(attention)
     rows = costs.count_flops(llava, settings, pruner, image, "tiny", "it", 0)
     found = {row.component: row.flops for row in rows}

@@ -1,9 +1,31 @@
 from __future__ import annotations
 
-from pruneproof.answering.grid import Question, batches, conditions, prompt_history, prompt_text
+from collections.abc import Iterator
+
+import pytest
+
+from pruneproof.answering.batch import Batch, Question, prompt_history, prompt_text
+from pruneproof.answering.grid import conditions, read_asking, sheets
+from pruneproof.files import read_rows, write_rows
 from pruneproof.folders import Folders
-from pruneproof.records import CLEAN, Condition
+from pruneproof.records import CLEAN, REWORDED, Condition
 from pruneproof.settings import BackboneSettings, DialogueSettings, Study
+
+
+def batches(study: Study, folders: Folders, by_question: bool = True) -> Iterator[Batch]:
+    for sheet in sheets(study, folders, by_question):
+        yield from sheet.batches
+
+
+def answered(study: Study, folders: Folders, by_question: bool) -> dict[str, dict[str, tuple[str, Question]]]:
+    """By condition and sample, what is done to the picture and the question whose answer the sample gets."""
+    asked: list[tuple[str, Question]] = []
+    found: dict[str, dict[str, tuple[str, Question]]] = {}
+    for sheet in sheets(study, folders, by_question):
+        asked += [(batch.shown, q) for batch in sheet.batches for image in batch.images for q in image.questions]
+        own = {sample: asked[number] for sample, number in zip(sheet.samples, sheet.answers, strict=True)}
+        found[sheet.condition.condition_id] = own
+    return found
 
 
 def asked(study: Study, folders: Folders) -> dict[str, dict[str, tuple[Question, ...]]]:
@@ -20,8 +42,9 @@ def test_conditions_in_order(study: Study) -> None:
 
 
 def test_a_text_is_asked_once_for_all_splits(study: Study, folders: Folders) -> None:
-    boat = asked(study, folders)["clean"]["one"][3]
-    assert boat == Question("is there a boat here?", False, ("one/boat/random", "one/boat/popular"))
+    assert [q.text for q in asked(study, folders)["clean"]["one"]].count("is there a boat here?") == 1
+    own = answered(study, folders, True)["clean"]
+    assert own["one/boat/random"] == own["one/boat/popular"] == ("clean", Question("is there a boat here?", False))
 
 
 def test_captions_only_where_the_settings_say(study: Study, folders: Folders) -> None:
@@ -52,11 +75,11 @@ def test_text_conditions_show_the_clean_image(study: Study, folders: Folders) ->
 def test_only_the_conditions_asked_for_are_read(study: Study, folders: Folders) -> None:
     (folders.reworded / "questions.parquet").unlink()
     (folders.corrupted / "gaussian_noise_1.parquet").unlink()
-    assert [batch.condition for batch in batches(study, folders, [CLEAN])] == [CLEAN]
+    assert [sheet.condition for sheet in sheets(study, folders, True, [CLEAN])] == [CLEAN]
 
 
 def test_suffix_and_caption_prompt(llava_settings: BackboneSettings) -> None:
-    question, caption = Question("is it red?", False, ("a",)), Question("describe it.", True, ("b",))
+    question, caption = Question("is it red?", False), Question("describe it.", True)
     assert prompt_text(question, llava_settings) == "is it red?"
     other = llava_settings.model_copy(update={"question_suffix": "Say yes or no.", "caption_prompt": "Caption:"})
     assert prompt_text(question, other) == "is it red?\nSay yes or no."
@@ -65,7 +88,7 @@ def test_suffix_and_caption_prompt(llava_settings: BackboneSettings) -> None:
 
 
 def test_earlier_turns_have_the_suffix_too(llava_settings: BackboneSettings) -> None:
-    question = Question("is it red?", False, ("a",), (("is it big?", "yes"),))
+    question = Question("is it red?", False, (("is it big?", "yes"),))
     assert prompt_history(question, llava_settings) == (("is it big?", "yes"),)
     other = llava_settings.model_copy(update={"question_suffix": "Say yes or no."})
     assert prompt_history(question, other) == (("is it big?\nSay yes or no.", "yes"),)
@@ -78,11 +101,40 @@ def test_dialogues_ask_clean_questions_on_clean_images(study: Study, folders: Fo
     assert [one.condition_id for one in extra] == [
         f"dialogue_{chosen}_{turn}" for chosen in ("first", "each") for turn in (1, 2, 3)
     ]
-    found = asked(talking, folders)
-    clean = {name: [q for q in questions if not q.caption] for name, questions in found["clean"].items()}
-    for condition in extra:
-        for name, questions in found[condition.condition_id].items():
-            assert [(q.text, q.sample_ids) for q in questions] == [(q.text, q.sample_ids) for q in clean[name]]
-            assert {len(q.history) for q in questions} == {condition.severity - 1}
-    pictures = {batch.condition.condition_id: [i.png for i in batch.images] for batch in batches(talking, folders)}
-    assert pictures["dialogue_first_2"] == pictures["clean"]
+    for by_question in (True, False):
+        found = answered(talking, folders, by_question)
+        for condition in extra:
+            for name, (shown, question) in found[condition.condition_id].items():
+                assert (shown, question.text) == (found["clean"][name][0], found["clean"][name][1].text)
+                assert len(question.history) == condition.severity - 1
+
+
+@pytest.mark.parametrize("by_question", [True, False])
+def test_nothing_is_asked_twice_and_every_sample_gets_what_it_asks(
+    study: Study, folders: Folders, by_question: bool
+) -> None:
+    answering = study.answering.model_copy(
+        update={"dialogues": DialogueSettings(turns=3, select_by=("first", "last", "each"))}
+    )
+    talking = study.model_copy(update={"answering": answering})
+    reworded = read_rows(folders.reworded / "questions.parquet")
+    as_it_was = next(row for row in reworded if row["accepted"])
+    as_it_was["text"] = as_it_was["original"]
+    write_rows(folders.reworded / "questions.parquet", reworded, REWORDED)
+    everything = [
+        (batch.shown, image.image_id, question)
+        for batch in batches(talking, folders, by_question)
+        for image in batch.images
+        for question in image.questions
+    ]
+    assert len(everything) == len(set(everything))
+    found = answered(talking, folders, by_question)
+    texts = {row["sample_id"]: row["text"] for row in reworded if row["accepted"]}
+    assert {name: question.text for name, (_, question) in found["typo_swap_2"].items()} == texts
+    assert found["typo_swap_2"][as_it_was["sample_id"]] == found["clean"][as_it_was["sample_id"]]
+    assert found["dialogue_each_1"].items() <= found["clean"].items()
+    same = found["dialogue_first_2"] == found["dialogue_last_2"] == found["dialogue_each_2"]
+    assert same != by_question, "what tokens are selected by matters to some methods alone"
+    asking = read_asking(talking, folders, by_question)
+    assert len(asking.contents) == len(set(asking.contents))
+    assert max(asking.answers) == len(everything) - 1

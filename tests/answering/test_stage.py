@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pruneproof.answering import stage
+from pruneproof.answering import features, stage, worker
 from pruneproof.answering.answerer import Answerer
+from pruneproof.answering.store import Store
+from pruneproof.backbones.llava import Llava
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.records import ANSWERS, LOGIT_NOISE, LOGITS
@@ -35,9 +38,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     answered: list[str] = []
     original = Answerer.answer
 
-    def counted(self: Answerer, batch: Any) -> Any:
+    def counted(self: Answerer, batch: Any, *rest: Any) -> Any:
         answered.append(batch.condition.condition_id)
-        return original(self, batch)
+        return original(self, batch, *rest)
 
     monkeypatch.setattr(Answerer, "answer", counted)
     return answered
@@ -127,7 +130,7 @@ def test_batch_size_moves_no_answer_and_no_logit_by_more_than_noise(
     expected, one = answer("atp_25"), rows(folders, "atp_25")
     folders.cells.rename(tmp_path / "aside")
     monkeypatch.setenv("PRUNEPROOF_BATCH", "3")
-    stage._LOADED.clear()
+    worker._LOADED.clear()
     assert answer("atp_25") == expected
     for a, b in zip(one, rows(folders, "atp_25"), strict=True):
         assert a["yes_logit"] == pytest.approx(b["yes_logit"], abs=LOGIT_NOISE)
@@ -142,7 +145,7 @@ def test_a_second_run_answers_nothing_and_loads_nothing(
     def refuse(*_: object) -> None:
         raise AssertionError("a model was loaded although everything is answered")
 
-    monkeypatch.setattr(stage, "_load", refuse)
+    monkeypatch.setattr(stage, "load", refuse)
     assert answer("random_25") == first
     assert len(calls) == 4
 
@@ -151,15 +154,15 @@ def test_after_a_kill_only_the_batch_in_work_is_lost(
     answer: Answer, folders: Folders, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = answer("full")
-    for path in folders.cells.rglob("*.parquet"):
+    for path in folders.cells.rglob("*.cell"):
         path.unlink()
     calls.clear()
     counted = Answerer.answer
 
-    def killed(self: Answerer, batch: Any) -> Any:
+    def killed(self: Answerer, batch: Any, *rest: Any) -> Any:
         if batch.condition.condition_id == "gaussian_noise_3":
             raise KeyboardInterrupt
-        return counted(self, batch)
+        return counted(self, batch, *rest)
 
     monkeypatch.setattr(Answerer, "answer", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -190,9 +193,79 @@ def test_a_changed_image_recomputes_its_condition_alone(answer: Answer, folders:
     assert calls == ["gaussian_noise_1"]
 
 
+def test_one_run_asks_all_methods_on_images_that_are_encoded_once(
+    study: Study, folders: Folders, answer: Answer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    alone = {method: answer(method) for method in study.methods}
+    folders.cells.rename(tmp_path / "aside")
+    monkeypatch.setenv("PRUNEPROOF_FEATURES_MB", "0")
+    worker._LOADED.clear()
+    encoded: list[int] = []
+    original = Llava.encode
+
+    def counted(self: Llava, images: Any) -> Any:
+        encoded.append(len(images))
+        return original(self, images)
+
+    monkeypatch.setattr(Llava, "encode", counted)
+    stage.run(study, folders, backbone="tiny")
+    assert {method: folders.answers_of("tiny", method).read_bytes() for method in study.methods} == alone
+    assert encoded == [3, 3, 2, 3], "four conditions, whatever the number of methods"
+
+
+def test_what_lies_in_a_cells_place_and_is_not_it_is_answered_anew(
+    answer: Answer, folders: Folders, calls: list[str]
+) -> None:
+    expected = answer("full")
+    first, second, third, fourth = sorted(folders.cells.rglob("*.cell"))
+    second.write_bytes(first.read_bytes())
+    third.write_bytes(third.read_bytes()[:-1])
+    fourth.unlink()
+    fourth.mkdir()
+    calls.clear()
+    assert answer("full") == expected
+    assert len(calls) == 3
+
+
+def test_a_full_disk_stops_no_answer_that_fits(
+    answer: Answer, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = answer("full")
+    folders.cells.rename(tmp_path / "aside")
+    whole = features.save_file
+
+    def full(tensors: Any, path: Path) -> None:
+        whole(tensors, path)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(features, "save_file", full)
+    assert answer("full") == expected
+    assert [record.message for record in caplog.records] == [
+        "encoded images are not kept (No space left on device): answering goes on and encodes them again when needed"
+    ]
+    assert not list(folders.features.iterdir())
+
+
+def test_encoded_images_leave_when_a_cell_has_no_room(
+    answer: Answer, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = answer("full")
+    folders.cells.rename(tmp_path / "aside")
+    put = Store.put
+
+    def full(self: Store, key: str, table: Any) -> None:
+        if folders.features.is_dir():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        put(self, key, table)
+
+    monkeypatch.setattr(Store, "put", full)
+    assert answer("full") == expected
+    assert not folders.features.exists()
+
+
 def test_damaged_features_are_made_again(answer: Answer, folders: Folders, tmp_path: Path) -> None:
     expected = answer("atp_25")
-    for path in folders.cells.rglob("*.parquet"):
+    for path in folders.cells.rglob("*.cell"):
         path.unlink()
     stored = list(folders.features.iterdir())
     assert len(stored) == 3, "clean images serve text conditions too"
@@ -207,7 +280,7 @@ def test_features_stay_under_their_limit(answer: Answer, folders: Folders, monke
     for path in folders.cells.rglob("*.*"):
         path.unlink()
     monkeypatch.setattr("pruneproof.machine.feature_bytes", lambda: 2 * max(sizes))
-    stage._LOADED.clear()
+    worker._LOADED.clear()
     assert answer("atp_25") == expected
     assert len(list(folders.features.iterdir())) == 2
 

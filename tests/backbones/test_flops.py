@@ -34,9 +34,9 @@ from transformers import (
 from transformers.models.blip_2.modeling_blip_2 import Blip2EncoderLayer
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
+from pruneproof import pruning
 from pruneproof.answering import costs
-from pruneproof.answering.answerer import build_pruner
-from pruneproof.answering.grid import AskedImage, Question
+from pruneproof.answering.batch import AskedImage, Question
 from pruneproof.backbones import _flops
 from pruneproof.backbones._blip2_vision import Blip2Image, split_layer
 from pruneproof.backbones._vision import ClipImage
@@ -309,8 +309,8 @@ def test_a_loaded_llava_costs_what_the_formula_says(
     stream = BytesIO()
     pictures[0].save(stream, "png")
     question = "is there a dog?"
-    image = AskedImage("one", stream.getvalue(), (Question(question, False, ("one",)),))
-    pruner = build_pruner(MethodSettings.model_validate(method))
+    image = AskedImage("one", stream.getvalue(), (Question(question, False),))
+    pruner = pruning.load(MethodSettings.model_validate(method))
     rows = costs.count_flops(llava, llava_settings, pruner, image, "tiny", "it", 0)
     prompt = llava.prompt(question)
     clip = json.loads((llava_root / llava_settings.text_tower / "open_clip_config.json").read_text())["model_cfg"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,32 +11,29 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from pruneproof import backbones, registry
+from pruneproof import backbones
+from pruneproof.answering.batch import AskedImage, Batch, Question, prompt_history, prompt_text
 from pruneproof.answering.features import FeatureStore
-from pruneproof.answering.grid import AskedImage, Batch, Question, prompt_history, prompt_text
+from pruneproof.answering.store import CELL
 from pruneproof.backbones import Backbone, EncodedImage, Reply
 from pruneproof.pruning import Pruner
-from pruneproof.records import ANSWERS, LOGITS, Condition
 from pruneproof.seeds import generator
-from pruneproof.settings import BackboneSettings, MethodSettings
+from pruneproof.settings import BackboneSettings
 
 _DECIMALS = 3
 """Logits are stored to this many decimals; the last one may still differ by one (`records.LOGIT_NOISE`)."""
 
-FINISHED = pa.schema([*ANSWERS, *(LOGITS.field(name) for name in ("yes_logit", "no_logit"))])
-"""A finished batch in the store: rows of `ANSWERS`, and their logits."""
 
+def pruning_stream(study_seed: int, image_id: str, shown: str) -> np.random.Generator:
+    """The random stream of a method on one picture, the same for all questions on it.
 
-def build_pruner(settings: MethodSettings) -> Pruner:
-    """The method of some settings."""
-    module = registry.load_module("pruneproof.pruning", settings.method, "pruning method")
-    pruner: Pruner = module.build(module.Settings.model_validate(settings.options))
-    return pruner
-
-
-def pruning_stream(study_seed: int, image_id: str, condition: Condition) -> np.random.Generator:
-    """The random stream of a method on one image under one condition, the same for all questions on it."""
-    return generator(study_seed, "pruning", image_id, condition.condition_id)
+    Args:
+        study_seed: of the study.
+        image_id: of the benchmark.
+        shown: what was done to the picture (`Batch.shown`). How a question is worded plays no part, so that what is
+            lost by rewording is not mixed with other tokens being drawn.
+    """
+    return generator(study_seed, "pruning", image_id, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,48 +48,58 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """A loaded backbone with a method."""
+    """A loaded backbone."""
 
     backbone: Backbone
-    pruner: Pruner
     settings: BackboneSettings
     study_seed: int
     features: FeatureStore
+    attention_layers: tuple[int, ...] = ()
+    """Layers whose CLS attention any method of the study looks at."""
 
-    def answer(self, batch: Batch) -> pa.Table:
+    def encode(self, batch: Batch) -> Sequence[EncodedImage]:
+        """The batch's images behind the vision tower, for all methods."""
+        return self.features.encode(self.backbone, [image.png for image in batch.images], self.attention_layers)
+
+    def answer(self, batch: Batch, images: Sequence[EncodedImage], pruner: Pruner) -> pa.Table:
         """Answer every question of a batch.
 
-        Each image passes the vision tower once, whatever is asked on it. Questions that see the same tokens are
-        answered behind one reading of them; the others, and the long captions, are pooled over the batch's images.
+        Questions that see the same tokens are answered after one reading of them; the others, and the long captions,
+        are pooled over the batch's images.
+
+        Args:
+            batch: the questions.
+            images: from `encode`.
+            pruner: the method.
 
         Returns:
-            A table of schema `FINISHED`, one row per sample.
+            A table of schema `store.CELL`, one row per question in the order of the batch.
         """
-        images = self.features.encode(
-            self.backbone, [image.png for image in batch.images], self.pruner.attention_layers
-        )
         asked = [
-            self._select(batch.condition, image, tokens, caption)
-            for image, tokens in zip(batch.images, images, strict=True)
-            for caption in (False, True)
+            self._select(pruner, batch.shown, image, tokens) for image, tokens in zip(batch.images, images, strict=True)
         ]
-        questions, captions = asked[::2], asked[1::2]
-        pools = [_joined(questions)] if self.pruner.question_dependent else questions
+        questions, captions = ([_of_kind(own, caption) for own in asked] for caption in (False, True))
+        pools = [_joined(questions)] if pruner.question_dependent else questions
         alike = (part for pool in (*pools, _joined(captions)) for part in _of_one_length(pool))
-        replies = {id(one): reply for part in alike for one, reply in self._reply(part)}
+        replies = {id(one): reply for part in alike for one, reply in self._reply(part, not pruner.question_dependent)}
         rows = _joined(asked)
-        return _table(batch.condition, rows, [replies[id(one)] for one in rows])
+        return _table(rows, [replies[id(one)] for one in rows])
 
-    def _select(self, condition: Condition, image: AskedImage, tokens: EncodedImage, caption: bool) -> list[_Asked]:
-        questions = [question for question in image.questions if question.caption == caption]
-        if not questions:
-            return []
-        rng = pruning_stream(self.study_seed, image.image_id, condition)
-        kept = self.pruner.select(tokens, [question.selecting or question.text for question in questions], rng)
-        return [_Asked(q, tokens, row) for q, row in zip(questions, kept.expand(len(questions), -1), strict=True)]
+    def _select(self, pruner: Pruner, shown: str, image: AskedImage, tokens: EncodedImage) -> list[_Asked]:
+        """The image's questions in their order, each with its tokens."""
+        found: dict[int, _Asked] = {}
+        for caption in (False, True):
+            chosen = {i: question for i, question in enumerate(image.questions) if question.caption == caption}
+            if chosen:
+                rng = pruning_stream(self.study_seed, image.image_id, shown)
+                kept = pruner.select(tokens, [q.selecting or q.text for q in chosen.values()], rng)
+                rows = kept.expand(len(chosen), -1)
+                found |= {i: _Asked(q, tokens, row) for (i, q), row in zip(chosen.items(), rows, strict=True)}
+        return [found[i] for i in range(len(image.questions))]
 
-    def _reply(self, pool: list[_Asked]) -> Iterable[tuple[_Asked, Reply]]:
-        alike = not self.pruner.question_dependent and all(one.image is pool[0].image for one in pool)
+    def _reply(self, pool: list[_Asked], same_tokens: bool) -> Iterable[tuple[_Asked, Reply]]:
+        """Answers to questions that keep equally many tokens; on one image they may be the `same_tokens`."""
+        alike = same_tokens and all(one.image is pool[0].image for one in pool)
         shown = pool[:1] if alike else pool
         longest = self.settings.max_caption_tokens if pool[0].question.caption else self.settings.max_new_tokens
         replies = self.backbone.answer(
@@ -103,6 +110,10 @@ class Answerer:
             [prompt_history(one.question, self.settings) for one in pool],
         )
         return zip(pool, replies, strict=True)
+
+
+def _of_kind(asked: list[_Asked], caption: bool) -> list[_Asked]:
+    return [one for one in asked if one.question.caption == caption]
 
 
 def _joined(lists: Iterable[list[_Asked]]) -> list[_Asked]:
@@ -117,32 +128,27 @@ def _of_one_length(pool: list[_Asked]) -> Iterable[list[_Asked]]:
     return parts.values()
 
 
-def _table(condition: Condition, asked: list[_Asked], replies: list[Reply]) -> pa.Table:
-    """One row per sample; a sample that shares its question with others gets the same answer."""
-    rows = [i for i, one in enumerate(asked) for _ in one.question.sample_ids]
-    kept = [asked[i].kept.cpu().numpy().astype(np.int16) for i in rows]
+def _table(asked: list[_Asked], replies: list[Reply]) -> pa.Table:
+    kept = [one.kept.cpu().numpy().astype(np.int16) for one in asked]
     widths = [len(row) for row in kept]
     columns = [
-        [condition.family] * len(rows),
-        [condition.perturbation] * len(rows),
-        pa.array([condition.severity] * len(rows), pa.int32()),
-        [sample_id for one in asked for sample_id in one.question.sample_ids],
-        [replies[i].text for i in rows],
+        pa.array([reply.text for reply in replies], pa.string()),
         pa.ListArray.from_arrays(pa.array(np.cumsum([0, *widths]), pa.int32()), pa.array(np.concatenate(kept))),
         pa.array(widths, pa.int32()),
-        pa.array([round(replies[i].yes_logit, _DECIMALS) for i in rows], pa.float32()),
-        pa.array([round(replies[i].no_logit, _DECIMALS) for i in rows], pa.float32()),
+        pa.array([round(reply.yes_logit, _DECIMALS) for reply in replies], pa.float32()),
+        pa.array([round(reply.no_logit, _DECIMALS) for reply in replies], pa.float32()),
     ]
-    return pa.table([pa.array(column) for column in columns], schema=FINISHED)
+    return pa.table(columns, schema=CELL)
 
 
 def load_answerer(
     backbone: BackboneSettings,
-    method: MethodSettings,
     study_seed: int,
     root: Path,
     device: str,
     features: FeatureStore,
+    attention_layers: tuple[int, ...],
 ) -> Answerer:
     """Load everything that answering needs; raises `PruneProofError` as `backbones.load` does."""
-    return Answerer(backbones.load(backbone, root, device), build_pruner(method), backbone, study_seed, features)
+    loaded = backbones.load(backbone, root, device)
+    return Answerer(loaded, backbone, study_seed, features, attention_layers)

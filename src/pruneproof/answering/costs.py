@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from pruneproof import backbones, machine
-from pruneproof.answering.answerer import build_pruner, pruning_stream
-from pruneproof.answering.grid import AskedImage, batches, prompt_text
+from pruneproof import backbones, machine, pruning
+from pruneproof.answering.answerer import pruning_stream
+from pruneproof.answering.batch import AskedImage, prompt_text
+from pruneproof.answering.grid import sheets
 from pruneproof.backbones import Backbone, EncodedImage
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json, write_text
@@ -69,7 +70,7 @@ def run(study: Study, folders: Folders) -> None:
     latencies: list[LatencyRow] = []
     for name, settings in study.backbones.items():
         backbone = backbones.load(settings, root, device)
-        pruners = {method: build_pruner(chosen) for method, chosen in study.methods.items()}
+        pruners = {method: pruning.load(chosen) for method, chosen in study.methods.items()}
         for method, pruner in pruners.items():
             flops += count_flops(backbone, settings, pruner, images[0], name, method, study.study.seed)
         latencies += measure_latency(backbone, settings, pruners, images, name, study)
@@ -109,7 +110,7 @@ def count_flops(
     question = image.questions[0]
 
     def select(encoded: EncodedImage) -> Any:
-        return pruner.select(encoded, [question.text], pruning_stream(seed, image.image_id, CLEAN))
+        return pruner.select(encoded, [question.text], pruning_stream(seed, image.image_id, CLEAN.condition_id))
 
     backbone.forget()
     vision, encoded = _count(lambda: backbone.encode([read_picture(image.png)])[0])
@@ -184,7 +185,7 @@ def _time_once(
     backbone.forget()
     begin = time.perf_counter()
     encoded: EncodedImage = backbone.encode([picture])[0]
-    kept = pruner.select(encoded, [q.text for q in questions], pruning_stream(seed, image.image_id, CLEAN))
+    kept = pruner.select(encoded, [q.text for q in questions], pruning_stream(seed, image.image_id, CLEAN.condition_id))
     backbone.answer([encoded], [prompt_text(q, settings) for q in questions], kept, settings.max_new_tokens)
     return time.perf_counter() - begin
 
@@ -192,7 +193,7 @@ def _time_once(
 def _clean_images(study: Study, folders: Folders) -> list[AskedImage]:
     """The first images with their questions, captions left out."""
     found: list[AskedImage] = []
-    for batch in batches(study, folders, [CLEAN]):
+    for batch in (batch for sheet in sheets(study, folders, False, [CLEAN]) for batch in sheet.batches):
         for image in batch.images:
             asked = tuple(question for question in image.questions if not question.caption)
             if asked:

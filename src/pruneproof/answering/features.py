@@ -1,13 +1,15 @@
-"""What the vision tower says about images, kept on disk for every method and text condition.
+"""What the vision tower says about images, kept on disk for all conditions that show them and for methods added later.
 
-An encoded image does not depend on the method, and every method is a stage of its own: without this the tower would
-read each image once for each method. The folder may be deleted at any time, and it is kept under a limit.
+The folder may be deleted at any time, and it is kept under a limit.
 """
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -94,13 +96,22 @@ class FeatureStore:
             for i, picture in enumerate(pictures)
         ]
 
+    def clear(self) -> None:
+        """Give up the disk that the folder takes."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
+        """Keep tensors if there is room; a full disk is no reason to stop, for nothing depends on this folder."""
         size = sum(tensor.nbytes for tensor in tensors.values())
         if size > self.limit:
             return
-        self._make_room(size)
-        with replacing(path) as temporary:
-            save_file(tensors, temporary)
+        try:
+            self._make_room(size)
+            with replacing(path) as temporary:
+                save_file(tensors, temporary)
+        except (OSError, SafetensorError) as error:
+            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            _warn_once(f"encoded images are not kept ({reason}): answering goes on and encodes them again when needed")
 
     def _make_room(self, size: int) -> None:
         if not self.folder.is_dir():
@@ -118,6 +129,11 @@ class FeatureStore:
                 return
             path.unlink(missing_ok=True)
             total -= length
+
+
+@cache
+def _warn_once(message: str) -> None:
+    logging.getLogger(__name__).warning(message)
 
 
 def _read(path: Path, device: str) -> dict[str, Tensor] | None:

@@ -1,116 +1,127 @@
-"""The stage `answer_questions`: all conditions for one backbone and one method."""
+"""The stage `answer_questions`: all conditions for one backbone, with every method of the study."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 
-from pruneproof import machine
-from pruneproof.answering.grid import Batch, batches
-from pruneproof.answering.store import Store, base_fingerprint, encoder_fingerprint, fingerprint
+from pruneproof import machine, pruning
+from pruneproof.answering import manifest
+from pruneproof.answering.grid import Asking, read_asking, sheets
+from pruneproof.answering.store import CELL, Store, fingerprint
+from pruneproof.answering.worker import Job, Task, finish, load
+from pruneproof.digests import remembered
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_table
 from pruneproof.folders import Folders
 from pruneproof.records import ANSWERS, LOGITS
-from pruneproof.settings import BackboneSettings, MethodSettings, Study
+from pruneproof.settings import Study
 from pruneproof.workers import Start, run_in_order
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """What a worker needs to load before its first batch, and where it puts what it finishes."""
+class Cells:
+    """The cells of one method, in the order in which it is asked."""
 
-    backbone: BackboneSettings
-    method: MethodSettings
-    study_seed: int
-    root: Path
-    device: str
-    store: Store
-    features: Path
-    encoder: str
-    """Fingerprint of the vision tower, under which encoded images are kept."""
+    asking: Asking
+    keys: tuple[str, ...]
+    """Fingerprints, one for each batch of `asking`."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    key: str
-    batch: Batch
-
-
-_LOADED: dict[str, object] = {}
-"""The answerer of this process; a forked worker inherits it, a spawned one loads its own."""
-
-
-def run(study: Study, folders: Folders, backbone: str, method: str) -> None:
-    """Write `answers/<backbone>/<method>.parquet` and its logits; batches that the store holds are not answered again.
+def run(study: Study, folders: Folders, backbone: str) -> None:
+    """Write `answers/<backbone>/` and `logits/<backbone>/`, a table a method; cells in the store are not asked again.
 
     Raises:
         PruneProofError: if a checkpoint is missing or a worker was killed.
     """
-    root = folders.study / study.study.root
+    with remembered(folders.cells / "digests.json") as digests:
+        facts = manifest.of_backbone(study, folders, backbone, digests)
+    cells = cells_of(study, folders, facts)
     store = Store(folders.cells)
-    settings, chosen = study.backbones[backbone], study.methods[method]
-    base = base_fingerprint(settings, chosen, study.study.seed, root)
-    # Twice over the batches: their pixels together may not fit in memory.
-    keys = [fingerprint(base, batch) for batch in batches(study, folders)]
-    missing = {key for key in keys if not store.holds(key)}
+    missing: dict[str, list[tuple[str, str]]] = {}
+    for method, own in cells.items():
+        for content, key in zip(own.asking.contents, own.keys, strict=True):
+            if store.get(key) is None:
+                missing.setdefault(content, []).append((key, method))
     if missing:
-        encoder = encoder_fingerprint(settings, root)
-        job = _Job(settings, chosen, study.study.seed, root, machine.device(), store, folders.features, encoder)
-        tasks = (_Task(key, batch) for key, batch in zip(keys, batches(study, folders), strict=True) if key in missing)
-        _answer(job, tasks, len(missing), len(keys), f"{backbone} {method}")
-    table = pa.concat_tables([store.get(key) for key in keys])
-    for path, schema in ((folders.answers_of, ANSWERS), (folders.logits_of, LOGITS)):
-        write_table(path(backbone, method), table.select(schema.names).combine_chunks())
+        layers = {layer for chosen in study.methods.values() for layer in pruning.load(chosen).attention_layers}
+        job = Job(
+            study.backbones[backbone],
+            tuple(sorted(layers)),
+            study.study.seed,
+            folders.study / study.study.root,
+            machine.device(),
+            store,
+            folders.features,
+            facts.encoder,
+        )
+        left = sum(map(len, missing.values()))
+        total = sum(len(own.keys) for own in cells.values())
+        _answer(job, _tasks(study, folders, missing), left, total, backbone)
+    for method, own in cells.items():
+        _write(folders, backbone, method, own, store)
 
 
-def _answer(job: _Job, tasks: Iterable[_Task], missing: int, total: int, title: str) -> None:
-    """Answer what is missing of all batches, on all cores of a CPU or in one process on an accelerator."""
+def cells_of(study: Study, folders: Folders, facts: manifest.Manifest) -> dict[str, Cells]:
+    """The cells of every method with the backbone of a manifest.
+
+    Raises:
+        PruneProofError: if a table of pictures or questions is missing.
+    """
+    by_question = {name: pruning.load(chosen).question_dependent for name, chosen in study.methods.items()}
+    asked = {kind: read_asking(study, folders, kind) for kind in sorted(set(by_question.values()))}
+    return {
+        method: Cells(asked[kind], tuple(fingerprint(facts.base(method), content) for content in asked[kind].contents))
+        for method, kind in by_question.items()
+    }
+
+
+def _tasks(study: Study, folders: Folders, missing: dict[str, list[tuple[str, str]]]) -> Iterator[Task]:
+    """The batches with missing cells, read again: the pictures of all of them may not fit in memory.
+
+    What both kinds of method ask alike comes once, for all methods.
+    """
+    left = dict(missing)
+    for by_question in (True, False):
+        for sheet in sheets(study, folders, by_question) if left else ():
+            for batch in sheet.batches:
+                wanted = left.pop(batch.content, [])
+                if wanted:
+                    yield Task(batch, tuple((key, study.methods[method]) for key, method in wanted))
+
+
+def _answer(job: Job, tasks: Iterable[Task], missing: int, total: int, title: str) -> None:
+    """Answer what is missing of all cells, on all cores of a CPU or in one process on an accelerator."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     workers = machine.workers() if job.device == "cpu" else 1
     start: Start = "fork" if sys.platform == "linux" and job.device == "cpu" else "spawn"
     if workers == 1 or start == "fork":
-        _load(job)
+        load(job)
     columns = (TextColumn(f"answering {title}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=total, completed=total - missing)
-        for _ in run_in_order(_finish, tasks, workers, partial(_load, job), start):
-            progress.advance(bar)
+        for _, finished in run_in_order(partial(finish, job), tasks, workers, partial(_prepare, job), start):
+            progress.advance(bar, finished)
 
 
-def _load(job: _Job) -> None:
-    """Load the answerer of this process, unless it is there already.
-
-    On a CPU every process has one thread, also when there is one process: the last bits of a product differ with the
-    number of threads, and answers must not.
-    """
-    import torch
-
-    from pruneproof.answering.answerer import load_answerer
-    from pruneproof.answering.features import FeatureStore
-
-    if job.device == "cpu":
-        torch.set_num_threads(1)
-    if _LOADED.get("job") != job:
-        features = FeatureStore(job.features, job.encoder, machine.feature_bytes())
-        _LOADED["answerer"] = load_answerer(job.backbone, job.method, job.study_seed, job.root, job.device, features)
-        _LOADED["job"] = job
+def _prepare(job: Job) -> None:
+    load(job)
 
 
-def _finish(task: _Task) -> int:
-    """Answer one batch and store it; returns the number of answers."""
-    from pruneproof.answering.answerer import Answerer
-
-    answerer, job = _LOADED["answerer"], _LOADED["job"]
-    if not isinstance(answerer, Answerer) or not isinstance(job, _Job):
-        raise PruneProofError("a worker was given work before it had loaded its model: run `dvc repro` again")
-    table = answerer.answer(task.batch)
-    job.store.put(task.key, table)
-    return int(table.num_rows)
+def _write(folders: Folders, backbone: str, method: str, own: Cells, store: Store) -> None:
+    """Lay the cells of a method out as rows of samples."""
+    found = [store.get(key) for key in own.keys]
+    tables = [table for table in found if table is not None]
+    if len(tables) < len(found):
+        raise PruneProofError("finished answers were removed while they were read: run `dvc repro` again")
+    answers = pa.concat_tables([CELL.empty_table(), *tables]).take(pa.array(own.asking.answers, pa.int64()))
+    columns = {name: source[name] for source in (own.asking.rows, answers) for name in source.column_names}
+    for path, schema in ((folders.answers_of, ANSWERS), (folders.logits_of, LOGITS)):
+        table = pa.table([columns[name] for name in schema.names], schema=schema)
+        write_table(path(backbone, method), table.combine_chunks())

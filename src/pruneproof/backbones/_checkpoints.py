@@ -1,20 +1,29 @@
-"""Finding a checkpoint and saying exactly which one it is."""
+"""Finding weights, refusing what must not be read, and saying exactly which ones they are."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from pruneproof.digests import Digests
 from pruneproof.errors import PruneProofError
-from pruneproof.files import digest
 from pruneproof.settings import BackboneSettings
+
+INDEX = "model.safetensors.index.json"
+PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+"""Suffixes of weights that run code when they are read; nothing here reads them."""
+_UNREAD = PICKLES | {".csv", ".md", ".pdf", ".png", ".svg"}
+"""Suffixes of files that no loader opens."""
+_OF_TRAINING = "training.json"
+"""How a built-in model was made."""
 
 
 def locate(settings: BackboneSettings, root: Path) -> str:
     """The folder, or the hub name, that `from_pretrained` is given.
 
     Raises:
-        PruneProofError: for a folder without config or weights, or a hub name without a pinned revision.
+        PruneProofError: for a folder without config or safetensors weights, or a hub name without a pinned revision.
     """
     folder = root / settings.checkpoint
     if folder.is_dir():
@@ -35,29 +44,112 @@ def locate(settings: BackboneSettings, root: Path) -> str:
 
 
 def _require_weights(folder: Path) -> None:
-    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").is_file():
+        return
+    index = folder / INDEX
     if index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = _shards(index)
     else:
+        if pickles := _pickles(folder):
+            raise PruneProofError(
+                f"checkpoint {folder} holds its weights as a pickle ({pickles[0].name}), which runs code when it is "
+                "read: if you trust it, convert it with transformers, `AutoModelForImageTextToText.from_pretrained("
+                "folder, dtype='auto', use_safetensors=False).save_pretrained(folder)`"
+            )
         names = ["model.safetensors"]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise PruneProofError(f"checkpoint {folder} lacks {', '.join(missing)}: copy the missing files")
 
 
-def checkpoint_digest(settings: BackboneSettings, root: Path) -> str:
-    """SHA-256 over the files of checkpoint and text towers, or over their pinned names where they come from a hub."""
-    parts = [str(settings.revision).encode(), str(settings.text_tower_pretrained).encode()]
-    names = [settings.checkpoint, settings.text_tower]
-    if settings.control_text_tower is not None:
-        parts.append(str(settings.control_text_tower_pretrained).encode())
-        names.append(settings.control_text_tower)
+def _shards(index: Path) -> list[str]:
+    """The files that an index of shards names."""
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise PruneProofError(f"{index} is not an index of shards (JSON with a weight_map): restore it") from None
+    if not names:
+        raise PruneProofError(f"{index} names no shard: restore it")
     for name in names:
-        folder = root / name
-        if not folder.is_dir():
-            parts.append(name.encode())
-            continue
-        for path in sorted(folder.iterdir()):
-            if path.suffix in {".json", ".jinja", ".safetensors", ".txt", ".model"} and path.name != "training.json":
-                parts += [path.name.encode(), path.read_bytes()]
-    return digest(*parts)
+        if not isinstance(name, str) or not name.endswith(".safetensors") or Path(name).name != name:
+            raise PruneProofError(
+                f"{index} names {name!r}, which is no safetensors file beside it: save the model anew with "
+                "`save_pretrained`, or restore the index"
+            )
+    return names
+
+
+def require_tower(folder: Path, key: str) -> None:
+    """Refuse a local CLIP of which open_clip would read no safetensors file.
+
+    It takes `open_clip_model.safetensors`, then `open_clip_pytorch_model.safetensors` before any pickle, but other
+    names only if no pickle has one of its own names.
+
+    Source: open_clip `factory.py::_find_checkpoint_in_dir`.
+
+    Args:
+        folder: as open_clip saves it.
+        key: what the settings call it.
+
+    Raises:
+        PruneProofError: if there are no weights, or pickles that may be read in their place.
+    """
+    first = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
+    if any((folder / name).is_file() for name in first):
+        return
+    if pickles := _pickles(folder):
+        raise PruneProofError(
+            f"{key} {folder} holds weights as a pickle ({pickles[0].name}), which runs code when it is read: if you "
+            'trust it, convert it there, `python -c "import torch; from safetensors.torch import save_file; '
+            f"save_file({{k: v.clone() for k, v in torch.load('{pickles[0].name}', weights_only=True).items()}}, "
+            f"'{first[0]}')\"`"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise PruneProofError(f"{key} {folder} has no weights ({first[0]}): restore them")
+
+
+def _pickles(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in PICKLES)
+
+
+def readable_files(folder: Path) -> list[Path]:
+    """Every file of a folder of weights that a loader may open, sorted: all but pickles, cards and their figures."""
+    found = [*folder.iterdir(), *folder.glob("additional_chat_templates/*")]
+    return sorted(
+        path
+        for path in found
+        if path.is_file() and path.suffix not in _UNREAD and path.name != _OF_TRAINING and not path.name.startswith(".")
+    )
+
+
+def weights(settings: BackboneSettings, root: Path, digests: Digests) -> dict[str, Any]:
+    """Which weights a backbone is loaded from: digests of the files, or the pinned name of what comes from a hub.
+
+    Where a folder lies is no part of it, so that weights may be moved.
+
+    Args:
+        settings: of the backbone.
+        root: the project's root, from which local folders are seen.
+        digests: how files are digested.
+
+    Returns:
+        What JSON can hold, by `checkpoint`, `text_tower` and `control_text_tower`.
+
+    Raises:
+        PruneProofError: as `locate` and `require_tower`.
+    """
+    folder, source = root / settings.checkpoint, locate(settings, root)
+    published: Any = {"name": source, "revision": settings.revision}
+    found = {"checkpoint": _contents(folder, digests) if folder.is_dir() else published}
+    for key in ("text_tower", "control_text_tower"):
+        name, tag = getattr(settings, key), getattr(settings, f"{key}_pretrained")
+        if name is not None and (root / name).is_dir():
+            require_tower(root / name, key)
+            found[key] = _contents(root / name, digests)
+        elif name is not None:
+            found[key] = {"name": name, "pretrained": tag}
+    return found
+
+
+def _contents(folder: Path, digests: Digests) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): digests.of(path) for path in readable_files(folder)}

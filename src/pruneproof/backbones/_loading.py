@@ -54,6 +54,7 @@ def load_pretrained(
             revision=settings.revision,
             dtype=getattr(torch, settings.dtype),
             output_loading_info=True,
+            use_safetensors=True,
             **NO_REMOTE_CODE,
         )
     # transformers fills what is missing with random numbers and only warns.

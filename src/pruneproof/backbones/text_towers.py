@@ -12,6 +12,7 @@ import open_clip
 import torch
 from torch import Tensor
 
+from pruneproof.backbones._checkpoints import require_tower
 from pruneproof.backbones._clip_space_end import image_end
 from pruneproof.backbones._finite import require_finite
 from pruneproof.backbones._remote_code import NO_REMOTE_CODE, never_asking, reason
@@ -136,6 +137,7 @@ def _read(key: str, name: str, tag: str | None, root: Path, device: str) -> Text
     local = root / name
     source = name
     if local.is_dir():
+        require_tower(local, key)
         source = f"local-dir:{local.resolve()}"
     elif name not in open_clip.list_models():
         raise PruneProofError(

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pruneproof import registry
+from pruneproof.settings import MethodSettings
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -59,12 +62,23 @@ class Pruner(Protocol):
         Args:
             tokens: the image.
             questions: Q questions on it.
-            rng: a stream that depends on study, image and condition alone.
+            rng: a stream that depends on study, image and what was done to the picture alone.
 
         Returns:
             int64 [Q, K], or [1, K] if the selection does not depend on the question.
         """
         ...
+
+
+def load(settings: MethodSettings) -> Pruner:
+    """The method of some settings, which needs no torch until it selects.
+
+    Raises:
+        PruneProofError: if there is no such method.
+    """
+    module = registry.load_module("pruneproof.pruning", settings.method, "pruning method")
+    pruner: Pruner = module.build(module.Settings.model_validate(settings.options))
+    return pruner
 
 
 def kept_count(keep: float, count: int) -> int:

@@ -24,7 +24,7 @@ class Settings(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """Keeps a uniformly drawn set, the same for all questions on one image under one condition."""
+    """Keeps a uniformly drawn set, the same for all questions on one picture, reworded ones and dialogues too."""
 
     keep: float
     question_dependent: bool = False

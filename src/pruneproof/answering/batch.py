@@ -1,0 +1,78 @@
+"""What is asked together, and how a question is put to a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pruneproof.backbones import History
+from pruneproof.files import digest
+from pruneproof.settings import BackboneSettings
+
+if TYPE_CHECKING:
+    from pruneproof.records import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One text asked once, for all samples and conditions that ask it of the same picture."""
+
+    text: str
+    """The question as perturbed."""
+    caption: bool
+    history: History = ()
+    """Earlier turns of the dialogue."""
+    selecting: str = ""
+    """The question that a method selects tokens by; empty for this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedImage:
+    """An image as a condition shows it, and what is asked on it."""
+
+    image_id: str
+    png: bytes
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some images under one condition: the unit of work and, for each method, of storage."""
+
+    condition: Condition
+    """The first one that asks these questions."""
+    images: tuple[AskedImage, ...]
+
+    @property
+    def shown(self) -> str:
+        """What was done to the pictures: the id of an image condition, else `clean`.
+
+        Reworded questions and dialogues are asked of the clean pictures.
+        """
+        return self.condition.condition_id if self.condition.family == "image" else "clean"
+
+    @property
+    def content(self) -> str:
+        """Digest of everything in the batch that an answer can depend on: pictures, texts, and what was said before."""
+        parts = [self.shown.encode()]
+        for image in self.images:
+            asked = [[q.text, q.caption, q.history, q.selecting] for q in image.questions]
+            parts += [image.image_id.encode(errors="surrogatepass"), image.png, json.dumps(asked).encode()]
+        return digest(*parts)
+
+
+def prompt_text(question: Question, settings: BackboneSettings) -> str:
+    """What is put into the chat template: the question with the checkpoint's suffix, or its own caption prompt."""
+    if question.caption:
+        return settings.caption_prompt or question.text
+    return _with_suffix(question.text, settings)
+
+
+def prompt_history(question: Question, settings: BackboneSettings) -> History:
+    """Earlier turns, their questions with the suffix too."""
+    return tuple((_with_suffix(asked, settings), answer) for asked, answer in question.history)
+
+
+def _with_suffix(text: str, settings: BackboneSettings) -> str:
+    return f"{text}\n{settings.question_suffix}" if settings.question_suffix else text

@@ -1,0 +1,162 @@
+"""What answers depend on, in one place: the fingerprints of cells, the stages of DVC and `plan` all read it from here.
+
+The stage `write_manifests` runs first in every `dvc repro` and writes it down; whatever has changed, be it weights
+wherever they lie, a package, code or settings, changes a file that later stages name as a dependency. Pictures and
+texts are not here: DVC sees their tables, and a cell's fingerprint holds the digest of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pruneproof import registry
+from pruneproof.answering.sources import closure, syntax
+from pruneproof.backbones._checkpoints import weights
+from pruneproof.benchmarks import input_files
+from pruneproof.digests import Digests, remembered
+from pruneproof.files import digest, write_json
+from pruneproof.folders import Folders
+from pruneproof.settings import BackboneSettings, Study
+
+PACKAGES = (
+    "torch", "torchvision", "transformers", "tokenizers", "safetensors", "open_clip_torch", "timm", "numpy", "pillow",
+    "jinja2", "ftfy", "regex", "sentencepiece",
+)  # fmt: skip
+"""Distributions that take part in an answer: models, image processors, tokenizers, chat templates."""
+
+WITHOUT = frozenset(
+    f"pruneproof.{name}"
+    for name in (
+        "settings",  # their values are in the manifest
+        "records",  # schemas, which the store compares
+        "answering.store",
+        "digests",
+        "errors",
+        "files",
+        "machine",  # speed
+        "backbones._memory",  # refuses, or does nothing
+        "backbones._patch_boxes",  # of scores and figures
+    )
+)
+"""Modules that no answer depends on, though what answers imports them. What decides which questions are asked is not
+imported by it: a cell's fingerprint holds the questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the answers of one backbone depend on."""
+
+    packages: Mapping[str, str]
+    """Versions, Python's among them."""
+    weights: Mapping[str, Any]
+    """Digests of files or pinned names; see `_checkpoints.weights`."""
+    backbone: Mapping[str, Any]
+    """Its settings, but where its weights lie."""
+    seed: int
+    """Of the study."""
+    vision: Mapping[str, str]
+    """Digests of the modules that encode images."""
+    sources: Mapping[str, str]
+    """Digests of the modules that answer, methods apart."""
+    methods: Mapping[str, Mapping[str, Any]]
+    """By id in the study: `settings`, and `sources` that no other method needs."""
+    tables: Mapping[str, str]
+    """Digests of all modules of the stage: what is asked, and how answers become tables. No cell depends on them."""
+
+    def base(self, method: str) -> str:
+        """Digest of what all cells of a method share."""
+        return _digest(self.packages, self.weights, self.backbone, self.seed, self.sources, self.methods[method])
+
+    @property
+    def encoder(self) -> str:
+        """Digest of what an encoded image depends on besides its pixels."""
+        return _digest(self.packages, self.weights, self.backbone["dtype"], self.vision)
+
+
+def of_backbone(study: Study, folders: Folders, backbone: str, digests: Digests) -> Manifest:
+    """The manifest of one backbone.
+
+    Raises:
+        PruneProofError: if its weights are missing or must not be read.
+    """
+    settings = study.backbones[backbone]
+    family = f"pruneproof.backbones.{settings.family}"
+    features, answers = "pruneproof.answering.features", "pruneproof.answering.answerer"
+    shared = _sources(digests, answers, family, without=WITHOUT)
+    return Manifest(
+        packages=packages(),
+        weights=weights(settings, folders.study / study.study.root, digests),
+        backbone=_settings(settings),
+        seed=study.study.seed,
+        vision=_sources(digests, features, family, without=WITHOUT),
+        sources=shared,
+        methods={
+            name: {
+                "settings": {"method": chosen.method, **chosen.options},
+                "sources": _sources(digests, f"pruneproof.pruning.{chosen.method}", without={*WITHOUT, *shared}),
+            }
+            for name, chosen in study.methods.items()
+        },
+        tables=_sources(digests, "pruneproof.answering.stage", *_perturbations()),
+    )
+
+
+def run(study: Study, folders: Folders) -> None:
+    """Write `manifests/`: `answers/<backbone>.json`, and what the stages before and beside answering depend on.
+
+    Raises:
+        PruneProofError: if weights, or a file that the benchmark declares, are missing or must not be read.
+    """
+    root = folders.study / study.study.root
+    with remembered(folders.cells / "digests.json") as digests:
+        for backbone in study.backbones:
+            write_json(folders.manifest_of(backbone), asdict(of_backbone(study, folders, backbone, digests)))
+        named = {name: _settings(chosen) for name, chosen in study.backbones.items()}
+        loaded = {name: weights(chosen, root, digests) for name, chosen in study.backbones.items()}
+        families = [f"pruneproof.backbones.{chosen.family}" for chosen in study.backbones.values()]
+        methods = [f"pruneproof.pruning.{chosen.method}" for chosen in study.methods.values()]
+        shared = {"packages": packages(), "weights": loaded, "backbones": named}
+        costs = _sources(digests, "pruneproof.answering.costs", *families, *methods)
+        write_json(folders.manifests / "costs.json", {**shared, "sources": costs})
+        patches = _sources(digests, "pruneproof.answering.patches", *families)
+        write_json(folders.manifests / "patches.json", {**shared, "sources": patches})
+        read = input_files(study.benchmark, folders.study)
+        files = {os.path.relpath(path, folders.study): digests.of(path) for path in read}
+        write_json(folders.manifests / "benchmark.json", {"files": files})
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Versions of what takes part in an answer; `none` for what is not installed."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def _perturbations() -> list[str]:
+    """Their modules, which are found by name; they say which conditions there are."""
+    rooms = ("pruneproof.perturbations.images", "pruneproof.perturbations.text")
+    return [f"{room}.{name}" for room in rooms for name in registry.module_names(room)]
+
+
+def _settings(backbone: BackboneSettings) -> dict[str, Any]:
+    return backbone.model_dump(exclude={"checkpoint", "revision", "text_tower", "control_text_tower"})
+
+
+def _sources(digests: Digests, *roots: str, without: frozenset[str] | set[str] = frozenset()) -> dict[str, str]:
+    return {name: digests.of(path, syntax) for name, path in closure(roots, without).items()}
+
+
+def _digest(*facts: Any) -> str:
+    return digest(json.dumps(facts, sort_keys=True).encode())
