@@ -141,3 +141,18 @@ def draw_all(report: Report) -> None:
                 figure = drawing.draw(frame, report)
                 figure.draw_without_rendering()
                 assert figure.axes
+
+
+def test_no_text_is_read_as_a_formula(report: Report) -> None:
+    drawing, frame = first("kept_patches", report)
+    question = r"Is it $5 (50% off) or $10? {\\x_y^"
+    with style.styled():
+        figure = drawing.draw(frame.assign(question=question, answer="$x^$ _{"), report)
+        figure.draw_without_rendering()
+    assert question in figure.get_suptitle()
+
+
+def test_no_cell_is_a_formula(report: Report, tmp_path: Path) -> None:
+    drawing, frame = first("kept_patches", report)
+    figures.save(drawing, "kept", frame.assign(answer="=cmd()"), report, tmp_path)
+    assert set(pd.read_csv(tmp_path / "kept.csv")["answer"]) == {"'=cmd()"}

@@ -26,6 +26,9 @@ FORMS = surface_forms(VOCABULARY)
         ("hot, dogged traffic", []),
         ("", []),
         ("dog dog", ["dog", "dog"]),
+        ("the dog's tail", ["dog"]),
+        ("the dog\u2019s tail and the dogs' bowls", ["dog", "dog"]),
+        ("the traffic light's pole", ["traffic light"]),
     ],
 )
 def test_longest_form_wins_and_repeats_count(text: str, expected: list[str]) -> None:

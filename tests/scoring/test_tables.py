@@ -1,4 +1,4 @@
-from pruneproof.scoring.tables import ContrastRow, SummaryRow, to_csv
+from pruneproof.scoring.tables import ChanceRow, ContrastRow, SummaryRow, to_csv
 
 NAN = float("nan")
 
@@ -21,3 +21,8 @@ def test_contrasts_csv() -> None:
 
 def test_no_rows_give_a_header() -> None:
     assert to_csv(SummaryRow, []).count("\n") == 1
+
+
+def test_no_cell_is_a_formula() -> None:
+    text = to_csv(ChanceRow, [ChanceRow("accuracy/colour", "=cmd()", -1.5, 3)])
+    assert text.splitlines()[1] == "accuracy/colour,'=cmd(),-1.5,3"

@@ -14,7 +14,7 @@ from pruneproof.reporting import documents, figures, headline
 from pruneproof.reporting.documents import Shown
 from pruneproof.reporting.latex import latex_table
 from pruneproof.reporting.report import Report, load
-from pruneproof.reporting.table import Table
+from pruneproof.reporting.table import Table, csv_text
 from pruneproof.reporting.tables import tables
 from pruneproof.settings import Study
 
@@ -45,7 +45,7 @@ def run(study: Study, folders: Folders) -> None:
 
 def _write_numbers(report: Report) -> None:
     table = headline.headline(report)
-    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    text = csv_text(table)
     files.write_text(report.folders.reports / "summary.csv", text)
     for (backbone, method), values in headline.metrics(table).items():
         files.write_json(report.folders.reports / "metrics" / backbone / f"{method}.json", values)
@@ -79,5 +79,5 @@ def _write_plots(frames: dict[str, pd.DataFrame], reports: Path) -> None:
     figure = next(iter(frames), "").rpartition("/")[2]
     if figure in PLOTTED:
         parts = [frame.assign(backbone=name.rpartition("/")[0]) for name, frame in frames.items()]
-        text = pd.concat(parts).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        text = csv_text(pd.concat(parts))
         files.write_text(reports / "plots" / f"{figure}.csv", text)

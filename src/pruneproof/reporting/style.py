@@ -58,6 +58,8 @@ RULES: Any = {
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,
     "text.usetex": False,
+    # Questions and answers may hold dollar signs, a pair of which would be read as a formula.
+    "text.parse_math": False,
 }
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from pruneproof.reporting.estimates import number
+from pruneproof.scoring.tables import inert
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,10 @@ class Table:
 def known(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
     """The rows in which anything was measured."""
     return tuple(row for row in rows if any(cell != number(float("nan")) for cell in row[1:]))
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV, numbers to six digits; ids and answers that begin like a formula are made inert."""
+    safe = frame.map(lambda value: inert(value) if isinstance(value, str) else value)
+    text: str = safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return text

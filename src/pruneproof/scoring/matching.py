@@ -18,6 +18,11 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
 
 
+def _names(text: str) -> list[str]:
+    """Words without the 's of a possessive: the door of 'the car's door' belongs to a car that is mentioned."""
+    return [word.removesuffix("'s") for word in words_of(text)]
+
+
 def surface_forms(vocabulary: Mapping[str, Sequence[str]]) -> SurfaceForms:
     """Index a vocabulary by its surface forms; the name of a class counts as one of its forms.
 
@@ -30,7 +35,7 @@ def surface_forms(vocabulary: Mapping[str, Sequence[str]]) -> SurfaceForms:
     forms: dict[tuple[str, ...], str] = {}
     for name, written in vocabulary.items():
         for form in (name, *written):
-            key = tuple(words_of(form))
+            key = tuple(_names(form))
             if not key:
                 raise PruneProofError(f"vocabulary: form {form!r} of {name!r} holds no word; remove it")
             if forms.setdefault(key, name) != name:
@@ -45,7 +50,7 @@ def mentions(text: str, forms: SurfaceForms) -> list[str]:
     merge of the official CHAIR code (LisaAnne/Hallucination, `utils/chair.py::CHAIR.caption_to_words`), which stops
     at two words. That code singularises words with the `pattern` package; here the vocabulary lists the plurals.
     """
-    words = words_of(text)
+    words = _names(text)
     longest = max(map(len, forms), default=0)
     found: list[str] = []
     position = 0

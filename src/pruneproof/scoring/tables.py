@@ -216,9 +216,21 @@ def to_csv(kind: type[Row], rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
+def inert(text: str) -> str:
+    """Text that a spreadsheet shows and does not run: an apostrophe goes before what it would take for a formula.
+
+    Examples:
+        >>> inert("=cmd()"), inert("a = b")
+        ("'=cmd()", 'a = b')
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def _cell(value: str | float | bool) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        return inert(value)
     if not isinstance(value, float):
         return str(value)
     # Adding zero turns -0 into 0.

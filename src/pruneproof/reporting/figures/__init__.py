@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from pruneproof import files
 from pruneproof.reporting import style
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.table import csv_text
 
 
 class Drawing(Protocol):
@@ -51,9 +52,7 @@ def frames(drawing: Drawing, report: Report) -> dict[str, pd.DataFrame]:
 def save(drawing: Drawing, name: str, frame: pd.DataFrame, report: Report, folder: Path) -> Path:
     """Write `<name>.csv`, `.pdf` and `.png` below `folder`; returns the path of the PNG."""
     path = folder / name
-    files.write_text(
-        path.with_name(f"{path.name}.csv"), frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    )
+    files.write_text(path.with_name(f"{path.name}.csv"), csv_text(frame))
     with style.styled():
         style.save(drawing.draw(frame, report), path)
     return path.with_name(f"{path.name}.png")
