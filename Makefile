@@ -80,7 +80,7 @@ lint: setup ## Check style and types.
 	@mypy
 
 ui: study setup ## Open the MLflow UI of STUDY on 127.0.0.1:PORT.
-	@cd "$$folder" && MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlflow.db
+	@cd "$$folder" && python -m pruneproof ui --port $(PORT)
 
 clean: ## Delete what the stages made, but neither the committed results nor the environment.
 	@rm -rf {.,studies/*}/data/{benchmark,corrupted,.corrupted,reworded,patches,answers,logits,.cells,scores,costs} .pytest_cache .mypy_cache .ruff_cache

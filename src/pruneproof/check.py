@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 from pruneproof import machine, pipeline, space
 from pruneproof.backbones._checkpoints import locate, require_tower
@@ -23,6 +21,7 @@ from pruneproof.folders import Folders
 from pruneproof.settings import BackboneSettings, Study
 from pruneproof.settings_file import read_yaml
 from pruneproof.study import load_study, make_command
+from pruneproof.tracking import address, database
 
 BROUGHT_BY_LOCK = ("torch", "transformers", "open_clip", "imagecorruptions", "nlpaug", "mlflow", "matplotlib", "dvc")
 """Imported to see that they work: each has parts outside Python that an installer does not check."""
@@ -39,7 +38,7 @@ class Finding:
 
 
 def report(folder: Path, *, quick: bool = False) -> int:
-    """Print the findings; with `quick`, only what needs no heavy import, and nothing if all is well.
+    """Print the findings; with `quick`, only what needs no heavy import, and nothing that is well.
 
     Returns:
         0 if nothing is missing, else 2.
@@ -52,7 +51,7 @@ def report(folder: Path, *, quick: bool = False) -> int:
     missing = 0
     for finding in findings(folder, quick=quick):
         missing += finding.state == "missing"
-        if not quick or finding.state == "missing":
+        if not quick or finding.state != "ok":
             console.print(f"{marks[finding.state]}  {finding.what}: {escape(finding.detail)}")
     if not quick and not missing:
         repro, plan = make_command("repro", folder), make_command("plan", folder)
@@ -75,7 +74,7 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     yield from _benchmark(study, folder)
     yield from _weights(study, root)
     yield _disk(study, Folders(folder))
-    yield _tracking()
+    yield _tracking(folder)
     if not quick:
         yield from _tables(Folders(folder))
         yield from _packages(root)
@@ -214,18 +213,22 @@ def _disk(study: Study, folders: Folders) -> Finding:
     return Finding("ok", "disk", detail)
 
 
-def _tracking() -> Finding:
-    address = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if not address.startswith(("http://", "https://")):
-        return Finding("ok", "MLflow", f"runs go to {address or 'mlflow.db in the folder of the study'}")
-    try:
-        with urlopen(f"{address.rstrip('/')}/health", timeout=2):  # the user's own address
-            return Finding("ok", "MLflow", f"{address} answers")
-    except HTTPError as error:
-        return Finding("note", "MLflow", f"{address} answers with status {error.code}: is it an MLflow server?")
-    except (URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        return Finding("note", "MLflow", f"{address} does not answer ({reason}): results stay complete on disk")
+def _tracking(folder: Path) -> Finding:
+    """Never more than a note: MLflow comes last, and results are complete without it."""
+    given = address.given()
+    if not given:
+        path = folder.resolve() / "mlflow.db"
+        if why := database.fault(path):
+            return Finding("note", "MLflow", f"{why}; until then results stay complete on disk")
+        return Finding("ok", "MLflow", f"runs go to {path}")
+    shown = address.masked(given)
+    if not address.is_server(given):
+        return Finding("ok", "MLflow", f"runs go to {shown}")
+    if why := address.server_fault(given, strict=True):
+        return Finding(
+            "note", "MLflow", f"{shown} does not answer as MLflow would ({why}): results stay complete on disk"
+        )
+    return Finding("ok", "MLflow", f"{shown} answers")
 
 
 def _tables(folders: Folders) -> Iterator[Finding]:

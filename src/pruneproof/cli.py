@@ -43,6 +43,9 @@ LOOKS = {
 }
 """Sub-commands that are no stage; all but `prepare` change nothing."""
 
+UI = {"ui": "open MLflow's pages over the recorded runs, on this machine alone"}
+"""The sub-command that stays until it is interrupted."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command.
@@ -59,6 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("pruneproof").setLevel(logging.INFO)
     try:
+        if options.command in UI:
+            from pruneproof.tracking import ui
+
+            ui.serve(options.study, options.port)
         return _look(options) if options.command in LOOKS else _stage(options)
     except PruneProofError as error:
         print(f"pruneproof {options.command}: {error}", file=sys.stderr)
@@ -109,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=24),
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in {**{name: text for name, (_, text) in STAGES.items()}, **LOOKS}.items():
+    for name, summary in {**{name: text for name, (_, text) in STAGES.items()}, **LOOKS, **UI}.items():
         command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         command.add_argument(
             "--study", type=Path, default=Path(), metavar="FOLDER", help="the folder of params.yaml (default: here)"
@@ -118,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--backbone", required=True, help="an id of `backbones` in params.yaml")
         if name == "train_backbone":
             command.add_argument("--name", required=True, help="the name of a data/backbones/<name>.yaml")
+        if name == "ui":
+            command.add_argument("--port", type=int, default=5000, help="the port of 127.0.0.1 (default: 5000)")
         if name == "check":
             command.add_argument("--quick", action="store_true", help="leave out what takes longer than a second")
     return parser

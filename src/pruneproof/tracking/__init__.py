@@ -23,6 +23,7 @@ def run(study: Study, folders: Folders) -> None:
     Raises:
         PruneProofError: if a table is missing, or MLflow does not answer.
     """
+    folders = Folders(folders.study.resolve())
     planned = plan_runs(study, folders)
     started = (folders.scores / "summary.csv").stat().st_mtime_ns // 1_000_000
     note = next(run.tags["mlflow.note.content"] for run in planned if run.cell_id == "report")

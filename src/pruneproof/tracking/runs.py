@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pruneproof import files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.records import PERTURBED, Condition
 from pruneproof.settings import Study
+from pruneproof.tracking.notes import headline_note, method_note
 from pruneproof.tracking.provenance import data_digests, file_digest, git_tags
+from pruneproof.tracking.tables import Row, number, read
 
-SCHEMA = "1"
+SCHEMA = "3"
 """Change it when runs are written differently: every run is then recorded anew."""
 CURVES = ("accuracy/all", "hallucination/rate", "pope/f1_mean", "robust/flip_rate", "tokens/target_kept")
 """Metrics that a parent run holds for every perturbation, with the severity as step (of a dialogue, the turn)."""
-HEADLINE = {
-    "cost": ("flops", "flops_ratio", "language_model_flops_ratio", "speedup"),
-    "contrast": tuple(
-        name + end
-        for name in ("clean_difference", "extra_drop_image", "extra_drop_text")
-        for end in ("", "_low", "_high")
-    ),
-}
-"""Columns of `reports/summary.csv` that a parent run holds, by group."""
 AVERAGES = frozenset({"mean", "live"})
 """What stands for several conditions in the columns `perturbation` and `severity`."""
-Row = Mapping[str, str]
+COSTS = ("flops", "flops_ratio", "language_model_flops_ratio", "speedup", "visual_tokens")
+"""Columns of `reports/summary.csv` that a parent run holds as `cost/...`, some with `_low` and `_high`."""
+CONTRASTS = ("clean_difference", "extra_drop")
+"""Beginnings of the columns that it holds as `contrast/...`; all other numbers are `headline/...`."""
+SCORED = ("backbone", "method", "family", "perturbation", "severity", "metric", "value")
+CELL = ("family", "perturbation", "severity")
+"""Parameters of a condition's run beside its method's."""
+Value = str | int | float
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PlannedRun:
     name: str
     parent: str | None
     """Cell id of the parent run."""
-    params: Mapping[str, str | int | float] = field(default_factory=dict)
+    params: Mapping[str, Value] = field(default_factory=dict)
     metrics: tuple[tuple[str, float, int], ...] = ()
     """(key, value, step)."""
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -66,11 +66,11 @@ def plan_runs(study: Study, folders: Folders) -> list[PlannedRun]:
     """All runs of a study, in the order in which the UI should list them: parents, the report's run, children.
 
     Raises:
-        PruneProofError: if a table is missing or empty.
+        PruneProofError: if a table is missing, empty or damaged.
     """
-    scores = _read(folders.scores / "summary.csv")
-    headline = _read(folders.reports / "summary.csv")
-    shared = {"study": study.study.name, "stage": "record_runs", **git_tags(folders.study / study.study.root)}
+    scores = read(folders.scores / "summary.csv", SCORED)
+    headline = read(folders.reports / "summary.csv", ("backbone", "method"))
+    shared = {"study": study.study.name, **git_tags(folders.study / study.study.root)}
     inputs = data_digests(folders)
     by_cell: dict[tuple[str, str], list[Row]] = {}
     for row in scores:
@@ -89,20 +89,27 @@ def plan_runs(study: Study, folders: Folders) -> list[PlannedRun]:
     return [*parents, _report(folders, headline, shared), *children]
 
 
-def _parameters(study: Study, backbone: str, method: str) -> dict[str, str | int | float]:
-    """What a cell was run with; a method's options keep their names, but `keep` is called `keep_ratio`."""
+def _parameters(study: Study, backbone: str, method: str) -> dict[str, Value]:
+    """What a cell was run with: the method's options under their own names, or as `option.<name>` if one of ours is the
+    same. The baseline, which keeps every token, has `keep` 1, so that it has a place on a chart's axis.
+    """
     chosen = study.methods[method]
-    options = {key: value for key, value in chosen.options.items() if key != "keep"}
-    return {
+    ours: dict[str, Value] = {
         "backbone": backbone,
         "method": method,
         "pruner": chosen.method,
-        "keep_ratio": chosen.options.get("keep", 1.0),
-        **{key: value if isinstance(value, str | int | float) else json.dumps(value) for key, value in options.items()},
         "images": study.benchmark.images,
         "seed": study.study.seed,
         **({"allow_tower_mismatch": "true"} if study.backbones[backbone].allow_tower_mismatch else {}),
     }
+    taken = {*ours, *CELL}
+    options = {**({"keep": 1.0} if method == study.scoring.baseline else {}), **chosen.options}
+    return {**ours, **{f"option.{key}" if key in taken else key: _plain(value) for key, value in options.items()}}
+
+
+def _plain(value: object) -> Value:
+    """A value that MLflow can show: what is neither text nor number is JSON, and so is a truth value."""
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else json.dumps(value)
 
 
 def _parent(
@@ -114,17 +121,17 @@ def _parent(
     inputs: Mapping[str, str],
     shared: Mapping[str, str],
 ) -> PlannedRun:
-    text = "\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]) + "\n"
+    params = _parameters(study, backbone, method)
     metrics = [*_aggregates(rows), *_curves(rows), *_headline(headline)]
     return PlannedRun(
         cell_id=f"{backbone}/{method}",
         name=f"{method} ({backbone})" if len(study.backbones) > 1 else method,
         parent=None,
-        params=_parameters(study, backbone, method),
+        params=params,
         metrics=tuple(metrics),
         inputs=inputs,
-        tags={**shared, "level": "method"},
-        artifacts={"summary.csv": text},
+        tags={**shared, "level": "method", "mlflow.note.content": method_note(headline, params)},
+        artifacts={"summary.csv": _csv(rows)},
     )
 
 
@@ -139,7 +146,7 @@ def _children(
     by_condition: dict[Condition, list[Row]] = {}
     for row in rows:
         if not AVERAGES.intersection((row["perturbation"], row["severity"])):
-            condition = Condition(row["family"], row["perturbation"], int(row["severity"]))  # type: ignore[arg-type]
+            condition = Condition(row["family"], row["perturbation"], _severity(row))  # type: ignore[arg-type]
             by_condition.setdefault(condition, []).append(row)
     for condition, measured in by_condition.items():
         name = condition.condition_id
@@ -148,7 +155,7 @@ def _children(
             about["data.condition"] = file_digest(folders.corrupted / f"{name}.parquet")
         elif condition.family == "text":
             about["data.condition"] = inputs.get("data.reworded", "")
-        cell: dict[str, str | int | float] = {
+        cell: dict[str, Value] = {
             "family": condition.family,
             "perturbation": condition.perturbation,
             "severity": condition.severity,
@@ -157,20 +164,34 @@ def _children(
             cell_id=f"{parent.cell_id}/{name}",
             name=f"{parent.name} / {name}",
             parent=parent.cell_id,
-            params={**_parameters(study, str(parent.params["backbone"]), str(parent.params["method"])), **cell},
-            metrics=tuple((row["metric"], float(row["value"]), condition.severity) for row in measured if row["value"]),
+            params={**parent.params, **cell},
+            metrics=tuple(
+                (row["metric"], value, condition.severity)
+                for row in measured
+                if (value := number(row["value"])) is not None
+            ),
             inputs={key: value for key, value in about.items() if value},
             tags={**shared, "level": "condition"},
         )
 
 
+def _severity(row: Row) -> int:
+    try:
+        return int(row["severity"])
+    except ValueError:
+        raise PruneProofError(
+            f"data/scores/summary.csv: severity {row['severity']!r} is no number; delete the file and run `dvc repro`"
+        ) from None
+
+
 def _aggregates(rows: list[Row]) -> Iterator[tuple[str, float, int]]:
     """Every metric clean and averaged over a family: `accuracy/all/clean`, `accuracy/all/image_mean`."""
     for row in rows:
-        if row["value"] and row["family"] == "clean":
-            yield f"{row['metric']}/clean", float(row["value"]), 0
-        elif row["value"] and row["perturbation"] == row["severity"] == "mean":
-            yield f"{row['metric']}/{row['family']}_mean", float(row["value"]), 0
+        value = number(row["value"])
+        if value is not None and row["family"] == "clean":
+            yield f"{row['metric']}/clean", value, 0
+        elif value is not None and row["perturbation"] == row["severity"] == "mean":
+            yield f"{row['metric']}/{row['family']}_mean", value, 0
 
 
 def _curves(rows: list[Row]) -> Iterator[tuple[str, float, int]]:
@@ -179,15 +200,16 @@ def _curves(rows: list[Row]) -> Iterator[tuple[str, float, int]]:
     A dialogue's step is its turn; it has no step 0.
     """
     for metric in CURVES:
-        chosen = [row for row in rows if row["metric"] == metric and row["value"]]
-        clean = [float(row["value"]) for row in chosen if row["family"] == "clean"]
-        perturbed = {row["perturbation"] for row in chosen if row["family"] in PERTURBED} | {"image_by_severity"}
+        measured = [(row, number(row["value"])) for row in rows if row["metric"] == metric]
+        chosen = [(row, value) for row, value in measured if value is not None]
+        clean = [value for row, value in chosen if row["family"] == "clean"]
+        perturbed = {row["perturbation"] for row, _ in chosen if row["family"] in PERTURBED} | {"image_by_severity"}
         points: dict[str, dict[int, list[float]]] = {}
-        for row in chosen:
+        for row, value in chosen:
             if row["family"] != "clean" and not AVERAGES.intersection((row["perturbation"], row["severity"])):
                 names = [row["perturbation"], *(["image_by_severity"] if row["family"] == "image" else [])]
                 for name in names:
-                    points.setdefault(name, {}).setdefault(int(row["severity"]), []).append(float(row["value"]))
+                    points.setdefault(name, {}).setdefault(_severity(row), []).append(value)
         for name, levels in points.items():
             if name in perturbed:
                 yield from ((f"{metric}/{name}", value, 0) for value in clean)
@@ -195,9 +217,14 @@ def _curves(rows: list[Row]) -> Iterator[tuple[str, float, int]]:
 
 
 def _headline(rows: list[Row]) -> Iterator[tuple[str, float, int]]:
+    """Every number of the headline table, in groups."""
     for row in rows:
-        for group, columns in HEADLINE.items():
-            yield from ((f"{group}/{name}", float(row[name]), 0) for name in columns if row.get(name))
+        for column, text in row.items():
+            value = number(text)
+            if value is not None and column not in ("backbone", "method", "label", "keep"):
+                name = column.removesuffix("_low").removesuffix("_high")
+                group = "cost" if name in COSTS else "contrast" if column.startswith(CONTRASTS) else "headline"
+                yield f"{group}/{column}", value, 0
 
 
 def _report(folders: Folders, headline: list[Row], shared: Mapping[str, str]) -> PlannedRun:
@@ -207,39 +234,9 @@ def _report(folders: Folders, headline: list[Row], shared: Mapping[str, str]) ->
     return PlannedRun("report", "report", None, tags=tags, artifacts=found)
 
 
-def headline_note(rows: list[Row]) -> str:
-    """The headline table in Markdown, and how to leave superseded runs out."""
-    columns: dict[str, Any] = {
-        "tokens": ("visual_tokens", 0), "FLOPs ratio": ("flops_ratio", 2),
-        "clean": ("accuracy_clean", 1), "corrupted": ("accuracy_image", 1), "reworded": ("accuracy_text", 1),
-        "hallucinates": ("hallucination_image", 1),
-        "extra drop, corrupted": ("extra_drop_image", 1), "extra drop, reworded": ("extra_drop_text", 1),
-    }  # fmt: skip
-    lines = ["| backbone | method | " + " | ".join(columns) + " |", "|---|---|" + "---:|" * len(columns)]
-    for row in rows:
-        cells = [f"{float(row[name]):.{digits}f}" if row.get(name) else "" for name, digits in columns.values()]
-        lines.append(f"| {row['backbone']} | {row.get('label') or row['method']} | " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        "Accuracy and hallucination in percent; extra drop: points lost by perturbation beyond the full model's loss.",
-        "",
-        "Current parent runs: `tags.superseded_by IS NULL AND tags.level = 'method'`. Line charts of "
-        "`accuracy/all/...` over the step are curves over severity (0 = clean), those of dialogues over turns.",
-    ]
-    return "\n".join(lines)
-
-
-def _read(path: Path) -> list[Row]:
-    """The rows of a CSV file.
-
-    Raises:
-        PruneProofError: if it is missing or empty.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows: list[Row] = list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise PruneProofError(f"{path} is missing: run the stage that writes it (`dvc repro`)") from None
-    if not rows:
-        raise PruneProofError(f"{path} holds no rows: delete it and run `dvc repro`")
-    return rows
+def _csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

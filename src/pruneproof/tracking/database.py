@@ -1,0 +1,135 @@
+"""The study's own store, a file of SQLite: how it is addressed, made whole or not at all, and by whom it is written."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pruneproof.errors import PruneProofError
+
+_PLAIN = re.compile(r"[\w/. +-]+")
+_BESIDE = ("", "-journal", "-wal", "-shm")
+"""What SQLite keeps beside a file of a name."""
+
+
+@contextlib.contextmanager
+def address_of(database: Path) -> Iterator[str]:
+    """The URI under which MLflow opens an absolute path.
+
+    MLflow takes the URI's path as it stands (and makes its folder), SQLAlchemy 2.1 decodes it, 2.0 does not, and both
+    end it at a question mark: no way of writing `?`, `%` or `#` is read alike by all. Such a file is named from within
+    its folder, which is the working folder meanwhile.
+    """
+    if _PLAIN.fullmatch(str(database)):
+        yield f"sqlite:///{database}"
+    else:
+        with contextlib.chdir(database.parent):
+            yield f"sqlite:///{database.name}"
+
+
+@contextlib.contextmanager
+def alone(database: Path) -> Iterator[None]:
+    """Hold the only right to record a study; a process that dies gives it back.
+
+    Raises:
+        PruneProofError: if another process holds it.
+        OSError: if the folder cannot be written to.
+    """
+    with database.with_name(f"{database.name}-lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PruneProofError(
+                f"another record_runs is recording {database.parent}: wait until it ends, then `dvc repro record_runs`"
+            ) from None
+        yield
+
+
+def prepare(database: Path, make: Callable[[str], Any]) -> None:
+    """See that `database` exists and can be opened by this MLflow.
+
+    Args:
+        database: absolute path of the file.
+        make: opens the URI that it is given with MLflow, which makes its tables there. That takes seconds and is no
+            single step: it is done under another name, so that a killed process leaves no half of a store.
+
+    Raises:
+        PruneProofError: if the file is something else, or has the tables of another MLflow.
+    """
+    if exists(database):
+        if why := fault(database) or _other_version(database):
+            done = "all results are complete in data/ and reports/"
+            raise PruneProofError(f"{why}; then run `dvc repro record_runs` ({done})")
+        return
+    new = database.with_name(f"{database.name}-new")
+    for path in (new, database):
+        for ending in _BESIDE:
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+    with address_of(new) as uri:
+        make(uri)
+    os.replace(new, database)
+
+
+def exists(database: Path) -> bool:
+    """Whether there is anything to keep: SQLite makes an empty file before the first table."""
+    return database.exists() and not (database.is_file() and database.stat().st_size == 0)
+
+
+def fault(database: Path) -> str | None:
+    """Why a file is no store of MLflow, seen without importing it; None if it is one, or is not there yet."""
+    if not exists(database):
+        return None
+    away = "move it away to begin a new one"
+    if not database.is_file():
+        return f"{database} is not a file: {away}"
+    try:
+        revisions = _revisions(database)
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            return f"{database} cannot be opened ({error}): mend it, or {away}"
+        revisions = []
+    except sqlite3.DatabaseError as error:
+        return f"{database} is not a database ({error}): {away}"
+    if len(revisions) != 1:
+        return f"{database} is no whole database of MLflow (its making was killed, or it is another program's): {away}"
+    return None
+
+
+def write_ahead(connection: Any, _: object) -> None:
+    """Let SQLite write ahead: MLflow commits nine times a run, and each would wait for the disk."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _revisions(database: Path) -> list[str]:
+    """The state of its tables, as Alembic notes it."""
+    with contextlib.closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
+        return [str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version")]
+
+
+def _other_version(database: Path) -> str | None:
+    """Why the tables are those of another MLflow: it would change an older file in place, step by step."""
+    import mlflow
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    steps = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    (found,) = _revisions(database)
+    if found == steps.get_current_head():
+        return None
+    away = "or move it away to begin a new one"
+    try:
+        steps.get_revision(found)
+    except CommandError:
+        return f"{database} was written by a newer MLflow than {mlflow.__version__}: install that one, {away}"
+    return (
+        f"{database} was written by an older MLflow: copy it, then run `mlflow db upgrade sqlite:///{database.name}` "
+        f"in its folder, {away}"
+    )

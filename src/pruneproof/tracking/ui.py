@@ -1,0 +1,67 @@
+"""`ui`: MLflow's pages over the runs of one study."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from pruneproof.errors import PruneProofError
+from pruneproof.tracking import address, database
+
+HOST = "127.0.0.1"
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    # Workers for jobs that a study has none of: seven processes fewer.
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+
+
+def serve(folder: Path, port: int) -> NoReturn:
+    """Become `mlflow ui` for the runs of the study in `folder`, on this machine alone, until it is interrupted.
+
+    Raises:
+        PruneProofError: if there are no runs yet, the port is taken, or the runs are on a server.
+    """
+    store = _store(folder.resolve())
+    _check_port(port)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    # Seen from its own folder a database needs no quoting: see `database.address_of`.
+    os.chdir(folder)
+    # In the environment, since any user of the machine sees arguments, and the address may hold a password.
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = store
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)])
+
+
+def _store(folder: Path) -> str:
+    given = address.given()
+    if address.is_server(given):
+        raise PruneProofError(
+            f"the runs are on a server: open {address.masked(given)} in a browser (or unset MLFLOW_TRACKING_URI)"
+        )
+    if given:
+        return given
+    path = folder / "mlflow.db"
+    if not database.exists(path):
+        raise PruneProofError(f"{path} is missing: the study has no runs yet, run `make repro` for it first")
+    if why := database.fault(path):
+        raise PruneProofError(why)
+    return f"sqlite:///{path.name}"
+
+
+def _check_port(port: int) -> None:
+    if not 0 < port < 65536:
+        raise PruneProofError(f"--port is {port}, which is no port: use 1024 to 65535")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise PruneProofError(
+                f"{HOST}:{port} cannot be used ({why}): choose another, `make ui PORT=5001`"
+            ) from None
