@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pruneproof.errors import PruneProofError
+from pruneproof.study import make_command
 from pruneproof.tracking import address, database
 
 HOST = "127.0.0.1"
@@ -26,8 +27,9 @@ def serve(folder: Path, port: int) -> NoReturn:
     Raises:
         PruneProofError: if there are no runs yet, the port is taken, or the runs are on a server.
     """
-    store = _store(folder.resolve())
-    _check_port(port)
+    folder = folder.resolve()
+    store = _store(folder)
+    _check_port(port, make_command("ui", folder))
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     # Seen from its own folder a database needs no quoting: see `database.address_of`.
@@ -47,13 +49,13 @@ def _store(folder: Path) -> str:
         return given
     path = folder / "mlflow.db"
     if not database.exists(path):
-        raise PruneProofError(f"{path} is missing: the study has no runs yet, run `make repro` for it first")
+        raise PruneProofError(f"{path} is missing: the study has no runs yet, run `{make_command('repro', folder)}`")
     if why := database.fault(path):
         raise PruneProofError(why)
     return f"sqlite:///{path.name}"
 
 
-def _check_port(port: int) -> None:
+def _check_port(port: int, command: str) -> None:
     if not 0 < port < 65536:
         raise PruneProofError(f"--port is {port}, which is no port: use 1024 to 65535")
     with socket.socket() as probe:
@@ -63,5 +65,5 @@ def _check_port(port: int) -> None:
         except OSError as error:
             why = error.strerror or str(error)
             raise PruneProofError(
-                f"{HOST}:{port} cannot be used ({why}): choose another, `make ui PORT=5001`"
+                f"{HOST}:{port} cannot be used ({why}): choose another, `{command} PORT=5001`"
             ) from None
