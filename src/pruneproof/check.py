@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import struct
 import sys
 from collections.abc import Iterator

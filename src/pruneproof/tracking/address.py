@@ -68,10 +68,10 @@ def reason(error: BaseException) -> str:
 
 def unanswered(address: str, why: str) -> PruneProofError:
     """The one line that a user reads when MLflow cannot be written to."""
-    mend = "mend it or unset MLFLOW_TRACKING_URI" if given() else "mend it"
+    advice = "fix it or unset MLFLOW_TRACKING_URI" if given() else "fix it"
     return PruneProofError(
         f"MLflow at {masked(address)} cannot be written to ({why}): all results are complete in data/ and reports/; "
-        f"{mend}, then run `dvc repro record_runs`"
+        f"{advice}, then run `dvc repro record_runs`"
     )
 
 

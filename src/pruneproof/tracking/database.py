@@ -93,7 +93,7 @@ def fault(database: Path) -> str | None:
         revisions = _revisions(database)
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
-            return f"{database} cannot be opened ({error}): mend it, or {away}"
+            return f"{database} cannot be opened ({error}): fix it, or {away}"
         revisions = []
     except sqlite3.DatabaseError as error:
         return f"{database} is not a database ({error}): {away}"
