@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pruneproof.reporting.estimates import number
-from pruneproof.scoring.tables import inert
+from pruneproof.scoring.spreadsheet import inert
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from pruneproof.scoring.answers import Scored
 from pruneproof.scoring.chance import most_frequent, sightless
 from pruneproof.scoring.pope import SPLITS
 from pruneproof.scoring.questions import Questions
+from pruneproof.scoring.spreadsheet import inert
 
 PER_ANSWER = pa.schema(
     [
@@ -214,16 +215,6 @@ def to_csv(kind: type[Row], rows: Iterable[Row]) -> str:
     writer.writerow(names)
     writer.writerows([_cell(getattr(row, name)) for name in names] for row in rows)
     return text.getvalue()
-
-
-def inert(text: str) -> str:
-    """Text that a spreadsheet shows and does not run: an apostrophe goes before what it would take for a formula.
-
-    Examples:
-        >>> inert("=cmd()"), inert("a = b")
-        ("'=cmd()", 'a = b')
-    """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _cell(value: str | float | bool) -> str:
