@@ -83,4 +83,4 @@ ui: study setup ## Open the MLflow UI of STUDY on 127.0.0.1:PORT.
 	@cd "$$folder" && python -m pruneproof ui --port $(PORT)
 
 clean: ## Delete what the stages made, but neither the committed results nor the environment.
-	@rm -rf {.,studies/*}/data/{benchmark,corrupted,.corrupted,reworded,patches,answers,logits,.cells,scores,costs} .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf {.,studies/*}/data/{manifests,benchmark,corrupted,.corrupted,reworded,patches,answers,logits,.cells,scores,costs} .pytest_cache .mypy_cache .ruff_cache

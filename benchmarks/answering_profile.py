@@ -20,11 +20,12 @@ from typing import Any
 
 import torch
 
-from pruneproof import machine
+from pruneproof import machine, pruning
 from pruneproof.answering import costs
 from pruneproof.answering.answerer import Answerer, load_answerer
+from pruneproof.answering.batch import AskedImage, Batch
 from pruneproof.answering.features import FeatureStore
-from pruneproof.answering.grid import AskedImage, Batch, batches
+from pruneproof.answering.grid import sheets
 from pruneproof.benchmarks import stage as benchmarks_stage
 from pruneproof.files import write_json
 from pruneproof.folders import Folders
@@ -98,7 +99,8 @@ def clean_batches(folder: Path, images: int) -> list[Batch]:
                 for image in batch.images
             ),
         )
-        for batch in batches(study, folders, [CLEAN])
+        for sheet in sheets(study, folders, True, [CLEAN])
+        for batch in sheet.batches
     ]
 
 
@@ -107,22 +109,27 @@ def measure(
 ) -> dict[str, Any]:
     """Answers per second and shares of wall time of one method, after a warm-up that is not counted.
 
-    With `found` the encoded images lie on disk already, as they do for every method but the first.
+    With `found` the encoded images lie on disk already, as they do for a method that joins a study later.
     """
     features = FeatureStore(root / f"features_{found}", "", 2**30 if found else 0)
-    answerer = load_answerer(settings, MethodSettings.model_validate(method), 0, root, "cpu", features)
+    pruner = pruning.load(MethodSettings.model_validate(method))
+    answerer = load_answerer(settings, 0, root, "cpu", features, pruner.attention_layers)
+
+    def answer(batch: Batch) -> None:
+        answerer.answer(batch, answerer.encode(batch), pruner)
+
     for batch in asked if found else asked[:1]:
-        answerer.answer(batch)
+        answer(batch)
     answerer.backbone.forget()
     watch = Stopwatch()
     with watch.watching(answerer):
         begin = time.perf_counter()
-        tables = [answerer.answer(batch) for batch in asked]
+        for batch in asked:
+            answer(batch)
         wall = time.perf_counter() - begin
     questions = sum(len(image.questions) for batch in asked for image in batch.images)
     return {
         "questions": questions,
-        "samples": sum(table.num_rows for table in tables),
         "wall_s": round(wall, 3),
         "answers_per_s": round(questions / wall, 1),
         "share_in_forwards": round(sum(watch.seconds.values()) / wall, 3),

@@ -101,7 +101,7 @@ def cells(folder: Path) -> dict[Path, int]:
     return {
         file: file.stat().st_mtime_ns
         for file in (folder / "data" / ".cells").rglob("*")
-        if file.suffix in (".cell", ".safetensors")
+        if file.suffix in (".cell", ".features")
     }
 
 

@@ -100,6 +100,17 @@ def digest(*contents: bytes) -> str:
     return hasher.hexdigest()
 
 
+def sealed(key: str, content: bytes) -> bytes:
+    """Content after a SHA-256 over a key and itself, which `unsealed` checks."""
+    return hashlib.sha256(key.encode() + content).digest() + content
+
+
+def unsealed(key: str, stored: bytes) -> bytes | None:
+    """What was sealed under a key; None if it was sealed under another one, or a single byte has changed."""
+    check, content = stored[:32], stored[32:]
+    return content if check == hashlib.sha256(key.encode() + content).digest() else None
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of one file, as 64 hexadecimal characters; read piece by piece, whatever its size."""
     with path.open("rb") as file:

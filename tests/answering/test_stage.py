@@ -232,18 +232,16 @@ def test_a_full_disk_stops_no_answer_that_fits(
 ) -> None:
     expected = answer("full")
     folders.cells.rename(tmp_path / "aside")
-    whole = features.save_file
 
-    def full(tensors: Any, path: Path) -> None:
-        whole(tensors, path)
+    def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(features, "save_file", full)
+    monkeypatch.setattr(features, "write_bytes", full)
     assert answer("full") == expected
     assert [record.message for record in caplog.records] == [
         "encoded images are not kept (No space left on device): answering goes on and encodes them again when needed"
     ]
-    assert not list(folders.features.iterdir())
+    assert not folders.features.exists()
 
 
 def test_encoded_images_leave_when_a_cell_has_no_room(
@@ -269,8 +267,11 @@ def test_damaged_features_are_made_again(answer: Answer, folders: Folders, tmp_p
         path.unlink()
     stored = list(folders.features.iterdir())
     assert len(stored) == 3, "clean images serve text conditions too"
-    for path in stored:
-        path.write_bytes(path.read_bytes()[:-100])
+    cut, changed, other = stored
+    cut.write_bytes(cut.read_bytes()[:-100])
+    content = changed.read_bytes()
+    changed.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    other.write_bytes(content)
     assert answer("atp_25") == expected
 
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from pruneproof.backbones import Backbone, EncodedImage
-from pruneproof.files import digest, replacing
+from pruneproof.files import digest, sealed, unsealed, write_bytes
 from pruneproof.pictures import read_picture
 
 LAYERS = frozenset({-1, -2})
@@ -69,8 +68,8 @@ class FeatureStore:
         """
         wanted = sorted(LAYERS.union(layers))
         pictures = [read_picture(png) for png in pngs]
-        path = self.folder / f"{digest(self.base.encode(), str(wanted).encode(), *pngs)}.safetensors"
-        tensors = _read(path, backbone.device)
+        key = digest(self.base.encode(), str(wanted).encode(), *pngs)
+        tensors = self._read(key, backbone.device)
         if tensors is None:
             images = backbone.encode(pictures)
             tensors = {
@@ -83,7 +82,7 @@ class FeatureStore:
                     *((f"{i}.attention{layer}", image.attention(layer)) for layer in wanted),
                 )
             }
-            self._write(path, tensors)
+            self._write(key, tensors)
         return [
             StoredImage(
                 picture.size,
@@ -100,18 +99,29 @@ class FeatureStore:
         """Give up the disk that the folder takes."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.features"
+
+    def _read(self, key: str, device: str) -> dict[str, Tensor] | None:
+        """The tensors of a key, or None if what is there is not what was written, or nothing."""
+        try:
+            content = unsealed(key, self._path(key).read_bytes())
+        except OSError:
+            return None
+        return None if content is None else {name: tensor.to(device) for name, tensor in load(content).items()}
+
+    def _write(self, key: str, tensors: dict[str, Tensor]) -> None:
         """Keep tensors if there is room; a full disk is no reason to stop, for nothing depends on this folder."""
         size = sum(tensor.nbytes for tensor in tensors.values())
         if size > self.limit:
             return
         try:
             self._make_room(size)
-            with replacing(path) as temporary:
-                save_file(tensors, temporary)
-        except (OSError, SafetensorError) as error:
-            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
-            _warn_once(f"encoded images are not kept ({reason}): answering goes on and encodes them again when needed")
+            write_bytes(self._path(key), sealed(key, save({name: tensor.cpu() for name, tensor in tensors.items()})))
+        except OSError as error:
+            _warn_once(
+                f"encoded images are not kept ({error.strerror}): answering goes on and encodes them again when needed"
+            )
 
     def _make_room(self, size: int) -> None:
         if not self.folder.is_dir():
@@ -134,12 +144,3 @@ class FeatureStore:
 @cache
 def _warn_once(message: str) -> None:
     logging.getLogger(__name__).warning(message)
-
-
-def _read(path: Path, device: str) -> dict[str, Tensor] | None:
-    """The tensors of a file, or None if it is not there or damaged."""
-    try:
-        tensors: dict[str, Tensor] = load_file(path, device=device)
-    except (OSError, SafetensorError):
-        return None
-    return tensors

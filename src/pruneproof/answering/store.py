@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pruneproof.files import digest, write_bytes
+from pruneproof.files import digest, sealed, unsealed, write_bytes
 from pruneproof.records import ANSWERS, LOGITS
 
 CELL = pa.schema(
@@ -36,8 +35,8 @@ def fingerprint(base: str, content: str) -> str:
 class Store:
     """A folder of finished cells.
 
-    A file is a SHA-256 over its key and its table, then the table as Parquet: neither a damaged file nor one of another
-    key is ever taken for the cell.
+    A file is a table as Parquet, sealed under its key: neither a damaged file nor one of another key is ever taken for
+    the cell.
     """
 
     folder: Path
@@ -58,20 +57,15 @@ class Store:
         path = self.path(key)
         if path.is_dir():
             shutil.rmtree(path)
-        write_bytes(path, _check(key, content) + content)
+        write_bytes(path, sealed(key, content))
 
     def get(self, key: str) -> pa.Table | None:
         """A finished cell, or None if what is there is not that cell, or nothing."""
         try:
-            stored = self.path(key).read_bytes()
+            content = unsealed(key, self.path(key).read_bytes())
         except (FileNotFoundError, IsADirectoryError):
             return None
-        check, content = stored[:32], stored[32:]
-        if check != _check(key, content):
+        if content is None:
             return None
         table = pq.read_table(pa.BufferReader(content))
         return table if table.schema.equals(CELL) else None
-
-
-def _check(key: str, content: bytes) -> bytes:
-    return hashlib.sha256(key.encode() + content).digest()
