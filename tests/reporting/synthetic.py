@@ -74,6 +74,7 @@ EXTRA = {"random_60": 0.4, "random_25": 1.5, "random_10": 0.5, "atp_60": 0.3, "a
 """Points of drop per unit of hardness that a method loses beyond the full model."""
 HARDNESS = {name: 0.35 + 1.3 * ((7 * i) % 17) / 17 for i, name in enumerate(CORRUPTIONS)}
 KINDS = {"existence": 2.0, "colour": 1.0, "count": -22.0, "relation": -4.0, "compositional": -6.0}
+CHANCE = 55.0
 CAPTIONED = ("clean_0", "gaussian_noise_3", "motion_blur_3", "occlusion_object_3")
 
 
@@ -164,6 +165,10 @@ def metrics(method: str, family: str, perturbation: str, severity: int) -> dict[
             f"pope/yes_ratio_{split}": yes + index,
         }
     values |= {"pope/f1_mean": accuracy, "hallucination/rate": 5.0 + 0.5 * (93.0 - accuracy)}
+    values |= {"hallucination/matched": 5.0 + 0.6 * (93.0 - accuracy), "sensitivity/auc": min(accuracy + 5, 100.0)}
+    values |= {"sensitivity/d_prime": 0.05 * (accuracy - 42), "sensitivity/criterion": 0.02 * (93.0 - accuracy)}
+    values |= {"calibration/brier": 0.1 * (100 - accuracy), "calibration/ece": 0.2 * (100 - accuracy)}
+    values |= {f"flips_full/{name}": 0.3 * loss for name in ("correct_to_wrong", "wrong_to_correct", "wrong_to_wrong")}
     values |= {"hallucination/unparseable": 0.02 * (93.0 - accuracy), "robust/drop_all": loss}
     values |= {"robust/flip_rate": 1.2 * loss, "tokens/visual": round(256 * keep)}
     values |= {
@@ -171,6 +176,7 @@ def metrics(method: str, family: str, perturbation: str, severity: int) -> dict[
         "tokens/overlap_clean": 80.0,
     }
     if family == "image":
+        values["robust/retention"] = 100 * (accuracy - CHANCE) / (93.0 - COST[base_id(method)] - variant - CHANCE)
         values["robust/corruption_error"] = 100.0 + 8.0 * EXTRA.get(base_id(method), 0.0)
     if f"{perturbation}_{severity}" in CAPTIONED:
         values |= {"chair/i": 12.0 + loss / 3, "chair/s": 30.0 + loss / 2, "chair/recall": 60.0 - loss / 3}
@@ -204,6 +210,8 @@ def summary(grid: Grid) -> pd.DataFrame:
                 continue
             value = float(group["value"].mean())
             means.append(_row(n=len(group) * 320, value=value, grid=grid, **cell))
+            if cell["perturbation"] == "mean":
+                means.append(_row(n=len(group) * 320, value=value, grid=grid, **(cell | {"perturbation": "live"})))
     return pd.concat([table, pd.DataFrame(means)], ignore_index=True)
 
 
@@ -229,7 +237,9 @@ def _row(
 
 def contrasts(grid: Grid, table: pd.DataFrame) -> pd.DataFrame:
     """`contrasts.csv`: differences in drops and in clean values, against the full model and the random control."""
-    wanted = table[table["metric"].isin(["accuracy/all", "accuracy/existence", "hallucination/rate"])]
+    wanted = table[
+        table["metric"].isin(["accuracy/all", "accuracy/existence", "hallucination/rate", "hallucination/matched"])
+    ]
     values = wanted.set_index(["backbone", "method", "family", "perturbation", "severity", "metric"])["value"]
     rows: list[dict[str, Any]] = []
     pairs = [(m, "full") for m in grid.methods if m != "full"]
@@ -249,7 +259,7 @@ def contrasts(grid: Grid, table: pd.DataFrame) -> pd.DataFrame:
             p = float(np.exp(-abs(difference) * 3 / half))
             primary = (
                 baseline == "full" and base_id(method) == method and method.startswith("atp")
-                and perturbation == severity == "mean" and metric == "accuracy/all"
+                and (perturbation, severity) == ("live", "mean") and metric == "accuracy/all"
             )  # fmt: skip
             rows.append(
                 {
@@ -262,6 +272,46 @@ def contrasts(grid: Grid, table: pd.DataFrame) -> pd.DataFrame:
             )  # fmt: skip
     keys = ["backbone", "method", "baseline", "family", "perturbation", "severity", "metric"]
     return pd.DataFrame(rows, columns=[*keys, "value", "low", "high", "p", "p_holm", "primary"])
+
+
+def stability(grid: Grid, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`effective.csv` and `random_curve.csv`: the curve is the line from chance to the full model."""
+    chosen = table[(table["metric"] == "accuracy/all") & (table["perturbation"] == "live")]
+    levels = chosen.set_index(["backbone", "method", "family", "severity"])["value"]
+    clean = table[(table["metric"] == "accuracy/all") & (table["family"] == "clean")].set_index(["backbone", "method"])
+    rows: list[dict[str, Any]] = []
+    curves: list[dict[str, Any]] = []
+    random = any(options["method"] == "random" for options in grid.methods.values())
+    for (backbone, method, family, severity), value in levels.items() if random else ():
+        x, full = clean["value"][backbone, method], clean["value"][backbone, "full"]
+        slope = (levels[backbone, "full", family, severity] - CHANCE) / (full - CHANCE)
+        above = value - CHANCE - slope * (x - CHANCE) if method != "full" else np.nan
+        primary = method in ("atp_60", "atp_25", "atp_10") and severity == "mean"
+        where = {"backbone": backbone, "family": family, "severity": severity}
+        p = float(np.exp(-3 * abs(above)))
+        rows.append(
+            {
+                **where, "method": method, "conditions": 3, "clean": x, "perturbed": value, "predicted": value - above,
+                "value": above, "low": above - 1.2, "high": above + 1.2, "p": p,
+                "p_holm": min(1.0, 6 * p) if primary else np.nan, "primary": primary,
+            }
+        )  # fmt: skip
+        if method == "full":
+            for at in np.linspace(CHANCE, full, 9):
+                y = CHANCE + slope * (at - CHANCE)
+                curves.append({**where, "clean": at, "value": y, "low": y - 1, "high": y + 1})
+    keys = ["backbone", "family", "severity"]
+    judged = ["conditions", "clean", "perturbed", "predicted", "value", "low", "high", "p", "p_holm", "primary"]
+    return (
+        pd.DataFrame(rows, columns=["method", *keys, *judged]),
+        pd.DataFrame(curves, columns=[*keys, "clean", "value", "low", "high"]),
+    )
+
+
+def chance() -> pd.DataFrame:
+    """`chance.csv`."""
+    levels = {"accuracy/all": CHANCE, "accuracy/existence": 66.0, "pope/accuracy_random": 50.0}
+    return pd.DataFrame([{"metric": m, "answer": "no", "value": v, "n": 40} for m, v in levels.items()])
 
 
 def costs(grid: Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -407,7 +457,11 @@ def write(folder: Path, grid: Grid | None = None) -> tuple[Study, Folders]:
     settings = study(grid)
     table = summary(grid)
     flops, latency = costs(grid)
+    effective, curve = stability(grid, table)
     for path, frame in (
+        (folders.scores / "effective.csv", effective),
+        (folders.scores / "random_curve.csv", curve),
+        (folders.scores / "chance.csv", chance()),
         (folders.scores / "summary.csv", table),
         (folders.scores / "contrasts.csv", contrasts(grid, table)),
         (folders.costs / "flops.csv", flops),

@@ -24,6 +24,7 @@ def first(name: str, report: Report) -> tuple[Drawing, pd.DataFrame]:
 
 def test_the_demanded_figures_exist_in_order() -> None:
     assert NAMES == [
+        "effective_robustness",
         "scenes", "accuracy_severity", "hallucination_severity", "accuracy_corruptions", "drops_heatmap", "pope_splits",
         "text_perturbations", "dialogue_turns", "accuracy_flops", "kept_targets", "kept_patches",
     ]  # fmt: skip

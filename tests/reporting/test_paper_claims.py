@@ -21,7 +21,7 @@ def with_contrast(report: Report, baseline: str, metric: str, family: str, low: 
     table = report.contrasts.copy()
     where = (
         (table["method"] == "atp_60") & (table["baseline"] == baseline) & (table["metric"] == metric)
-        & (table["family"] == family) & (table["perturbation"].isin(["mean", "clean"]))
+        & (table["family"] == family) & (table["perturbation"].isin(["live", "clean"]))
         & (table["severity"].isin(["mean", "0"]))
     )  # fmt: skip
     assert where.sum() == 1
@@ -51,31 +51,48 @@ def test_flops_are_told_for_all_and_for_the_language_model(report: Report) -> No
     assert found.verdict is Verdict.NOT_SUPPORTED
 
 
+def with_effective(report: Report, family: str, low: float, high: float) -> Report:
+    table = report.effective.copy()
+    where = (table["method"] == "atp_60") & (table["family"] == family) & (table["severity"] == "mean")
+    assert where.sum() == 1
+    table.loc[where, ["value", "low", "high", "p_holm"]] = [(low + high) / 2, low, high, 0.001]
+    return dataclasses.replace(report, effective=table)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(-2.0, -0.5, Verdict.SUPPORTED), (0.5, 2.0, Verdict.NOT_SUPPORTED), (-1.0, 1.0, Verdict.INCONCLUSIVE)],
+    [(0.5, 2.0, Verdict.SUPPORTED), (-2.0, -0.5, Verdict.NOT_SUPPORTED), (-1.0, 1.0, Verdict.INCONCLUSIVE)],
 )
 @pytest.mark.parametrize(("key", "family"), [("images", "image"), ("text", "text")])
 def test_stability(report: Report, key: str, family: str, low: float, high: float, verdict: Verdict) -> None:
-    as_good = with_contrast(report, "full", "clean/accuracy/all", "clean", -1.4, 0.6)
-    found = claim(with_contrast(as_good, "full", "accuracy/all", family, low, high), key)
+    found = claim(with_effective(report, family, low, high), key)
     assert found.verdict is verdict
+    assert "retention" in found.measured
 
 
-def test_who_starts_lower_is_not_called_more_stable(report: Report) -> None:
-    worse = with_contrast(report, "full", "clean/accuracy/all", "clean", -9.0, -6.0)
-    found = claim(with_contrast(worse, "full", "accuracy/all", "image", -2.0, -0.5), "images")
-    assert found.verdict is Verdict.INCONCLUSIVE
-    assert "clean accuracy \N{MINUS SIGN}7.5 pp" in found.measured
+def test_a_smaller_drop_alone_supports_nothing(report: Report) -> None:
+    """Whoever sees nothing loses nothing."""
+    less = with_contrast(report, "full", "accuracy/all", "image", -9.0, -6.0)
+    assert claim(with_effective(less, "image", -1.0, 1.0), "images").verdict is Verdict.INCONCLUSIVE
+
+
+def test_hallucinations_are_judged_at_matched_recall(report: Report) -> None:
+    fewer = with_contrast(report, "full", "clean/hallucination/rate", "clean", -9.0, -6.0)
+    more = with_contrast(fewer, "full", "clean/hallucination/matched", "clean", 1.0, 3.0)
+    found = claim(more, "hallucination")
+    assert found.verdict is Verdict.NOT_SUPPORTED
+    for beside in ("affirmed as answered", "recall", "yes ratio"):
+        assert beside in found.measured
 
 
 @pytest.mark.parametrize(
     ("low", "high", "word"), [(-2.0, -0.5, "yes"), (0.5, 2.0, "no, random is better"), (-1.0, 1.0, "undecided")]
 )
-def test_a_benefit_is_owed_to_the_selection_only_if_random_is_beaten(
+def test_a_benefit_is_due_to_the_selection_only_if_random_is_beaten(
     report: Report, low: float, high: float, word: str
 ) -> None:
-    found = claim(with_contrast(report, "random_60", "accuracy/all", "image", low, high), "images")
+    changed = with_contrast(report, "random_60", "clean/hallucination/matched", "clean", low, high)
+    found = claim(changed, "hallucination")
     assert found.selection.startswith(f"{word}: ")
 
 
@@ -84,9 +101,9 @@ def test_more_accuracy_than_random_is_better(report: Report) -> None:
     assert found.selection.startswith("yes: +2.0 pp")
 
 
-def test_without_contrasts_against_random_nothing_is_owed(report: Report) -> None:
+def test_without_contrasts_against_random_nothing_is_due(report: Report) -> None:
     table = report.contrasts[report.contrasts["baseline"] == "full"]
-    assert claim(dataclasses.replace(report, contrasts=table), "images").selection == "not measured"
+    assert claim(dataclasses.replace(report, contrasts=table), "accuracy").selection == "not measured"
 
 
 def test_without_a_random_control_that_is_said(synthetic: Any, tmp_path: Any) -> None:
@@ -95,7 +112,7 @@ def test_without_a_random_control_that_is_said(synthetic: Any, tmp_path: Any) ->
     grid = synthetic.Grid(
         corruptions=("fog",), rewordings=(), methods={k: synthetic.METHODS[k] for k in ("full", "atp_60")}, images=2
     )
-    found = claim(load(*synthetic.write(tmp_path, grid)), "images")
+    found = claim(load(*synthetic.write(tmp_path, grid)), "accuracy")
     assert (found.control, found.selection) == ("none", "no random control")
 
 

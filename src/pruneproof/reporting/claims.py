@@ -56,26 +56,14 @@ def better(contrast: Contrast, level: float) -> Verdict:
     return _beyond(Estimate(-contrast.value, -contrast.high, -contrast.low), 0.0)
 
 
-def more_stable(drops: Contrast, clean: Estimate, margin: float, level: float) -> Verdict:
-    """Judge a difference in drops beside the difference in clean accuracy (method minus baseline, points).
+def more_robust(effective: Contrast, level: float) -> Verdict:
+    """Judge an effective robustness: accuracy above what random pruning to the same clean accuracy keeps.
 
-    A model that is worse to begin with has less left to lose: if more than `margin` is lost on clean images, smaller
-    drops are inconclusive.
+    Args:
+        effective: the interval must lie above 0; if it has a Holm-corrected p-value, that must be below `level` too.
+        level: 1 minus the confidence of the intervals.
     """
-    verdict = better(drops, level)
-    holds = clean.known and clean.value >= -margin
-    return Verdict.INCONCLUSIVE if verdict is Verdict.SUPPORTED and not holds else verdict
-
-
-def fewer_hallucinations(contrast: Contrast, recall: Estimate, baseline_recall: Estimate, level: float) -> Verdict:
-    """Judge a difference in affirmed absent objects, less being better.
-
-    Not supported merely because the model says yes less often: if recall falls below the baseline's interval, fewer
-    hallucinations are inconclusive.
-    """
-    verdict = better(contrast, level)
-    holds = recall.known and baseline_recall.bounded and recall.value >= baseline_recall.low
-    return Verdict.INCONCLUSIVE if verdict is Verdict.SUPPORTED and not holds else verdict
+    return better(Contrast(-effective.value, -effective.high, -effective.low, p_holm=effective.p_holm), level)
 
 
 def unpaired_difference(method: Estimate, baseline: Estimate) -> Estimate:

@@ -19,6 +19,7 @@ PAPER_FAMILIES = frozenset({"llava", "blip2", "flamingo"})
 POINTS = " pp"
 NOT_MEASURED = "not measured"
 NOT_APPLICABLE = "does not apply"
+ITSELF = "is the claim itself"
 
 Judged = tuple[str, Verdict]
 """What was measured, as text, and the verdict of the claim's rule."""
@@ -37,7 +38,7 @@ class Claim:
     control: str
     """What random pruning to as many tokens gives under the same rule."""
     selection: str
-    """Whether ATP beats the random control: without that no benefit is owed to its selection."""
+    """Whether ATP beats the random control: without that no benefit is due to its selection."""
 
 
 def paper_method(report: Report) -> Method | None:
@@ -73,11 +74,9 @@ class _Judge:
 
     def all(self) -> list[Claim]:
         fewer = "interval below 0 (not supported: above 0)"
-        drop = "difference in drops with the full model: interval below 0 (not supported: above 0), and for a primary "
-        drop += (
-            f"contrast Holm-corrected p below {self.level:g}; and at most {self.margin:g} pp of clean accuracy lost, "
-        )
-        drop += "because who is worse to begin with has less to lose"
+        above = "effective robustness (accuracy above what random pruning to the same clean accuracy keeps, over the "
+        above += "conditions that the full model survives): interval above 0 (not supported: below 0), and for a "
+        above += f"primary method Holm-corrected p below {self.level:g}"
         return [
             self.claim(
                 "flops", "About 40% fewer FLOPs",
@@ -100,18 +99,18 @@ class _Judge:
                 self.captions, NOT_MEASURED,
             ),
             self.claim(
-                "images", "More stable under visual corruption", drop, lambda name: self.drop(name, "image"),
-                self.selection("accuracy/all", "image"),
+                "images", "More stable under visual corruption", above, lambda name: self.stability(name, "image"),
+                ITSELF,
             ),
             self.claim(
-                "text", "More stable under reworded questions", drop, lambda name: self.drop(name, "text"),
-                self.selection("accuracy/all", "text"),
+                "text", "More stable under reworded questions", above, lambda name: self.stability(name, "text"),
+                ITSELF,
             ),
             self.claim(
                 "hallucination", "Fewer hallucinations",
-                f"absent objects affirmed on clean images minus the full model's: {fewer}, and recall not below the "
-                "full model's interval",
-                self.hallucination, self.selection("clean/hallucination/rate", "clean"),
+                "absent objects affirmed on clean images at the full model's recall (the threshold between yes and no "
+                f"is moved), minus the full model's: {fewer}",
+                self.hallucination, self.selection("clean/hallucination/matched", "clean"),
             ),
         ]  # fmt: skip
 
@@ -154,24 +153,30 @@ class _Judge:
         )
         return text, claims.no_worse_captions(chair, full, self.margin)
 
-    def drop(self, name: str, family: str) -> Judged:
-        drop = self.contrast(name, "accuracy/all", family)
-        holm = "" if math.isnan(drop.p_holm) else f", Holm p {p_value(drop.p_holm)}"
-        clean = self.contrast(name, "clean/accuracy/all")
-        text = f"{_text(drop, sign=True)}{holm}, clean accuracy {number(clean.value, sign=True)} pp"
-        return text, claims.more_stable(drop, clean, self.margin, self.level)
+    def stability(self, name: str, family: str) -> Judged:
+        above = self.report.effective_robustness(self.backbone, name, family)
+        if not above.known:
+            return NOT_MEASURED, Verdict.INCONCLUSIVE
+        holm = "" if math.isnan(above.p_holm) else f", Holm p {p_value(above.p_holm)}"
+        kept = self.report.estimate(self.backbone, name, "robust/retention", family, "live")
+        drop = self.report.contrast(self.backbone, name, "accuracy/all", family, "live")
+        text = f"{_text(above, sign=True)}{holm}; retention {number(kept.value)}%"
+        if drop.known:
+            text += f", difference in drops {number(drop.value, sign=True)} pp"
+        return text, claims.more_robust(above, self.level)
 
     def hallucination(self, name: str) -> Judged:
-        change = self.contrast(name, "clean/hallucination/rate")
-        recall, full = (self.recall(n) for n in (name, self.report.baseline))
-        text = f"{_text(change, sign=True)}, recall {number(recall.value)}% (full: {number(full.value)}%)"
-        rise = self.contrast(name, "hallucination/rate", "image")
-        if rise.known:
-            text += f"; its rise under corruption minus the full model's: {_text(rise, sign=True)}"
-        return text, claims.fewer_hallucinations(change, recall, full, self.level)
-
-    def recall(self, name: str) -> Estimate:
-        return self.report.estimate(self.backbone, name, "pope/recall_random")
+        change = self.contrast(name, "clean/hallucination/matched")
+        found = {
+            what: [self.report.estimate(self.backbone, n, metric).value for n in (name, self.report.baseline)]
+            for what, metric in (
+                ("affirmed as answered", "hallucination/rate"),
+                ("recall", "pope/recall_random"),
+                ("yes ratio", "pope/yes_ratio_random"),
+            )
+        }
+        beside = ", ".join(f"{what} {number(own)}% (full: {number(full)}%)" for what, (own, full) in found.items())
+        return f"{_text(change, sign=True)}; {beside}", claims.better(change, self.level)
 
     def selection(self, metric: str, family: str, more_is_better: bool = False) -> str:
         if self.control is None:

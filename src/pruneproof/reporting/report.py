@@ -17,6 +17,7 @@ from pruneproof.folders import Folders
 from pruneproof.records import dialogue_name
 from pruneproof.reporting.estimates import Contrast, Estimate
 from pruneproof.reporting.methods import Method, describe
+from pruneproof.scoring.chance import FLOOR
 from pruneproof.settings import Study
 
 ESTIMATE = ["value", "low", "high"]
@@ -24,6 +25,22 @@ KEY = ["backbone", "method", "family", "perturbation", "severity", "metric"]
 COLUMNS = {
     "summary": [*KEY, *ESTIMATE, "n"],
     "contrasts": ["backbone", "method", "baseline", *KEY[2:], *ESTIMATE, "p", "p_holm", "primary"],
+    "effective": [
+        "backbone",
+        "method",
+        "family",
+        "severity",
+        "conditions",
+        "clean",
+        "perturbed",
+        "predicted",
+        *ESTIMATE,
+        "p",
+        "p_holm",
+        "primary",
+    ],
+    "random_curve": ["backbone", "family", "severity", "clean", *ESTIMATE],
+    "chance": ["metric", "answer", "value", "n"],
     "flops": ["backbone", "method", "component", "flops", "visual_tokens", "kv_cache_bytes"],
     "latency": ["backbone", "method", "batch", "ratio_full_over_this", "ratio_low", "ratio_high"],
 }
@@ -38,6 +55,9 @@ class Report:
     folders: Folders
     summary: pd.DataFrame
     contrasts: pd.DataFrame
+    effective: pd.DataFrame
+    random_curve: pd.DataFrame
+    chance: pd.DataFrame
     flops: pd.DataFrame
     latency: pd.DataFrame
     machine: dict[str, Any]
@@ -148,6 +168,32 @@ class Report:
         key = (backbone, method, baseline or self.baseline, family, perturbation, severity, metric)
         return self._contrasts.get(key, Contrast())
 
+    def chance_level(self, metric: str = "accuracy/all") -> float:
+        """What a model scores that gives every kind its most frequent answer, in %; NaN if unknown."""
+        found = self.chance.loc[self.chance["metric"] == metric, "value"]
+        return float(found.iloc[0]) if len(found) else math.nan
+
+    def effective_robustness(self, backbone: str, method: str, family: str, severity: str = "mean") -> Contrast:
+        """How far a method's perturbed accuracy lies above random pruning to the same clean accuracy, in points."""
+        table = self.effective
+        where = (table["backbone"] == backbone) & (table["method"] == method) & (table["family"] == family)
+        rows = table[where & (table["severity"] == severity)]
+        return Contrast(*(float(v) for v in rows.iloc[0][[*ESTIMATE, "p", "p_holm"]])) if len(rows) else Contrast()
+
+    def floor_cells(self, backbone: str, family: str) -> list[tuple[str, int]]:
+        """(perturbation, severity) of conditions in which the full model keeps too little of its lead over chance."""
+        table = self.summary
+        where = (table["backbone"] == backbone) & (table["method"] == self.baseline) & (table["family"] == family)
+        rows = table[where & (table["metric"] == "robust/retention") & table["severity"].str.isdigit()]
+        rows = rows[~rows["perturbation"].isin(["mean", "live"]) & ~(rows["value"] >= 100 * FLOOR)]
+        return [(name, int(severity)) for name, severity in zip(rows["perturbation"], rows["severity"], strict=True)]
+
+    def cells(self, family: str) -> int:
+        """Conditions of a family that have scores, on one backbone."""
+        table = self.summary[(self.summary["family"] == family) & self.summary["severity"].str.isdigit()]
+        table = table[~table["perturbation"].isin(["mean", "live"])]
+        return len(table[["perturbation", "severity"]].drop_duplicates())
+
     def total_flops(self, backbone: str, method: str, components: Sequence[str] = ()) -> float:
         """FLOPs of one question, of all components or of those named; NaN if not measured."""
         table = self.flops[(self.flops["backbone"] == backbone) & (self.flops["method"] == method)]
@@ -175,7 +221,9 @@ def load(study: Study, folders: Folders) -> Report:
     Raises:
         PruneProofError: if a table is missing, lacks a column or holds no row of this study.
     """
-    paths = {name: folders.scores / f"{name}.csv" for name in ("summary", "contrasts")}
+    paths = {
+        name: folders.scores / f"{name}.csv" for name in ("summary", "contrasts", "effective", "random_curve", "chance")
+    }
     paths |= {name: folders.costs / f"{name}.csv" for name in ("flops", "latency")}
     tables = {name: read_csv(path, COLUMNS[name]) for name, path in paths.items()}
     machine = files.read_json(folders.costs / "machine.json")

@@ -111,6 +111,12 @@ def legend_above(figure: Figure, handles: list[Line2D], columns: int = 6) -> Non
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), columns))
 
 
+def chance_line(axes: Axes, level: float) -> None:
+    """A dotted line at the accuracy of a model that sees nothing; none where it is unknown."""
+    if level == level:
+        axes.axhline(level, color=GREY, lw=0.8, ls=(0, (1, 2)), zorder=0, gid="chance")
+
+
 def percent_axis(axes: Axes, label: str = "") -> None:
     """Label a y axis that holds percentages."""
     axes.set_ylabel(label)

@@ -1,0 +1,88 @@
+"""Perturbed against clean accuracy, with the curve of random pruning: the report's first figure."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pruneproof.reporting import style
+from pruneproof.reporting.figures import _curves
+from pruneproof.reporting.report import Report
+
+ORDER = 1
+TITLE = "Effective robustness"
+FAMILIES = {"image": "corrupted images", "text": "reworded questions"}
+COLUMNS = ["family", "method", "clean", "value", "low", "high"]
+CURVE, CHANCE = "(random pruning)", "(chance)"
+"""Stand in the column `method` for the curve and for the model that sees nothing; no method can be called so."""
+
+
+def caption(report: Report) -> str:
+    """One paragraph that lets the figure be read alone."""
+    left_out = [len(report.floor_cells(name, "image")) for name in report.backbones]
+    share = 100 * report.study.scoring.confidence
+    return (
+        "Accuracy over the study's claimed kinds on clean input (across) and under perturbation (up), means over the "
+        "conditions in which the full model keeps at least 20% of its lead over chance "
+        f"({', '.join(str(n) for n in left_out)} of {report.cells('image')} image conditions left out, by backbone). "
+        f"The line is random pruning to ever fewer tokens, from the full model to chance, with its {share:g}% band. A "
+        "method above it is more robust than its clean accuracy predicts, one below less; on it, equally. Rings: "
+        "variants."
+    )
+
+
+def frames(report: Report) -> dict[str, pd.DataFrame]:
+    """Rows of (family, method) and the points of the curve."""
+    return {f"{name}/effective_robustness": _frame(report, name) for name in report.backbones}
+
+
+def _frame(report: Report, backbone: str) -> pd.DataFrame:
+    known = report.effective[(report.effective["backbone"] == backbone) & (report.effective["severity"] == "mean")]
+    drawn = report.random_curve[(report.random_curve["backbone"] == backbone)]
+    drawn = drawn[drawn["severity"] == "mean"].assign(method=CURVE)
+    points = known[["family", "method", "clean"]].assign(value=known["perturbed"], low=float("nan"), high=float("nan"))
+    chance = report.chance_level()
+    corners = pd.DataFrame(
+        [(family, CHANCE, chance, chance, chance, chance) for family in FAMILIES if family in set(known["family"])],
+        columns=COLUMNS,
+    )
+    frame = pd.concat([drawn[COLUMNS], *([corners] if len(corners) else []), points[COLUMNS]], ignore_index=True)
+    return frame.dropna(subset="value").reset_index(drop=True)
+
+
+def draw(frame: pd.DataFrame, report: Report) -> Figure:
+    """One panel for each kind of perturbation."""
+    families = [family for family in FAMILIES if family in set(frame["family"])]
+    figure = style.new_figure(3.7)
+    panels = figure.subplots(1, len(families), squeeze=False)[0]
+    for axes, family in zip(panels, families, strict=True):
+        _panel(axes, frame[frame["family"] == family], report)
+        axes.set_title(FAMILIES[family])
+        axes.set_xlabel("accuracy on clean input (%)")
+    style.percent_axis(panels[0], "accuracy under perturbation (%)")
+    methods = _curves.used_methods(frame, report)
+    style.legend_above(figure, _curves.legend_handles(methods, line=False), columns=5)
+    return figure
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, report: Report) -> None:
+    curve = rows[rows["method"] == CURVE].sort_values("clean")
+    axes.fill_between(curve["clean"], curve["low"], curve["high"], color="#d55e00", alpha=0.15, lw=0)
+    axes.plot(curve["clean"], curve["value"], color="#d55e00", lw=1.2)
+    for corner in rows[rows["method"] == CHANCE].itertuples():
+        style.chance_line(axes, corner.value)
+        axes.plot(corner.clean, corner.value, marker="x", color=style.GREY)
+    methods = _curves.used_methods(rows, report)
+    places = {row.method: (row.clean, row.value) for row in rows.itertuples() if row.method in methods}
+    for index, (name, place) in enumerate(sorted(places.items(), key=lambda item: item[1])):
+        method = methods[name]
+        face = "white" if method.variant else method.colour
+        axes.plot(*place, marker=method.marker, color=method.colour, mfc=face, ms=5, ls="none", zorder=3)
+        text = method.label if method.keep is None else f"{100 * method.keep:g}%"
+        # Neighbours in clean accuracy are labelled on different sides.
+        away = ((0, 6, "center"), (7, -8, "left"), (-7, 3, "right"))[index % 3]
+        axes.annotate(
+            text, place, xytext=away[:2], textcoords="offset points", fontsize=6, color=method.colour, ha=away[2]
+        )
+    axes.margins(0.08)
