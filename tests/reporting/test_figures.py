@@ -49,7 +49,9 @@ def test_curves_pass_through_the_rows_of_the_csv(report: Report) -> None:
     with style.styled():
         figure = drawing.draw(frame, report)
     for axes, keep in zip(figure.axes, (0.6, 0.25), strict=True):
-        drawn = {tuple(np.asarray(line.get_ydata(), float)) for line in axes.get_lines()}
+        chance = [line for line in axes.get_lines() if line.get_gid() == "chance"]
+        assert [list(line.get_ydata()) for line in chance] == [[55.0, 55.0]]
+        drawn = {tuple(np.asarray(line.get_ydata(), float)) for line in axes.get_lines() if line not in chance}
         panel = frame[frame["keep"] == keep]
         assert drawn == {tuple(rows["value"]) for _, rows in panel.groupby("method")}
         assert len(axes.collections) == 3
@@ -66,6 +68,23 @@ def test_heat_map_cells_show_the_contrasts(report: Report) -> None:
     assert bold == [low > 0 or high < 0 for low, high in zip(rows["low"], rows["high"], strict=True)]
     image = np.asarray(axes.images[0].get_array())
     assert image[0, 0] == rows["value"].iloc[0]
+
+
+def test_cells_in_which_the_full_model_sees_nothing_are_hatched_and_counted(report: Report) -> None:
+    """Retention of 19.9% under fog at severity 3, and undefined at severity 5."""
+    summary = report.summary.copy()
+    own = (summary["method"] == "full") & (summary["metric"] == "robust/retention")
+    summary.loc[own, "value"] = 20.0
+    for severity, value in (("3", 19.9), ("5", np.nan)):
+        summary.loc[own & (summary["perturbation"] == "fog") & (summary["severity"] == severity), "value"] = value
+    changed = dataclasses.replace(report, summary=summary)
+    assert changed.floor_cells("builtin_llava", "image") == [("fog", 3), ("fog", 5)]
+    drawing, frame = first("drops_heatmap", changed)
+    assert "2 of 9 conditions" in drawing.caption(changed)
+    with style.styled():
+        figure = drawing.draw(frame, changed)
+    hatched = {(patch.get_x() + 0.5, patch.get_y() + 0.5) for patch in figure.axes[0].patches if patch.get_hatch()}
+    assert hatched == {(1.0, 1.0), (2.0, 1.0)}  # fog is the second row
 
 
 def test_kept_patches_are_those_of_the_answers(report: Report) -> None:

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from pruneproof.reporting import paper_claims
 from pruneproof.reporting.claims import Verdict
+from pruneproof.reporting.estimates import number
 from pruneproof.reporting.paper_claims import Claim
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.table import Table
@@ -100,6 +101,12 @@ def _context(report: Report, judged: Sequence[Judgement]) -> dict[str, Any]:
         "images": len(report.perturbations("image")),
         "texts": len(report.perturbations("text")),
         "severities": ", ".join(str(level) for level in sorted(set(perturbations.image.severities))),
+        "chance": number(report.chance_level()),
+        "floors": "; ".join(
+            f"{len(report.floor_cells(name, 'image'))} of {report.cells('image')} image and "
+            f"{len(report.floor_cells(name, 'text'))} of {report.cells('text')} text conditions on {name}"
+            for name in report.backbones
+        ),
         "confidence": f"{100 * report.study.scoring.confidence:g}%",
     }
 

@@ -11,6 +11,8 @@ from pruneproof.reporting.estimates import Estimate
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
 
+LIVE = "live"
+"""Perturbation of a mean over the conditions that the full model survives, see `scoring.groups`."""
 LANGUAGE_MODEL = ("prefill", "decode")
 """Components of the FLOP count that belong to the language model."""
 
@@ -25,6 +27,12 @@ MEASURES = {
     "unparseable_image": ("hallucination/unparseable", "image"),
     "flip_rate_image": ("robust/flip_rate", "image"),
     "flip_rate_text": ("robust/flip_rate", "text"),
+    "retention_image": ("robust/retention", "image"),
+    "retention_text": ("robust/retention", "text"),
+    "hallucination_matched_clean": ("hallucination/matched", "clean"),
+    "hallucination_matched_image": ("hallucination/matched", "image"),
+    "auc_clean": ("sensitivity/auc", "clean"),
+    "auc_image": ("sensitivity/auc", "image"),
 }
 """Column to (metric, family); perturbed values are means over all conditions of the family."""
 
@@ -33,7 +41,7 @@ CONTRASTS = {
     "extra_drop_image": ("accuracy/all", "image"),
     "extra_drop_text": ("accuracy/all", "text"),
 }
-"""Column to (contrast with the baseline, family)."""
+"""Column to (contrast with the baseline, family); perturbed ones are means over live conditions."""
 
 METRICS = {
     "clean": "accuracy_clean",
@@ -68,7 +76,10 @@ def _row(report: Report, backbone: str, method: Method) -> dict[str, Any]:
     for name, (metric, family) in MEASURES.items():
         row |= _columns(name, report.estimate(backbone, method.id, metric, family))
     for name, (metric, family) in CONTRASTS.items():
-        row |= _columns(name, report.contrast(backbone, method.id, metric, family))
+        where = "" if family == "clean" else LIVE
+        row |= _columns(name, report.contrast(backbone, method.id, metric, family, where))
+    for family in ("image", "text"):
+        row |= _columns(f"effective_{family}", report.effective_robustness(backbone, method.id, family))
     return row
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pruneproof.reporting import style
-from pruneproof.reporting.estimates import Estimate
+from pruneproof.reporting.estimates import Estimate, number
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
 
@@ -28,6 +28,8 @@ class Measure:
     """Metrics of the summary; the mean of several is drawn without a band."""
     baseline: bool = True
     """Whether the full model is drawn too."""
+    chance: str = ""
+    """Metric whose chance level is drawn as a line; empty for none."""
 
 
 def severities(report: Report) -> list[int]:
@@ -86,8 +88,9 @@ def legend_handles(methods: Mapping[str, Method], keep: bool = False, line: bool
     return [style.handle(method, name, line) for name, method in named.items()]
 
 
-def draw_grid(frame: pd.DataFrame, report: Report, row_height: float = 1.7) -> Figure:
-    """Measures down, keep ratios across; panels of one measure share their scale."""
+def draw_grid(frame: pd.DataFrame, report: Report, row_height: float = 1.7, drawn: Sequence[Measure] = ()) -> Figure:
+    """Measures down, keep ratios across; panels of one measure share their scale; `drawn` knows their chance levels."""
+    levels = {measure.label: measure.chance for measure in drawn}
     measures = list(dict.fromkeys(frame["measure"]))
     keeps = sorted(set(frame["keep"]), reverse=True)
     methods = used_methods(frame, report)
@@ -100,6 +103,8 @@ def draw_grid(frame: pd.DataFrame, report: Report, row_height: float = 1.7) -> F
             panel = frame[(frame["measure"] == measure) & (frame["keep"] == keep)]
             for method_id, rows in panel.groupby("method", sort=False):
                 draw_curve(axes, rows, methods[method_id])
+            if levels.get(measure):
+                style.chance_line(axes, report.chance_level(levels[measure]))
             severity_axis(axes, ticks, label=row == len(measures) - 1)
             if row == 0:
                 axes.set_title(f"{100 * keep:g}% of the visual tokens kept")
@@ -112,3 +117,11 @@ def band_note(report: Report) -> str:
     """What the bands are."""
     share = 100 * report.study.scoring.confidence
     return f"Bands are {share:g}% bootstrap intervals, images resampled with all their questions."
+
+
+def chance_note(report: Report, metric: str = "accuracy/all") -> str:
+    """What the dotted line is."""
+    level = number(report.chance_level(metric))
+    return (
+        f"Dotted: chance ({level}%), the accuracy of always giving the most frequent answer to each kind of question."
+    )

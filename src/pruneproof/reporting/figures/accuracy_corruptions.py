@@ -21,7 +21,7 @@ def caption(report: Report) -> str:
     keep = report.shown_keep() or 1.0
     return (
         f"Accuracy over the study's claimed kinds under each image corruption, with {100 * keep:g}% of the visual "
-        f"tokens kept. {_curves.band_note(report)}"
+        f"tokens kept. {_curves.band_note(report)} {_curves.chance_note(report)}"
     )
 
 
@@ -57,11 +57,12 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
         axes.set_title(style.plain(names[index]), fontsize=7)
         for method_id, rows in frame[frame["perturbation"] == names[index]].groupby("method", sort=False):
             _curves.draw_curve(axes, rows, methods[method_id])
+        style.chance_line(axes, report.chance_level())
         last_of_column = index + across >= len(names)
         _curves.severity_axis(axes, ticks, label=False)
         axes.set_xticklabels([str(tick) for tick in ticks])
         axes.tick_params(labelbottom=last_of_column)
-        for line in axes.get_lines():
+        for line in (line for line in axes.get_lines() if line.get_gid() != "chance"):
             line.set(markersize=2.5, linewidth=1.1)
     figure.supylabel("accuracy (%)", fontsize=7.5, color="#333333")
     figure.supxlabel("severity (0: clean)", fontsize=7.5, color="#333333")

@@ -20,7 +20,7 @@ def caption(report: Report) -> str:
     return (
         "Accuracy over the study's claimed kinds against the floating-point operations of one question, relative "
         "to the full model (vision tower, scoring, connector and language model together). Lines join the keep ratios "
-        "of one method; lone markers are variants. Bars are bootstrap intervals."
+        "of one method; lone markers are variants. Bars are bootstrap intervals. " + _curves.chance_note(report)
     )
 
 
@@ -50,6 +50,7 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
     for axes, family in zip(panels, inputs, strict=True):
         _panel(axes, frame[frame["input"] == family], report)
         axes.set_title(INPUTS[family])
+        style.chance_line(axes, report.chance_level())
         axes.set_xlabel("FLOPs (% of full)")
         axes.margins(x=0.2)
     style.percent_axis(panels[0], "accuracy (%)")

@@ -1,4 +1,4 @@
-"""Accuracy over severity, averaged over all image corruptions: the study's first figure."""
+"""Accuracy over severity, averaged over all image corruptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pruneproof.reporting.report import Report
 
 ORDER = 10
 TITLE = "Accuracy under image corruption"
-MEASURES = (_curves.Measure("accuracy (%)", ("accuracy/all",)),)
+MEASURES = (_curves.Measure("accuracy (%)", ("accuracy/all",), chance="accuracy/all"),)
 
 
 def caption(report: Report) -> str:
@@ -19,7 +19,8 @@ def caption(report: Report) -> str:
     return (
         f"Accuracy over the study's claimed kinds, averaged over {count} image corruptions at each severity. A "
         "method that is as robust as the full model runs parallel to it; a gap that is already there on clean images "
-        f"is the cost of pruning, a gap that widens is a loss of robustness. {_curves.band_note(report)}"
+        f"is the cost of pruning, a gap that widens is a loss of robustness. {_curves.band_note(report)} "
+        f"{_curves.chance_note(report)}"
     )
 
 
@@ -30,4 +31,4 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
 
 def draw(frame: pd.DataFrame, report: Report) -> Figure:
     """One panel per keep ratio."""
-    return _curves.draw_grid(frame, report, row_height=2.1)
+    return _curves.draw_grid(frame, report, row_height=2.1, drawn=MEASURES)

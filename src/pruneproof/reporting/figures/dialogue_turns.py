@@ -20,9 +20,10 @@ def caption(report: Report) -> str:
     keep = report.shown_keep() or 1.0
     return (
         "Accuracy over the study's claimed kinds by turn of a dialogue on one clean image; every question is asked "
-        "once as each turn, behind other questions with their true answers. Tokens are selected by the dialogue's "
+        "once as each turn, after other questions with their true answers. Tokens are selected by the dialogue's "
         "first question, by its last, or anew by each turn's own; a method that does not look at the question differs "
-        f"between panels by chance alone. {100 * keep:g}% of the visual tokens kept. {_curves.band_note(report)}"
+        f"between panels by chance alone. {100 * keep:g}% of the visual tokens kept. {_curves.band_note(report)} "
+        f"{_curves.chance_note(report)}"
     )
 
 
@@ -51,6 +52,7 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
         for method_id, rows in frame[frame["select_by"] == name].groupby("method", sort=False):
             _curves.draw_curve(axes, rows, methods[method_id], along="turn")
         axes.set_title(f"selected by {name} turn's question" if name == "each" else f"selected by the {name} question")
+        style.chance_line(axes, report.chance_level())
         axes.set_xlabel("turn")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.percent_axis(panels[0], "accuracy (%)")

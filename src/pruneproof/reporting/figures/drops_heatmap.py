@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from pruneproof.reporting import style
 from pruneproof.reporting.estimates import number
@@ -22,11 +23,13 @@ COLOURS = "RdBu_r"
 def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
     share = 100 * report.study.scoring.confidence
+    counts = ", ".join(f"{len(report.floor_cells(b, 'image'))} of {report.cells('image')}" for b in report.backbones)
     return (
         "How many points of accuracy a method loses from clean to corrupted beyond what the full model loses: red "
-        "means that pruning made the model less robust, blue more robust. The last row is the mean over all "
-        f"corruptions. Bold: the {share:g}% paired bootstrap interval excludes 0, without correction for the number of "
-        "cells."
+        "means that the method loses more, blue less, which alone is no robustness: whoever stands near chance has little to "
+        "lose. Hatched: the full model keeps less than 20% of its lead over chance there, so that hardly anything can "
+        f"show ({counts} conditions, by backbone). The last row is the mean over all others. Bold: the {share:g}% "
+        "interval (Student's t over images) excludes 0, without correction for the number of cells."
     )
 
 
@@ -37,12 +40,13 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
 
 def _frame(report: Report, backbone: str) -> pd.DataFrame:
     rows = []
+    floor = set(report.floor_cells(backbone, "image"))
     for method in _ordered(report):
-        for name in [*report.perturbations("image"), "mean"]:
+        for name in [*report.perturbations("image"), "live"]:
             for severity in sorted(set(report.study.perturbations.image.severities)):
                 cell = report.contrast(backbone, method.id, "accuracy/all", "image", name, severity)
-                rows.append((method.id, name, severity, cell.value, cell.low, cell.high))
-    frame = pd.DataFrame(rows, columns=["method", "perturbation", "severity", "value", "low", "high"])
+                rows.append((method.id, name, severity, cell.value, cell.low, cell.high, (name, severity) in floor))
+    frame = pd.DataFrame(rows, columns=["method", "perturbation", "severity", "value", "low", "high", "floor"])
     return frame.dropna(subset="value").reset_index(drop=True)
 
 
@@ -66,7 +70,9 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
         _panel(axes, frame[frame["method"] == method.id], names, severities, limit)
         axes.set_title(method.label, fontsize=7, loc="center")
         axes.set_xlabel("severity")
-    panels[0].set_yticks(range(len(names)), [style.plain(name) if name != "mean" else "mean of all" for name in names])
+    panels[0].set_yticks(
+        range(len(names)), [style.plain(name) if name != "live" else "mean, unhatched" for name in names]
+    )
     scale = ScalarMappable(Normalize(-limit, limit), COLOURS)
     bar = figure.colorbar(scale, ax=list(panels), aspect=40, pad=0.01, extend="both")
     bar.set_label("difference in drops (points)")
@@ -79,6 +85,10 @@ def _panel(axes: Axes, rows: pd.DataFrame, names: list[str], severities: list[in
     for row in rows.itertuples():
         y, x = names.index(row.perturbation), severities.index(row.severity)
         values[y, x] = row.value
+        if row.floor:
+            axes.add_patch(
+                Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="/////", ec="#555555", lw=0, alpha=0.5, zorder=2)
+            )
         sure = row.low > 0 or row.high < 0
         axes.text(
             x, y, number(row.value, 1 if abs(row.value) < 9.95 else 0), ha="center", va="center", fontsize=5.5,
@@ -89,5 +99,5 @@ def _panel(axes: Axes, rows: pd.DataFrame, names: list[str], severities: list[in
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    if "mean" in names:
-        axes.axhline(names.index("mean") - 0.5, color="white", lw=3)
+    if "live" in names:
+        axes.axhline(names.index("live") - 0.5, color="white", lw=3)

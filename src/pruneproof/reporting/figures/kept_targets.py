@@ -19,7 +19,7 @@ MEASURES = (
 def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
     return (
-        "Top: share of the asked object's patches among the kept tokens; random pruning keeps as many as its budget. "
+        "Top: share of the asked object's patches that are kept; random pruning keeps as large a share as its budget. "
         "Bottom: Jaccard overlap of the tokens kept on the corrupted and on the clean image. Means over all "
         "corruptions."
     )

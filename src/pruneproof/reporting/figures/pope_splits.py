@@ -22,7 +22,7 @@ def caption(report: Report) -> str:
     return (
         "POPE as its official scorer counts it, by the way absent objects are drawn (at random, frequent ones, ones "
         f"that often occur together with what is there), with {100 * keep:g}% of the visual tokens kept. Top: clean "
-        "images; bottom: mean over all image corruptions. A yes ratio of 50% is unbiased."
+        "images; bottom: mean over all image corruptions. A yes ratio of 50% is unbiased. Dotted: chance."
     )
 
 
@@ -57,6 +57,8 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
             panel = frame[(frame["input"] == family) & (frame["measure"] == measure)]
             _dots.draw_dots(axes, panel, methods, splits, "split", upright=True)
             axes.set_xticks(range(len(splits)), [SPLITS[split] for split in splits])
+            if measure == "accuracy":
+                style.chance_line(axes, report.chance_level("pope/accuracy_random"))
             if measure == "yes_ratio":
                 axes.axhline(50, color=style.GREY, lw=0.8, ls=(0, (3, 2)), zorder=0)
             if row == 0:
