@@ -106,7 +106,8 @@ def test_claims_hold_one_row_for_each_claim(reports: Path) -> None:
 def test_tables_are_whole(report: Report) -> None:
     made = tables(report)
     assert [t.name.removeprefix("builtin_llava_") for t in made] == [
-        "main", "contrasts", "components", "pope", "kinds", "captions", "perturbations", "dialogues",
+        "main", "stability", "contrasts", "sensitivity",
+        "components", "pope", "kinds", "captions", "perturbations", "dialogues",
     ]  # fmt: skip
     for table in made:
         assert {len(row) for row in table.rows} == {len(table.header)}

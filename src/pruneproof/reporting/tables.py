@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pruneproof.records import KINDS
@@ -19,7 +20,8 @@ SPLITS = ("random", "popular", "adversarial")
 def tables(report: Report) -> list[Table]:
     """All tables that have something to show: those of the whole study, then those of every backbone."""
     builders = (
-        main_table, contrast_table, component_table, pope_table, kind_table, caption_table, corruption_table,
+        main_table, stability_table, contrast_table, sensitivity_table, component_table, pope_table, kind_table,
+        caption_table, corruption_table,
         dialogue_table,
     )  # fmt: skip
     made = [family_table(report, paper_claims.paper_method(report)), published_table(report)]
@@ -45,11 +47,73 @@ def main_table(report: Report, backbone: str) -> Table:
         "Visual tokens at the language model's input, FLOPs of one question relative to the full model (%), latency of "
         "the full model divided by the method's, accuracy over the study's claimed kinds, share of absent objects "
         "affirmed, and mean F1 of POPE's three splits (all in %); clean, and means over all image corruptions and all "
-        "rewordings.",
+        f"rewordings. {chance_note(report)}",
         ("Method", "Tokens", "FLOPs", "Speed-up", "clean", "corrupted", "reworded", "clean", "corrupted", "reworded",
          "clean", "corrupted"),
         tuple(rows), (("", 1), ("Cost", 3), ("Accuracy", 3), ("Hallucination rate", 3), ("POPE F1", 2)),
     )  # fmt: skip
+
+
+def stability_table(report: Report, backbone: str) -> Table:
+    """Retention and effective robustness of every method, and its flips against the full model."""
+    rows = []
+    for method in report.methods:
+        cells = [interval(report.estimate(backbone, method.id, "accuracy/all"))]
+        for family in ("image", "text"):
+            above = report.effective_robustness(backbone, method.id, family)
+            cells += [
+                interval(report.estimate(backbone, method.id, "robust/retention", family, "live")),
+                interval(above, sign=True), p_value(above.p_holm),
+            ]  # fmt: skip
+        outcomes = ("correct_to_wrong", "wrong_to_correct", "wrong_to_wrong")
+        cells += [_level(report, backbone, method, f"flips_full/{name}", "image") for name in outcomes]
+        rows.append((method.label, *cells))
+    return Table(
+        f"{backbone}_stability", "Retention, effective robustness and flips",
+        "Retention: share of its lead over chance that a method keeps (%). Effective: accuracy above random pruning to "
+        "the same clean accuracy (points; a random method against the curve of the others); p: Holm-corrected over the "
+        "primary methods. Both over live conditions. Flips: answers under corruption that differ from the full model's "
+        f"under the same (%), from correct to wrong and so on. {chance_note(report)}",
+        ("Method", "accuracy", *("retention", "effective", "p") * 2, "lost", "gained", "other"), tuple(rows),
+        (("", 1), ("Clean", 1), ("Corrupted", 3), ("Reworded", 3), ("Flips", 3)),
+    )  # fmt: skip
+
+
+def sensitivity_table(report: Report, backbone: str) -> Table:
+    """What existence questions say of a model's sight, its inclination to say no, and its confidence."""
+    measures = {
+        "AUC": ("sensitivity/auc", 1), "d'": ("sensitivity/d_prime", 2), "c": ("sensitivity/criterion", 2),
+        "matched": ("hallucination/matched", 1), "raw": ("hallucination/rate", 1), "Brier": ("calibration/brier", 1),
+        "ECE": ("calibration/ece", 1),
+    }  # fmt: skip
+    rows = []
+    for method in report.methods:
+        cells = [
+            number(report.estimate(backbone, method.id, metric, family).value, digits)
+            for family in ("clean", "image")
+            for metric, digits in measures.values()
+        ]
+        rows.append((method.label, *cells))
+    return Table(
+        f"{backbone}_sensitivity", "Seeing less, or saying yes less",
+        "Existence questions by the logit of yes minus that of no. AUC: area under the ROC curve (%). d' and c: "
+        "sensitivity and criterion of signal detection, a positive c leaning to no. Matched: absent objects affirmed "
+        "with the threshold moved to the full model's clean recall (%); raw: as answered. Brier score and expected "
+        "calibration error (x 100) of the softmax over yes and no.",
+        ("Method", *measures, *measures), known(rows),
+        (("", 1), ("Clean", len(measures)), ("Corrupted", len(measures))),
+    )  # fmt: skip
+
+
+def chance_note(report: Report) -> str:
+    """The chance level, for captions of tables with accuracies."""
+    return f"Chance: {number(report.chance_level())}%."
+
+
+def kind_chance(report: Report, kinds: Sequence[str]) -> str:
+    """The chance level of each kind."""
+    levels = (f"{kind} {number(report.chance_level(f'accuracy/{kind}'))}%" for kind in kinds)
+    return f"Chance: {', '.join(levels).replace('compositional', 'two-step')}."
 
 
 def contrast_table(report: Report, backbone: str) -> Table:
@@ -59,10 +123,12 @@ def contrast_table(report: Report, backbone: str) -> Table:
         if method.id == report.baseline:
             continue
         clean = report.contrast(backbone, method.id, "clean/accuracy/all")
-        drops = [report.contrast(backbone, method.id, "accuracy/all", family) for family in ("image", "text")]
+        drops = [report.contrast(backbone, method.id, "accuracy/all", family, "live") for family in ("image", "text")]
         control = report.control(method)
         versus = [
-            report.contrast(backbone, method.id, "accuracy/all", family, baseline=control.id) if control else Contrast()
+            report.contrast(backbone, method.id, "accuracy/all", family, "live", baseline=control.id)
+            if control
+            else Contrast()
             for family in ("image", "text")
         ]
         cells = [interval(clean, sign=True)]
@@ -72,10 +138,10 @@ def contrast_table(report: Report, backbone: str) -> Table:
     share = 100 * report.study.scoring.confidence
     return Table(
         f"{backbone}_contrasts", "Paired differences",
-        f"Differences in points with {share:g}% intervals (paired bootstrap over images). Clean: accuracy minus the "
+        f"Differences in points with {share:g}% intervals (Student's t over images). Clean: accuracy minus the "
         "full model's; higher is better. Difference in drops: points lost from clean to perturbed beyond what the full "
-        "model, or the random control with as many tokens, loses; lower is better. p: Holm-corrected over the primary "
-        "contrasts.",
+        "model, or the random control with as many tokens, loses; lower is better, but a model near chance "
+        "loses little; over live conditions. p: Holm-corrected over the primary contrasts.",
         ("Method", "vs full", *("vs full", "p", "vs random") * 2), tuple(rows),
         (("", 1), ("Clean accuracy", 1), ("Drop under corruption", 3), ("Drop under rewording", 3)),
     )  # fmt: skip
@@ -114,7 +180,7 @@ def kind_table(report: Report, backbone: str) -> Table:
         rows.append((method.label, *cells))
     return Table(
         f"{backbone}_kinds", "Accuracy by kind of question",
-        "Accuracy in % on clean images and over all image corruptions.",
+        f"Accuracy in % on clean images and over all image corruptions. {kind_chance(report, kinds)}",
         ("Method", *(kind.replace("compositional", "two-step") for kind in kinds * 2)), known(rows) if kinds else (),
         (("", 1), ("Clean", len(kinds)), ("Corrupted", len(kinds))),
     )  # fmt: skip
@@ -150,7 +216,7 @@ def corruption_table(report: Report, backbone: str) -> Table:
             rows.append((plain(name), *cells))
     return Table(
         f"{backbone}_perturbations", "Accuracy under every perturbation",
-        "Accuracy over the study's claimed kinds in %, mean over severities.",
+        f"Accuracy over the study's claimed kinds in %, mean over severities. {chance_note(report)}",
         ("Perturbation", *(method.label for method in methods)), known(rows),
     )  # fmt: skip
 
@@ -168,8 +234,9 @@ def dialogue_table(report: Report, backbone: str) -> Table:
         rows.append((method.label, *cells))
     return Table(
         f"{backbone}_dialogues", "Accuracy by turn of a dialogue",
-        "Accuracy over the study's claimed kinds in %, every question asked once as each turn behind others with their "
-        "true answers; tokens selected by the first question of the dialogue, by its last, or anew by each turn's own.",
+        "Accuracy over the study's claimed kinds in %, every question asked once as each turn after others with their "
+        "true answers; tokens selected by the first question of the dialogue, by its last, or anew by each turn's own. "
+        f"{chance_note(report)}",
         ("Method", *(f"turn {turn}" for _ in chosen for turn in turns)), known(rows),
         (("", 1), *((f"by {name}", len(turns)) for name in chosen)),
     )  # fmt: skip

@@ -26,10 +26,10 @@ def caption(report: Report) -> str:
     counts = ", ".join(f"{len(report.floor_cells(b, 'image'))} of {report.cells('image')}" for b in report.backbones)
     return (
         "How many points of accuracy a method loses from clean to corrupted beyond what the full model loses: red "
-        "means that the method loses more, blue less, which alone is no robustness: whoever stands near chance has little to "
-        "lose. Hatched: the full model keeps less than 20% of its lead over chance there, so that hardly anything can "
-        f"show ({counts} conditions, by backbone). The last row is the mean over all others. Bold: the {share:g}% "
-        "interval (Student's t over images) excludes 0, without correction for the number of cells."
+        "means that the method loses more, blue less, which alone is no robustness: whoever stands near chance has "
+        "little to lose. Hatched: the full model keeps less than 20% of its lead over chance there, so that hardly "
+        f"anything can show ({counts} conditions, by backbone). The last row is the mean over all others. Bold: the "
+        f"{share:g}% interval (Student's t over images) excludes 0, without correction for the number of cells."
     )
 
 
