@@ -16,10 +16,10 @@ from pruneproof import machine, pipeline, space
 from pruneproof.backbones._checkpoints import locate, require_tower
 from pruneproof.benchmarks import input_files
 from pruneproof.errors import PruneProofError
-from pruneproof.folders import Folders
+from pruneproof.folders import Folders, make_command
 from pruneproof.settings import BackboneSettings, Study
 from pruneproof.settings_file import read_yaml
-from pruneproof.study import load_study, make_command
+from pruneproof.study import load_study
 from pruneproof.tracking import address, database
 
 BROUGHT_BY_LOCK = ("torch", "transformers", "open_clip", "imagecorruptions", "nlpaug", "mlflow", "matplotlib", "dvc")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,3 +91,9 @@ class Folders:
     def reports(self) -> Path:
         """Everything a reader opens, and `tracking.json`."""
         return self.study / "reports"
+
+
+def make_command(target: str, folder: Path) -> str:
+    """How a user calls a target of the Makefile for the study in `folder`: `make repro STUDY=small`."""
+    place = folder.resolve()
+    return f"make {target} STUDY={shlex.quote(place.name)}" if place.parent.name == "studies" else f"make {target}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 
 from pruneproof.errors import PruneProofError
@@ -25,9 +24,3 @@ def load_study(folder: Path) -> Study:
     if problems:
         raise PruneProofError(described(path, problems, lines))
     return Study.model_validate_json(json.dumps(values), strict=True)
-
-
-def make_command(target: str, folder: Path) -> str:
-    """How a user calls a target of the Makefile for the study in `folder`: `make repro STUDY=small`."""
-    place = folder.resolve()
-    return f"make {target} STUDY={shlex.quote(place.name)}" if place.parent.name == "studies" else f"make {target}"

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pruneproof.errors import PruneProofError
-from pruneproof.folders import Folders
-from pruneproof.study import make_command
+from pruneproof.folders import Folders, make_command
 
 COLUMNS = {
     "tokens": ("visual_tokens", "{:.0f}", ""),

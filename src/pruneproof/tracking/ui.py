@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pruneproof.errors import PruneProofError
-from pruneproof.study import make_command
+from pruneproof.folders import make_command
 from pruneproof.tracking import address, database
 
 HOST = "127.0.0.1"
