@@ -130,3 +130,17 @@ def test_many_problems_are_counted() -> None:
 @pytest.mark.parametrize("changes", [{"detail": "red, green (b)"}, {"question": "Is it $5 (50% off)\nor a car?"}])
 def test_unusual_text_passes(changes: dict[str, str]) -> None:
     assert list(problems(samples(**changes))) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "build() gave None: return a pruneproof.benchmarks.Benchmark"),
+        (replace(SOUND, images=("i1",)), "images[0] is 'i1': should be a Mapping"),
+        (replace(SOUND, objects=None), "objects is None: give a tuple"),
+        (replace(SOUND, samples=(EXISTENCE, {"kind": "count"})), "samples[1] is {'kind': 'count'}: should be a Sample"),
+        (replace(SOUND, vocabulary=["car"]), "vocabulary is ['car']: should be a Mapping"),
+    ],
+)
+def test_what_is_no_benchmark_at_all_is_one_line(given: Any, said: str) -> None:
+    assert list(problems(given)) == [said]

@@ -31,6 +31,10 @@ _PROSE = frozenset({"question", "answer", "rephrasings", "alternatives"})
 
 def type_problems(benchmark: Benchmark) -> Iterator[str]:
     """One line for each value that its table cannot hold, or that no file can."""
+    misshapen = list(_shape(benchmark))
+    if misshapen:
+        yield from misshapen
+        return
     for index, row in enumerate(benchmark.images):
         yield from _row(row, f"image {row.get('image_id', f'number {index}')!r}", IMAGES)
     for index, row in enumerate(benchmark.objects):
@@ -42,6 +46,23 @@ def type_problems(benchmark: Benchmark) -> Iterator[str]:
     for name, forms in benchmark.vocabulary.items():
         yield from _value("vocabulary", "class", name, _adapter(str))
         yield from _value("vocabulary", f"forms of {name!r}", forms, _adapter(list[str]))
+
+
+def _shape(benchmark: object) -> Iterator[str]:
+    """What holds no rows and samples at all, so that there is no value to look at."""
+    if not isinstance(benchmark, Benchmark):
+        yield f"build() gave {_short(benchmark)}: return a pruneproof.benchmarks.Benchmark"
+        return
+    for name, held in (("images", Mapping), ("objects", Mapping), ("samples", Sample)):
+        rows = getattr(benchmark, name)
+        if not isinstance(rows, list | tuple):
+            yield f"{name} is {_short(rows)}: give a tuple"
+            continue
+        for index, row in enumerate(rows):
+            if not isinstance(row, held):
+                yield f"{name}[{index}] is {_short(row)}: should be a {held.__name__}"
+    if not isinstance(benchmark.vocabulary, Mapping):
+        yield f"vocabulary is {_short(benchmark.vocabulary)}: should be a Mapping"
 
 
 def _row(row: Mapping[str, Any], said: str, schema: pa.Schema) -> Iterator[str]:
