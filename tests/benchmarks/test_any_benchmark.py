@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pruneproof import files
-from pruneproof.answering.grid import batches
+from pruneproof.answering.grid import read_asking
 from pruneproof.benchmarks import Benchmark, scenes
 from pruneproof.benchmarks import stage as benchmarks
 from pruneproof.benchmarks._validation import problems
@@ -121,14 +121,11 @@ def answer(study: Study, folders: Folders, said: Iterator[str]) -> None:
     boxes = [{"width": SIDE, "height": SIDE, "boxes": edges}]
     files.write_rows(folders.patches / "b.parquet", boxes, PATCHES)
     for method, count in (("full", TOKENS), ("random_25", 1), ("atp_25", 1)):
+        by_question = method.startswith("atp")
         rows = [
-            {"family": batch.condition.family, "perturbation": batch.condition.perturbation,
-             "severity": batch.condition.severity, "sample_id": sample_id, "text": next(said),
-             "kept": list(range(count)), "visual_tokens": count, "yes_logit": 1.0, "no_logit": 0.5}
-            for batch in batches(study, folders)
-            for image in batch.images
-            for question in image.questions
-            for sample_id in question.sample_ids
+            {**row, "text": next(said), "kept": list(range(count)), "visual_tokens": count, "yes_logit": 1.0,
+             "no_logit": 0.5}
+            for row in read_asking(study, folders, by_question).rows.to_pylist()
         ]  # fmt: skip
         for path, schema in ((folders.answers_of, ANSWERS), (folders.logits_of, LOGITS)):
             files.write_rows(path("b", method), [{name: row[name] for name in schema.names} for row in rows], schema)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pruneproof.answering.grid import batches
+from pruneproof.answering.grid import sheets
 from pruneproof.benchmarks import scenes, stage
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_json, read_rows
@@ -128,4 +128,4 @@ def test_dialogues_of_more_turns_than_questions_are_refused(tmp_path: Path, monk
         stage.run(asking, Folders(tmp_path))
     stage.run(study(2), Folders(tmp_path))
     with pytest.raises(PruneProofError, match=r"turns is 3, but no image has so many different questions"):
-        list(batches(asking, Folders(tmp_path), [Condition("dialogue", "dialogue_first", 1)]))
+        list(sheets(asking, Folders(tmp_path), True, [Condition("dialogue", "dialogue_first", 1)]))
