@@ -1,8 +1,8 @@
 """Greedy answers from a causal language model whose prompt begins with embeddings, for many questions at once.
 
-Questions that share everything up to the image are packed behind one reading of it (`continue_shared`); questions with
+Questions that share everything up to the image are packed after one reading of it (`continue_shared`); questions with
 tokens of their own are rows of a batch (`continue_each`). Both give what transformers' `generate` gives: a packed
-question sees the shared prefix and itself only and is numbered as if it were alone, and rows are padded behind their
+question sees the shared prefix and itself only and is numbered as if it were alone, and rows are padded after their
 last real token, where causal attention does not look.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from pruneproof.backbones._greedy import Advance, greedy
-from pruneproof.backbones._skipping import last_feed_forward_only_at
+from pruneproof.backbones._skipping import last_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,13 @@ class CausalModel:
 
         Args:
             prefix: [1, P, D] embeddings.
-            suffixes: Q lists of token ids behind the prefix.
+            suffixes: Q lists of token ids that follow the prefix.
             longest: at least 1 new token.
             together: most suffixes in one forward.
         """
         cache = DynamicCache()
-        nothing = torch.arange(0, device=prefix.device)
-        with last_feed_forward_only_at(self.decoder, nothing, nothing):
-            self._run(prefix, cache)
+        # Nothing is read but the cache; a forward needs one position.
+        self._read(prefix, cache, torch.zeros(1, 1, dtype=torch.long, device=prefix.device))
         found: list[Generated] = []
         for part in even_parts(len(suffixes), together):
             found += self._packed(cache, prefix.shape[1], suffixes[part], longest)
@@ -86,7 +85,7 @@ class CausalModel:
 
         Args:
             prefixes: [Q, P, D] embeddings.
-            suffixes: Q lists of token ids behind the prefixes.
+            suffixes: Q lists of token ids that follow the prefixes.
             longest: at least 1 new token.
         """
         device, start = prefixes.device, prefixes.shape[1]
@@ -95,10 +94,10 @@ class CausalModel:
         padded = torch.tensor([[*suffix, *[0] * (width - len(suffix))] for suffix in suffixes], device=device)
         cache = DynamicCache()
         lengths = start + sizes
-        rows, last = torch.arange(len(suffixes), device=device), lengths - 1
-        with last_feed_forward_only_at(self.decoder, rows, last):
-            hidden = self._run(torch.cat([prefixes, self.embed(padded)], dim=1), cache)
-        first = self.head(hidden[rows, last]).float()
+        prompts = torch.cat([prefixes, self.embed(padded)], dim=1)
+        # Where one token is asked for, nothing follows that would read a cache.
+        hidden = self._read(prompts, cache if longest > 1 else None, lengths[:, None] - 1)
+        first = self.head(hidden[:, 0]).float()
         seen = torch.arange(start + width, device=device)[None] < lengths[:, None]
 
         def advance(going: Tensor, tokens: Tensor) -> Tensor:
@@ -118,14 +117,20 @@ class CausalModel:
 
     @torch.inference_mode()
     def prefill(self, embeddings: Tensor) -> DynamicCache:
-        """Read one prompt [1, L, D] up to the logits of its last position; returns the cache."""
+        """Read one prompt [1, L, D] up to the logits of its last position, as the published model does.
+
+        All positions pass the last layer whole, so that what is counted is the model's cost and not this program's.
+
+        Returns:
+            The cache.
+        """
         cache = DynamicCache()
         self.head(self._run(embeddings, cache)[:, -1])
         return cache
 
     @torch.inference_mode()
     def step(self, embedding: Tensor, cache: DynamicCache) -> Tensor:
-        """Logits behind one further token [1, 1, D]; the cache grows by it."""
+        """Logits after one further token [1, 1, D]; the cache grows by it."""
         logits: Tensor = self.head(self._run(embedding, cache)[:, -1])
         return logits
 
@@ -134,10 +139,21 @@ class CausalModel:
         hidden: Tensor = output.last_hidden_state
         return hidden
 
+    def _read(self, embeddings: Tensor, cache: DynamicCache | None, columns: Tensor, **places: Tensor) -> Tensor:
+        """Last hidden states [B, n, D] at some positions `columns` [B, n] of rows that are read; the cache grows."""
+        return last_states(
+            self.decoder,
+            columns,
+            inputs_embeds=embeddings,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **places,
+        )
+
     def _packed(
         self, cache: DynamicCache, start: int, suffixes: Sequence[Sequence[int]], longest: int
     ) -> list[Generated]:
-        """Continue behind `start` cached positions; the cache is left longer."""
+        """Continue after `start` cached positions; the cache is left longer."""
         device = self.head.weight.device
         sizes = torch.tensor([len(suffix) for suffix in suffixes], device=device)
         owner = torch.arange(len(suffixes), device=device).repeat_interleave(sizes)
@@ -145,29 +161,28 @@ class CausalModel:
         places = start + torch.cat([torch.arange(len(suffix), device=device) for suffix in suffixes])
         causal = torch.ones(len(ids), len(ids), dtype=torch.bool, device=device).tril()
         last = sizes.cumsum(0) - 1
-        with last_feed_forward_only_at(self.decoder, torch.zeros_like(last), last):
-            hidden = self._run_packed(ids, places, (owner[:, None] == owner) & causal, cache, start)
-        first = self.head(hidden[last]).float()
+        packed = self._placed(ids, places, (owner[:, None] == owner) & causal, start)
+        first = self.head(self._read(cache=cache, columns=last[None], **packed)[0]).float()
         active, lengths = torch.arange(len(suffixes), device=device), start + sizes
 
         def advance(going: Tensor, tokens: Tensor) -> Tensor:
             nonlocal owner, active, lengths
             active, lengths = active[going], lengths[going]
             owner = torch.cat([owner, active])
-            state = self._run_packed(tokens, lengths, active[:, None] == owner, cache, start)
+            state = self._run(cache=cache, **self._placed(tokens, lengths, active[:, None] == owner, start))[0]
             lengths = lengths + 1
             logits: Tensor = self.head(state).float()
             return logits
 
         return self._decode(first, longest, advance)
 
-    def _run_packed(self, ids: Tensor, places: Tensor, sees: Tensor, cache: DynamicCache, start: int) -> Tensor:
-        """Hidden states [T, D] of packed tokens; `sees` [T, keys behind the prefix] is where they look besides it."""
+    def _placed(self, ids: Tensor, places: Tensor, sees: Tensor, start: int) -> dict[str, Tensor]:
+        """Inputs of packed tokens [T]; `sees` [T, keys after the prefix] is where they look besides the prefix."""
         embedded = self.embed(ids)[None]
         everything = torch.cat([sees.new_ones(len(ids), start), sees], dim=1)
         mask = torch.zeros_like(everything, dtype=embedded.dtype)
         mask = mask.masked_fill(~everything, torch.finfo(embedded.dtype).min)[None, None]
-        return self._run(embedded, cache, attention_mask=mask, position_ids=places[None])[0]
+        return {"embeddings": embedded, "attention_mask": mask, "position_ids": places[None]}
 
     def _decode(self, first: Tensor, longest: int, advance: Advance) -> list[Generated]:
         tokens = greedy(first, self.eos, longest, advance)
