@@ -260,3 +260,11 @@ def test_the_files_of_a_benchmark_are_looked_for(study: Path, monkeypatch: pytes
     )
     (study / "questions.json").write_bytes(bytes(100_000))
     assert find(study, "benchmark scenes") == Finding("ok", "benchmark scenes", "1 files, 0.1 MB")
+
+
+@pytest.mark.parametrize("given", ["foo://bar", "./mlruns", "sqlite://"])
+def test_an_address_that_mlflow_cannot_open_is_noted(study: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    found = find(study, "MLflow")
+    assert found.state == "note"
+    assert given in found.detail

@@ -221,6 +221,8 @@ def _tracking(folder: Path) -> Finding:
             return Finding("note", "MLflow", f"{why}; until then results stay complete on disk")
         return Finding("ok", "MLflow", f"runs go to {path}")
     shown = address.masked(given)
+    if why := address.unknown(given):
+        return Finding("note", "MLflow", f"{shown} cannot hold runs ({why}): results stay complete on disk")
     if not address.is_server(given):
         return Finding("ok", "MLflow", f"runs go to {shown}")
     if why := address.server_fault(given, strict=True):

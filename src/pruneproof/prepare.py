@@ -107,7 +107,7 @@ def torn_lock_file(folder: Path) -> str | None:
 
 def own_pipeline(folder: Path) -> str | None:
     """A new study has only its params.yaml: give it the project's dvc.yaml."""
-    path, original = folder / pipeline.FILE, pipeline.project(folder) / pipeline.FILE
+    path, original = folder.resolve() / pipeline.FILE, pipeline.project(folder) / pipeline.FILE
     if not path.exists():
         shutil.copyfile(original, path)
         return f"Copied the project's {pipeline.FILE} to {path}."

@@ -157,3 +157,21 @@ def test_a_reason_is_one_short_line() -> None:
     assert address.reason(ValueError("first\nsecond")) == "first"
     assert address.reason(ValueError()) == "ValueError"
     assert len(address.reason(ValueError("x" * 999))) == address.REASON_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("foo://bar", "knows no such address"),
+        ("./mlruns", "knows no such address"),
+        ("file:///runs", "knows no such address"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///runs.db", None),
+        ("postgresql+psycopg2://host/runs", None),
+        ("https://host", None),
+    ],
+)
+def test_addresses_that_mlflow_cannot_open_are_known_without_mlflow(given: str, why: str | None) -> None:
+    assert (address.unknown(given) or "").find(why or "") >= 0
+    assert (address.unknown(given) is None) == (why is None)

@@ -21,6 +21,9 @@ from pruneproof.errors import PruneProofError
 PROBE_SECONDS = 4.0
 """A server is asked once, and given up after this time however slowly it drips."""
 REASON_LENGTH = 300
+KNOWN = "http://, https://, postgresql://, mysql://, mssql:// or sqlite:///"
+"""Addresses that MLflow can open."""
+_SCHEMES = frozenset({"http", "https", "postgresql", "mysql", "mssql", "sqlite", "databricks", "databricks-uc"})
 _SECRET_QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:pass|pwd|secret|token|key)[^=&\s]*=)[^&\s]+")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")
 
@@ -35,6 +38,16 @@ def given() -> str:
 def is_server(address: str) -> bool:
     """Whether it is the address of an MLflow server, not of a database."""
     return address.lower().startswith(("http://", "https://"))
+
+
+def unknown(address: str) -> str | None:
+    """Why MLflow cannot open such an address wherever it leads, or None: neither a database nor a server is asked."""
+    scheme, _, place = address.partition(":")
+    if scheme.lower().partition("+")[0] not in _SCHEMES:
+        return f"MLflow knows no such address: use {KNOWN}"
+    if scheme.lower().startswith("sqlite") and place.strip("/") in ("", ":memory:"):
+        return "it names no file"
+    return None
 
 
 def masked(text: str) -> str:

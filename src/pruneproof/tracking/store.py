@@ -143,8 +143,7 @@ def _open(uri: str) -> MlflowClient:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     except UnsupportedModelRegistryStoreURIException as error:
-        known = "http://, https://, postgresql://, mysql://, mssql:// or sqlite:///"
-        raise address.unanswered(uri, f"MLflow knows no such address: use {known}") from error
+        raise address.unanswered(uri, f"MLflow knows no such address: use {address.KNOWN}") from error
     except Exception as error:  # a missing driver, a port that is no number, ...: each driver has errors of its own
         raise address.unanswered(uri, address.reason(error)) from error
     return client
