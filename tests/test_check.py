@@ -107,7 +107,7 @@ def test_text_towers_are_looked_at(study: Path, key: str) -> None:
 
     assert said() == []
     for name, tag, state, detail in (
-        ("data/nowhere", "", "missing", f"{key}_pretrained is missing"),
+        ("data/nowhere", "", "missing", f"a published one needs {key}_pretrained"),
         ("ViT-L-14-336", f"\n    {key}_pretrained: openai", "note", "is fetched on first use"),
     ):
         params.write_text(whole.replace(f"    {key}: {tower}", f"    {key}: {name}{tag}", 1))
@@ -256,7 +256,7 @@ def test_the_files_of_a_benchmark_are_looked_for(study: Path, monkeypatch: pytes
     found = find(study, "benchmark scenes")
     assert (found.state, found.detail) == (
         "missing",
-        f"benchmark scenes reads {study / 'questions.json'}, which is missing: put it there",
+        f"benchmark scenes reads {study / 'questions.json'}, which is missing: add it",
     )
     (study / "questions.json").write_bytes(bytes(100_000))
     assert find(study, "benchmark scenes") == Finding("ok", "benchmark scenes", "1 files, 0.1 MB")

@@ -38,7 +38,7 @@ def called_with(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = N
 def test_a_full_disk_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     called_with(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
     assert cli.main(["draw_scenes", "--study", str(SMALL)]) == 2
-    said = "pruneproof draw_scenes: no space left on the disk; make room and run it again\n"
+    said = "pruneproof draw_scenes: no space left on the disk; free some and run it again\n"
     assert capsys.readouterr().err == said
     called_with(monkeypatch, PermissionError(errno.EACCES, "Permission denied"))
     with pytest.raises(PermissionError):

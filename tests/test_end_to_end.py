@@ -229,7 +229,7 @@ def test_an_experiment_is_compared_with_the_commit_before_it(straight: tuple[Pat
 
 @pytest.mark.slow
 def test_what_the_settings_name_is_seen_wherever_it_lies(straight: tuple[Path, str]) -> None:
-    """Weights outside the backbone's folder and a docstring: one asks everything anew, the other nothing."""
+    """Weights outside the backbone's folder and a docstring: one makes everything be asked again, the other nothing."""
     folder, _ = straight
     old_answers, old_cells = digests(folder), cells(folder)
     (folder / "elsewhere").mkdir()

@@ -1,4 +1,4 @@
-"""Reading pictures of every kind, and PNGs whose bytes hang on their pixels alone."""
+"""Reading pictures of every kind, and PNGs whose bytes depend on their pixels alone."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def test_floats_of_another_range_are_refused(values: list[float]) -> None:
 @pytest.mark.parametrize("most", [1, 255, 65535, 2**31 - 1])
 def test_32_bit_integers_are_refused(most: int) -> None:
     content = saved(Image.fromarray(np.array([[0, most]], np.int32)), "TIFF")
-    with pytest.raises(PruneProofError, match=r"image 'a' has 32-bit integers .* save it with 8 or 16 bits a channel"):
+    with pytest.raises(
+        PruneProofError, match=r"image 'a' has 32-bit integers .* save it with 8 or 16 bits per channel"
+    ):
         read_picture(content, "image 'a'")
 
 

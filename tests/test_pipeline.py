@@ -23,7 +23,7 @@ SOURCE = PROJECT / "src"
 STUDIES = [PROJECT, *sorted(path.parent for path in (PROJECT / "studies").glob("*/params.yaml"))]
 PIPELINE: dict[str, dict[str, Any]] = YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"]
 BY_MANIFEST = {"answer_questions": "answers", "locate_patches": "patches.json", "measure_costs": "costs.json"}
-"""Stages whose code stands in a file of data/manifests, which the stage `write_manifests` makes."""
+"""Stages whose code is listed in a file of data/manifests, which the stage `write_manifests` makes."""
 HARMLESS = {"__init__", "errors", "folders", "machine", "registry", "workers"}
 """Top-level modules that cannot change a result: messages, places, speed, and finding members by name."""
 TRAINING = SOURCE / "pruneproof" / "backbones" / "builtin"
@@ -128,7 +128,7 @@ def test_everything_a_stage_imports_is_in_its_manifest(stage: str, manifests: Pa
 
 
 def covered_child(package: Path, declared: list[Path]) -> bool:
-    """Whether a package's own file only stands on the way to a declared room and defines nothing."""
+    """Whether a package's own file only lies on the way to a declared module and defines nothing."""
     statements = ast.parse(package.read_text()).body
     return all(isinstance(node, ast.Expr) for node in statements) and any(package.parent in d.parents for d in declared)
 

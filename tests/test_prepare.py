@@ -1,4 +1,4 @@
-"""What keeps DVC from starting is seen with DVC itself, then mended."""
+"""Whatever keeps DVC from starting is shown with DVC itself, then fixed."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_a_broken_study_does_not_block_the_others(project: Path, text: str, caps
 @pytest.mark.parametrize("text", ["", "stages: [", "- 1", "stages: {a: 1}"])
 def test_a_broken_pipeline_is_seen(project: Path, text: str) -> None:
     (project / "dvc.yaml").write_text(text, encoding="utf-8")
-    assert "is no pipeline" in str(pipeline.fault(project))
+    assert "is not a pipeline" in str(pipeline.fault(project))
 
 
 def test_of_a_whole_study_there_is_nothing_to_say(project: Path) -> None:
@@ -212,5 +212,5 @@ def test_what_the_pipeline_follows_must_be_written_out(project: Path) -> None:
 
 
 def test_a_folder_outside_any_project_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PruneProofError, match="lies in no project"):
+    with pytest.raises(PruneProofError, match="is not inside a project"):
         prepare.report(tmp_path)

@@ -1,4 +1,4 @@
-"""params.yaml: what is right loads, and everything that is wrong is said at once."""
+"""params.yaml: what is right loads, and everything that is wrong is reported at once."""
 
 from __future__ import annotations
 

@@ -23,21 +23,21 @@ from pruneproof.study import load_study
 from pruneproof.tracking import address, database
 
 BROUGHT_BY_LOCK = ("torch", "transformers", "open_clip", "imagecorruptions", "nlpaug", "mlflow", "matplotlib", "dvc")
-"""Imported to see that they work: each has parts outside Python that an installer does not check."""
+"""Imported to check that they work: each has native parts that an installer does not test."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at and how it is."""
+    """One thing that was checked, and its state."""
 
     state: Literal["ok", "note", "missing"]
     what: str
     detail: str
-    """How it is; for `missing`, also what to do."""
+    """The state; for `missing`, also what to do."""
 
 
 def report(folder: Path, *, quick: bool = False) -> int:
-    """Print the findings; with `quick`, only what needs no heavy import, and nothing that is well.
+    """Print the findings; with `quick`, only those that need no heavy import and are not `ok`.
 
     Returns:
         0 if nothing is missing, else 2.
@@ -59,7 +59,7 @@ def report(folder: Path, *, quick: bool = False) -> int:
 
 
 def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
-    """Everything there is to say about a study's folder, one finding at a time."""
+    """Every finding about a study's folder, one at a time."""
     try:
         study = load_study(folder)
     except PruneProofError as error:
@@ -80,10 +80,10 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
 
 
 def _pipeline(folder: Path) -> Iterator[Finding]:
-    """Whether DVC can read and write this study, and read the others of the project, as it does for any one."""
+    """Whether DVC can read and write this study, and read the project's other studies, as it does for every run."""
     for place in (Folders(folder).benchmark.parent, Folders(folder).reports):
         if place.exists() and not place.is_dir():
-            yield Finding("missing", place.name, f"{place} is a file: move it away, results are put into such a folder")
+            yield Finding("missing", place.name, f"{place} is a file, but results need such a folder: move it away")
     lacking = pipeline.absent(folder, read_yaml(folder / "params.yaml")[0])
     if lacking:
         yield Finding("missing", "settings", f"{folder / 'params.yaml'}: {lacking}")
@@ -101,11 +101,11 @@ def _pipeline(folder: Path) -> Iterator[Finding]:
 
 
 def _machine(*, quick: bool) -> Iterator[Finding]:
-    """What the environment asks for; whether an accelerator is there takes torch, and so more than a second."""
+    """What the environment asks for; finding out whether an accelerator exists needs torch, and so over a second."""
     told = []
     for what, read in (
         ("workers", machine.workers),
-        ("questions a batch", machine.batch_size),
+        ("questions per batch", machine.batch_size),
         ("bytes of features", machine.feature_bytes),
         ("as device", machine.wanted_device if quick else machine.device),
     ):
@@ -118,7 +118,7 @@ def _machine(*, quick: bool) -> Iterator[Finding]:
 
 
 def _benchmark(study: Study, folder: Path) -> Iterator[Finding]:
-    """Whether the files are there that the benchmark reads; nothing is said of one that reads none."""
+    """Whether the files that the benchmark reads exist; nothing for a benchmark that reads none."""
     what = f"benchmark {study.benchmark.name}"
     try:
         files = input_files(study.benchmark, folder)
@@ -156,7 +156,7 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
 
 
 def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[Finding]:
-    """What is wrong with the CLIPs that the settings name; nothing is said of those that are whole."""
+    """What is wrong with the CLIP models that the settings name; nothing for those that are intact."""
     for key in ("text_tower", "control_text_tower"):
         tower, tag = getattr(backbone, key), getattr(backbone, f"{key}_pretrained")
         if tower is None:
@@ -174,14 +174,14 @@ def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[
             if faults:
                 yield Finding("missing", what, f"{key}: {'; '.join(faults)}")
         elif tag is None:
-            detail = f"{key} {tower!r} is no folder ({folder}), and for a published one {key}_pretrained is missing"
+            detail = f"{key} {tower!r} is not a folder ({folder}), and a published one needs {key}_pretrained"
             yield Finding("missing", what, detail)
         else:
             yield Finding("note", what, f"{key} {tower} {tag} is fetched on first use, which needs a network")
 
 
 def safetensors_fault(path: Path) -> str | None:
-    """Why a safetensors file cannot be whole, from its header alone; None if header and size agree.
+    """Why a safetensors file cannot be complete, from its header alone; None if header and size agree.
 
     The format: eight bytes with the header's length (little endian), the header as JSON, then the tensors.
     """
@@ -208,7 +208,7 @@ def _disk(study: Study, folders: Folders) -> Finding:
         return Finding("missing", "disk", str(error))
     detail = f"{space.size(free)} free, about {space.size(needed)} needed"
     if free < needed:
-        return Finding("missing", "disk", f"{detail}: make room")
+        return Finding("missing", "disk", f"{detail}: free some space")
     return Finding("ok", "disk", detail)
 
 
@@ -265,9 +265,7 @@ def _packages(root: Path) -> Iterator[Finding]:
         if installed not in tried:
             other.append(f"{name} {installed} (tried: {' or '.join(tried)})")
     if other:
-        yield Finding(
-            "note", "packages", f"not the versions that were tried: {', '.join(other)}; `make setup` installs them"
-        )
+        yield Finding("note", "packages", f"not the tested versions: {', '.join(other)}; `make setup` installs them")
     elif locked:
         yield Finding("ok", "packages", "as in requirements.lock")
     for module in BROUGHT_BY_LOCK:

@@ -1,7 +1,7 @@
-"""The command line: one sub-command for each DVC stage, and a few that only look.
+"""The command line: one sub-command for each DVC stage, and a few that only inspect.
 
-A stage reads params.yaml of the study's folder, does its work and exits with 0; what a user can fix is said in plain
-words with exit code 2; an interrupt exits with 130.
+A stage reads params.yaml of the study's folder, does its work and exits with 0; what a user can fix is reported in
+plain words with exit code 2; an interrupt exits with 130.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pruneproof.errors import PruneProofError
 STAGES = {
     "write_manifests": (
         "pruneproof.answering.manifest",
-        "note what answers depend on besides pictures and texts",
+        "record what answers depend on besides pictures and texts",
     ),
     "draw_scenes": ("pruneproof.benchmarks.stage", "make the benchmark's images, objects and questions"),
     "corrupt_images": ("pruneproof.perturbations.images.stage", "corrupt every image under every image condition"),
@@ -41,10 +41,10 @@ LOOKS = {
     "summary": "print the results that the last run left in reports/",
     "prepare": "repair what would keep DVC from starting, such as the lock of a killed run",
 }
-"""Sub-commands that are no stage; all but `prepare` change nothing."""
+"""Sub-commands that are not stages; all but `prepare` change nothing."""
 
-UI = {"ui": "open MLflow's pages over the recorded runs, on this machine alone"}
-"""The sub-command that stays until it is interrupted."""
+UI = {"ui": "show the recorded runs in MLflow's UI, on this machine only"}
+"""The sub-command that runs until it is interrupted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        print(f"pruneproof {options.command}: no space left on the disk; make room and run it again", file=sys.stderr)
+        print(f"pruneproof {options.command}: no space left on the disk; free some and run it again", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"pruneproof {options.command}: interrupted; finished work is kept", file=sys.stderr)
@@ -112,7 +112,7 @@ def _look(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pruneproof",
-        description="Does pruning visual tokens change how robust a vision-language model is, and how much it invents?",
+        description="Does pruning visual tokens change how robust and how truthful a vision-language model is?",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=24),
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

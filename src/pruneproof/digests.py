@@ -1,7 +1,7 @@
-"""Digests of files, remembered by what the file system says of them: gigabytes of weights are read once, not every run.
+"""Digests of files, cached by their metadata: gigabytes of weights are read once, not in every run.
 
 A digest is remembered with device, inode, size, and the times of the last change of content and of the inode. The last
-one cannot be set back, so that a file that was changed in place under its old size and time is read again.
+one cannot be set back, so a file that was changed in place but kept its size and time is read again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from pruneproof.files import sha256, write_bytes
 
 SETTLED_NS = 2_000_000_000
-"""A file that was changed less than this before it is read is not remembered: within one tick of the file system's
+"""A file that changed less than this long before it is read is not remembered: within one tick of the file system's
 clock, another change would leave no trace."""
 
 Reader = Callable[[Path], str]
@@ -29,11 +29,11 @@ class Digests:
     """Digests by reader and absolute path."""
 
     known: dict[str, list[Any]] = field(default_factory=dict)
-    """`<reader> <path>` to what the file system said, and last the digest."""
+    """`<reader> <path>` to the file's metadata, followed by the digest."""
     changed: bool = False
 
     def of(self, path: Path, reader: Reader = sha256) -> str:
-        """What `reader` says of a file, from memory if the file is as it was then.
+        """What `reader` returns for a file, from memory if the file has not changed since.
 
         Args:
             path: of a file.
@@ -56,7 +56,7 @@ class Digests:
 
 @contextmanager
 def remembered(memory: Path) -> Iterator[Digests]:
-    """Digests that a file remembers; it is written anew if there are new ones, and may be lost at any time."""
+    """Digests cached in a file, which is rewritten if there are new ones and may be deleted at any time."""
     digests = Digests()
     with suppress(OSError, ValueError, TypeError, AttributeError):
         read = json.loads(memory.read_text(encoding="utf-8"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class PruneProofError(Exception):
-    """Bad input, said in one line: what is wrong, where, the value, and how to fix it.
+    """Bad input, reported in one line: what is wrong, where, the value, and how to fix it.
 
     The command line prints the message without a traceback and exits with code 2. Raise it for everything a user can
     fix (a misspelt name, a truncated file, a missing checkpoint); let real defects raise what they raise.

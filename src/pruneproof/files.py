@@ -101,12 +101,12 @@ def digest(*contents: bytes) -> str:
 
 
 def sealed(key: str, content: bytes) -> bytes:
-    """Content after a SHA-256 over a key and itself, which `unsealed` checks."""
+    """Content preceded by a SHA-256 over a key and the content, which `unsealed` checks."""
     return hashlib.sha256(key.encode() + content).digest() + content
 
 
 def unsealed(key: str, stored: bytes) -> bytes | None:
-    """What was sealed under a key; None if it was sealed under another one, or a single byte has changed."""
+    """The content sealed under a key; None if the key is another one, or a single byte has changed."""
     check, content = stored[:32], stored[32:]
     return content if check == hashlib.sha256(key.encode() + content).digest() else None
 

@@ -56,7 +56,7 @@ class Folders:
 
     @property
     def logits(self) -> Path:
-        """`<backbone>/<method>.parquet`, apart from the answers because their last digits are the machine's."""
+        """`<backbone>/<method>.parquet`, apart from the answers because their last digits depend on the machine."""
         return self.study / "data" / "logits"
 
     def answers_of(self, backbone: str, method: str) -> Path:
@@ -94,6 +94,6 @@ class Folders:
 
 
 def make_command(target: str, folder: Path) -> str:
-    """How a user calls a target of the Makefile for the study in `folder`: `make repro STUDY=small`."""
+    """The command that runs a Makefile target for the study in `folder`: `make repro STUDY=small`."""
     place = folder.resolve()
     return f"make {target} STUDY={shlex.quote(place.name)}" if place.parent.name == "studies" else f"make {target}"

@@ -66,7 +66,7 @@ def device(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def wanted_device(environment: Mapping[str, str] = os.environ) -> str:
-    """The device as it is asked for; torch is not imported, so that nothing is said of whether it is there.
+    """The device as it is asked for; whether it exists is not checked, since that would import torch.
 
     Raises:
         PruneProofError: if PRUNEPROOF_DEVICE is malformed.

@@ -29,7 +29,7 @@ class Patches:
 
     @property
     def most(self) -> int:
-        """Patches of the picture that has most."""
+        """Number of patches of the picture that has the most."""
         return max(map(len, self.boxes.values()), default=0)
 
     def of(self, size: Size) -> Boxes:
@@ -58,9 +58,9 @@ def read_patches(path: Path) -> Patches:
 
 
 def in_centre_square(boxes: Boxes, size: Size, side: int) -> Boxes:
-    """Boxes of a picture in its centre square, brought to `side` pixels; they may reach beyond it.
+    """Boxes of a picture in its centre square, resized to `side` pixels; they may extend beyond it.
 
-    Source: `perturbations.images._pictures`, resolution policy `model`, but for its rounding to whole pixels.
+    Source: `perturbations.images._pictures`, resolution policy `model`, without its rounding to whole pixels.
     """
     return (boxes - _corner(size)) * (side / min(size))
 

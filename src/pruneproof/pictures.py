@@ -1,6 +1,6 @@
 """Pictures and masks as bytes: the one place where they are decoded and encoded.
 
-What is written here has the same bytes wherever the same pixels are written: zlib's output differs by build, so that
+What is written here has the same bytes wherever the same pixels are written: zlib's output differs between builds, so
 nothing is deflated, and Parquet's own compression makes files as small (measured on corrupted scenes: 5% smaller than
 deflated at level 1, in a quarter of the time). Digests of such bytes are digests of pixels.
 """
@@ -29,7 +29,7 @@ _RESTORE = "restore the file or leave it out"
 
 
 def read_picture(content: bytes, noun: str = "image") -> Image.Image:
-    """A picture as a viewer shows it: upright, RGB, 8 bits a channel, laid on white where it is transparent.
+    """A picture as a viewer shows it: upright, RGB, 8 bits per channel, on white where it is transparent.
 
     Args:
         content: any format and mode that Pillow reads. 16-bit grey is scaled from 0..65535, floating-point grey from
@@ -37,8 +37,8 @@ def read_picture(content: bytes, noun: str = "image") -> Image.Image:
         noun: what the picture is called in errors.
 
     Raises:
-        PruneProofError: if it is damaged, in no known format, has more pixels than Pillow holds to be safe (89
-            million), or values whose white nothing tells: 32-bit integers, or floats outside 0..1.
+        PruneProofError: if it is damaged, in no known format, has more pixels than Pillow considers safe (89
+            million), or values whose white level is unknown: 32-bit integers, or floats outside 0..1.
     """
     image = _decoded(content, noun)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
@@ -46,15 +46,15 @@ def read_picture(content: bytes, noun: str = "image") -> Image.Image:
         return Image.fromarray(((grey * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
     if image.mode == "I":
         raise PruneProofError(
-            f"{noun} has 32-bit integers ({_range(image)}), of which nothing says what is white: save it with 8 or 16 "
-            "bits a channel"
+            f"{noun} has 32-bit integers ({_range(image)}), whose white level is unknown: save it with 8 or 16 "
+            "bits per channel"
         )
     if image.mode == "F":
         values = np.asarray(image)
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
             raise PruneProofError(
                 f"{noun} has floating-point values ({_range(image)}), of which 1 is white: scale them to 0..1, or save "
-                "it with 8 or 16 bits a channel"
+                "it with 8 or 16 bits per channel"
             )
         return Image.fromarray(np.round(values * 255).astype(np.uint8)).convert("RGB")
     if not image.has_transparency_data:
@@ -65,7 +65,7 @@ def read_picture(content: bytes, noun: str = "image") -> Image.Image:
 
 
 def read_mask(content: bytes, noun: str = "mask") -> Mask:
-    """A mask, (height, width): what is brighter than half of its brightest pixel, so that 0/1 and 0/255 are the same.
+    """A mask, (height, width): the pixels brighter than half of the brightest one, so that 0/1 and 0/255 are the same.
 
     Raises:
         PruneProofError: if it is damaged or in no known format.
@@ -120,7 +120,7 @@ def _decoded(content: bytes, noun: str) -> Image.Image:
 
 
 def _unreadable(error: Exception, content: bytes, noun: str) -> PruneProofError:
-    """What Pillow's readers raise of foreign bytes can be anything, and is always about the file."""
+    """Pillow's readers can raise anything on foreign bytes; the cause is always the file."""
     if isinstance(error, UnidentifiedImageError):  # Its text holds a memory address, and errors are part of the output.
         return PruneProofError(f"{noun} is in no known format ({len(content)} bytes): {_RESTORE}")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):

@@ -1,5 +1,5 @@
-"""What DVC needs before it can read a study. It reads every study of the project whichever one is run, and what it says
-of one that it cannot read tells little: so it is looked at here first."""
+"""What DVC needs before it can read a study. It reads every study of the project whichever one is run, and its
+message about one that it cannot read says little, so each is checked here first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def project(folder: Path) -> Path:
     for parent in (place, *place.parents):
         if (parent / ".dvc").is_dir():
             return parent
-    raise PruneProofError(f"{place} lies in no project: put it under studies/, or run `dvc init --no-scm` in it")
+    raise PruneProofError(f"{place} is not inside a project: put it under studies/, or run `dvc init --no-scm` in it")
 
 
 def neighbours(folder: Path) -> list[Path]:
@@ -54,7 +54,7 @@ def fault(folder: Path) -> str | None:
 
 
 def absent(folder: Path, values: Any) -> str | None:
-    """What dvc.yaml follows and params.yaml leaves to its default; None if nothing.
+    """What dvc.yaml tracks and params.yaml leaves at its default; None if there is nothing.
 
     Args:
         folder: of the study.
@@ -63,11 +63,11 @@ def absent(folder: Path, values: Any) -> str | None:
     try:
         lacking = sorted({name for name in _followed(folder / FILE) if not _present(values, name.split("."))})
     except (YAMLError, OSError, UnicodeDecodeError, AttributeError, TypeError, KeyError):
-        return f"{folder / FILE} is no pipeline: copy the project's {FILE} over it"
+        return f"{folder / FILE} is not a pipeline: copy the project's {FILE} over it"
     if not lacking:
         return None
     section = lacking[0].partition(".")[0]
-    return f"{', '.join(lacking)} must stand there, since DVC follows it; `{section}: {{}}` is a section with defaults"
+    return f"{', '.join(lacking)} must be given, since DVC tracks it; `{section}: {{}}` is a section with defaults"
 
 
 def _followed(path: Path) -> Iterator[str]:

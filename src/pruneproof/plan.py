@@ -23,15 +23,15 @@ from pruneproof.settings import Study
 from pruneproof.study import load_study
 
 MUCH_LARGER = 1.5
-"""Times the model's input that pictures are as a rule, from which on corruptions at native resolution are too mild."""
+"""How many times larger than the model's input pictures typically are when native corruptions become too mild."""
 
 LOOK_AHEAD_IMAGES = 8
-"""Images that are built to count questions where the benchmark is not drawn yet."""
+"""Images that are made to count questions while the benchmark does not exist yet."""
 
 
 @dataclass
 class Progress:
-    """How far one backbone and method are."""
+    """Progress of one backbone and method."""
 
     backbone: str
     method: str
@@ -70,7 +70,7 @@ def report(folder: Path) -> None:
         f"{len(study.backbones)} x {len(study.methods)} backbones and methods: {len(grid) * pairs} cells.",
     )
     if not known:
-        console.print("The inputs are not made yet; what is done can be told once they are.")
+        console.print("The inputs do not exist yet; progress can be shown once they do.")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("backbone", "method", "cells", "done", "batches left", "time left"):
         table.add_column(heading, justify="left" if heading in ("backbone", "method") else "right")
@@ -99,11 +99,11 @@ def report(folder: Path) -> None:
     if advice := resolution_advice(study, folders):
         console.print(advice)
     if not drawn:
-        console.print(f"Questions counted on {LOOK_AHEAD_IMAGES} images drawn for it.")
+        console.print(f"Questions were counted on {LOOK_AHEAD_IMAGES} images made for this estimate.")
 
 
 def resolution_advice(study: Study, folders: Folders) -> str:
-    """What to set where pictures are much larger than the model's input and corrupted as they are, else nothing.
+    """Advice where pictures are much larger than the model's input and corrupted at that size, else nothing.
 
     ImageNet-C's constants are in pixels: a picture that a model shrinks afterwards was corrupted less.
     """
@@ -116,16 +116,16 @@ def resolution_advice(study: Study, folders: Folders) -> str:
         return ""
     return (
         f"Pictures are {times:.1f} times as large as the model's input (shorter side {shorter:.0f} pixels, median; "
-        f"input {settings.model_pixels}), so that blur and noise reach the model weaker than their severity says: set "
+        f"input {settings.model_pixels}), so blur and noise reach the model weaker than their severity says: set "
         "perturbations.image.resolution: model."
     )
 
 
 def _time(seconds: float, left: int, known: float | None) -> str:
     if not left:
-        return "All answers are there; `dvc repro` makes what follows from them."
+        return "All answers are finished; `dvc repro` makes the rest."
     if known is None:
-        return f"No batch is finished yet, so that nothing is known of the pace; {left} batches to answer."
+        return f"No batch is finished yet, so the pace is unknown; {left} batches to answer."
     return f"About {duration(seconds)} of answering left, at the pace so far with {machine.workers()} workers."
 
 
@@ -153,7 +153,7 @@ def shown(study: Study, asked: float, count: int) -> float:
 
 
 def questions(study: Study, folders: Folders) -> tuple[bool, float]:
-    """Whether the benchmark is drawn, and how many different questions it asks of an image, captions left out."""
+    """Whether the benchmark is drawn, and how many different questions it asks about an image, captions excluded."""
     path = folders.benchmark / "samples.parquet"
     if path.exists():
         return True, per_image([sample_from_row(row) for row in read_rows(path)])
@@ -170,7 +170,7 @@ def per_image(samples: Sequence[Sample]) -> float:
 
 
 def progress_of(study: Study, folders: Folders) -> tuple[list[Progress], bool]:
-    """How far every backbone and method are, and whether the inputs exist that this can be known from."""
+    """Progress of every backbone and method, and whether the inputs that it is counted from exist."""
     store = Store(folders.cells)
     rows = [Progress(backbone, method) for backbone in study.backbones for method in study.methods]
     inputs = [
@@ -200,7 +200,7 @@ def progress_of(study: Study, folders: Folders) -> tuple[list[Progress], bool]:
 
 
 def pace(times: Sequence[float]) -> float | None:
-    """Seconds of wall time for one batch: the mean gap between finished ones, the pauses between runs left out.
+    """Seconds of wall time for one batch: the mean gap between finished ones, excluding pauses between runs.
 
     Args:
         times: when batches were finished, in seconds; workers finish several at nearly the same time.
@@ -215,7 +215,7 @@ def pace(times: Sequence[float]) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: `40 s`, `12 min`, `3.5 h`."""
+    """Seconds in readable units: `40 s`, `12 min`, `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

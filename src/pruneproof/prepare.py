@@ -1,6 +1,6 @@
-"""`prepare`: what would keep DVC from starting and can be mended without asking.
+"""`prepare`: fixes what would keep DVC from starting and needs no decision by the user.
 
-`make repro` runs it first. Each mend is said in one line; a folder in order is left as it is.
+`make repro` runs it first. Each fix is reported in one line; a folder that is in order is left alone.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ NO_GIT = "# Written by `pruneproof prepare`: the project is not under git.\n[cor
 
 
 def report(folder: Path) -> None:
-    """Put the study in `folder` in order for DVC, and say what was done.
+    """Prepare the study in `folder` for DVC, and print what was done.
 
     Raises:
-        PruneProofError: if the folder lies in no project.
+        PruneProofError: if the folder is not inside a project.
     """
     root = pipeline.project(folder)
     for done in (without_git(root), dead_locks(root), torn_lock_file(folder), own_pipeline(folder), others(folder)):
@@ -34,7 +34,7 @@ def report(folder: Path) -> None:
 
 
 def without_git(root: Path) -> str | None:
-    """A download without git: tell DVC, which otherwise refuses to start. Taken back once there is a repository."""
+    """For a download without git: tell DVC, which otherwise refuses to start. Undone once there is a repository."""
     config = root / ".dvc" / "config.local"
     ours = config.is_file() and config.read_text(encoding="utf-8") == NO_GIT
     if (root / ".git").exists():
@@ -48,14 +48,14 @@ def without_git(root: Path) -> str | None:
 
 
 def dead_locks(root: Path) -> str | None:
-    """DVC's table of who works on what, as a kill left it: torn, or naming a process whose number another one has."""
+    """DVC's table of locks as a kill left it: half written, or naming a process id that is now another process's."""
     table = root / ".dvc" / "tmp" / "rwlock"
     if not table.is_file():
         return None
     with table.with_name("rwlock.lock").open("ab") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # a living DVC is just writing it
+        except BlockingIOError:  # a running DVC is writing it
             return None
         try:
             entries = json.loads(table.read_text(encoding="utf-8"))
@@ -69,15 +69,15 @@ def dead_locks(root: Path) -> str | None:
             }
         except (ValueError, TypeError, KeyError, AttributeError):
             table.unlink()
-            return f"Removed {table}, which a killed DVC had left half written."
+            return f"Removed {table}, which a killed DVC left half written."
         if alive["write"] == entries.get("write", {}) and alive["read"] == entries.get("read", {}):
             return None
         files.write_json(table, alive)
-    return "Took back the locks of a DVC that was killed."
+    return "Removed the locks of a killed DVC."
 
 
 def _runs_dvc(owner: dict[str, Any]) -> bool:
-    """Whether the process that an entry names is there and is DVC, not another one that was given its number."""
+    """Whether the process that an entry names is running and is DVC, not a later process with the same id."""
     try:
         process = psutil.Process(int(owner["pid"]))
         return process.status() != psutil.STATUS_ZOMBIE and any("dvc" in part for part in process.cmdline())
@@ -102,7 +102,7 @@ def torn_lock_file(folder: Path) -> str | None:
     if whole:
         return None
     path.unlink()
-    return f"Removed {path}, which is not whole: DVC looks up in its cache what finished stages have made."
+    return f"Removed {path}, which is incomplete: DVC finds the outputs of finished stages in its cache."
 
 
 def own_pipeline(folder: Path) -> str | None:
@@ -112,12 +112,14 @@ def own_pipeline(folder: Path) -> str | None:
         shutil.copyfile(original, path)
         return f"Copied the project's {pipeline.FILE} to {path}."
     if path.read_bytes() != original.read_bytes():
-        return f"{path} differs from the project's {pipeline.FILE}: copy that over it, unless the study means to."
+        return (
+            f"{path} differs from the project's {pipeline.FILE}: copy that over it, unless the difference is intended."
+        )
     return None
 
 
 def others(folder: Path) -> str | None:
-    """Leave out studies that DVC cannot read, since it reads all of them for any one."""
+    """Leave out studies that DVC cannot read, since it reads all of them whichever one is run."""
     root = pipeline.project(folder)
     ignore = root / "studies" / ".dvcignore"
     places = [place for place in pipeline.neighbours(folder) if place != root]

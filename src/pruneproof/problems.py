@@ -60,7 +60,7 @@ def _problem(model: type[BaseModel], detail: dict[str, Any], where: Location) ->
 
 
 def short(value: Any) -> str:
-    """A value as it is shown in a line: cut where it is long."""
+    """A value as messages show it: shortened where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 

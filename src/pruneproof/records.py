@@ -1,4 +1,4 @@
-"""The few nouns that every room shares, and the columns of the tables that pass between stages."""
+"""The few records that every package shares, and the columns of the tables that pass between stages."""
 
 from __future__ import annotations
 
@@ -169,12 +169,12 @@ LOGITS = pa.schema(
 """`logits/<backbone>/<method>.parquet`: logits of `yes` and `no` at the first generated position, one row for each row
 of the answers and in their order.
 
-They lie apart because their last digits are the machine's: two processors, or two values of PRUNEPROOF_BATCH, differ by
+They are kept apart because their last digits vary: two processors, or two values of PRUNEPROOF_BATCH, differ by
 less than `LOGIT_NOISE`, and what answers depend on must not."""
 
 LOGIT_NOISE = 0.005
 """Two logits of one answer that differ by no more than this are the same (in float32; several times what was seen
-between processors and batch sizes, 0.001): what is computed from logits may not tell them apart."""
+between processors and batch sizes, 0.001): nothing that is computed from logits may tell them apart."""
 
 
 def sample_to_row(sample: Sample) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from pruneproof.errors import PruneProofError
 
 NOT_MEMBERS = frozenset({"stage"})
-"""Public modules of a room that are never members: the body of the room's stage."""
+"""Public modules of a package that are never members: the body of its stage."""
 
 
 def module_names(package: str, exclude: Iterable[str] = ()) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Random streams that depend on what is drawn, never on when or by whom."""
+"""Random streams that depend on what is drawn, never on when or by which process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def seed_of(*parts: str | int) -> int:
         An integer in [0, 2**64), the first eight bytes of a SHA-256.
     """
     text = "\x1f".join(str(part) for part in parts)
-    # A file name that is no valid UTF-8 reaches Python with lone surrogates; it must get a seed, too.
+    # A file name that is not valid UTF-8 reaches Python with lone surrogates; it must get a seed, too.
     return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:8], "big")
 
 

@@ -41,7 +41,7 @@ class StudySettings(Frozen):
     name: Identifier
     """Name of the study; also the MLflow experiment."""
     root: str = "."
-    """Folder of the project (its `src` and `data/backbones`), seen from the study's own folder."""
+    """Folder of the project (its `src` and `data/backbones`), relative to the study's folder."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Every random stream of the study starts from this number."""
 
@@ -95,7 +95,7 @@ class BackboneSettings(Frozen):
     family: Identifier
     """A module of `pruneproof.backbones`, such as `llava`."""
     checkpoint: str
-    """A local folder (seen from the project's root) or a hub name."""
+    """A local folder (relative to the project's root) or a hub name."""
     revision: Commit | None = None
     """Commit of a hub checkpoint, in full (40 digits); must be given for a hub name. A branch such as `main` or a tag
     is refused, because what it means can change, and the answers with it."""
@@ -104,16 +104,16 @@ class BackboneSettings(Frozen):
     text_tower_pretrained: str | None = None
     """open_clip's pretrained tag, such as `openai`; None for a local folder."""
     allow_tower_mismatch: bool = False
-    """Go on although `text_tower` is not the pair of the vision tower, so that S_inter may mean nothing; without it
-    such a pair is refused."""
+    """Accept a `text_tower` that does not match the vision tower, so that S_inter may mean nothing; otherwise such a
+    pair is refused."""
     control_text_tower: str | None = None
-    """open_clip name or local folder of another CLIP of the same embedding dimension; its text half alone is used, by
+    """open_clip name or local folder of another CLIP of the same embedding dimension; only its text tower is used, by
     methods with `text_tower: control`."""
     control_text_tower_pretrained: str | None = None
     """open_clip's pretrained tag of that one; None for a local folder."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     question_suffix: str = ""
-    """Put after every question but captions, such as LLaVA's `Answer the question using a single word or phrase.`"""
+    """Added to every question except captions, such as LLaVA's `Answer the question using a single word or phrase.`"""
     caption_prompt: str = ""
     """Overrides the benchmark's caption prompt if not empty."""
     max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = 8
@@ -165,7 +165,7 @@ class ScoringSettings(Frozen):
         "compositional",
     )
     """Kinds of question that enter `accuracy/all`, and with it drops, contrasts and claims: leave out what the backbone
-    cannot do on clean images. Every kind keeps a row of its own."""
+    cannot do on clean images. Every kind still has its own row."""
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
     """Bootstrap resamples, for all intervals but those of mean differences; images are drawn with all their questions.
     """
@@ -176,7 +176,7 @@ class ScoringSettings(Frozen):
     """Method whose answers are the reference of every paired difference."""
     primary: tuple[Identifier, ...] = ()
     """Methods whose effective robustness and difference in drops, over all live conditions of a family, are primary:
-    Holm's correction runs over them, for each of the two alone."""
+    Holm's correction runs over them, separately for each of the two."""
 
 
 class CostSettings(Frozen):

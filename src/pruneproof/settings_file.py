@@ -15,12 +15,12 @@ from pruneproof.errors import PruneProofError
 from pruneproof.problems import Location, Problem
 
 DEEPEST = 20
-"""Levels that values may be nested; settings have six at most."""
+"""Levels to which values may be nested; settings have six at most."""
 MOST_VALUES = 20_000
 """Values of one file, aliases followed; the default study has two hundred."""
 MOST_BYTES = 1_000_000
 SHOWN = 40
-"""Problems that are said one by one."""
+"""Problems that are listed one by one."""
 
 
 def read_yaml(path: Path) -> tuple[Any, dict[Location, int], list[Problem]]:
@@ -47,8 +47,8 @@ def read_yaml(path: Path) -> tuple[Any, dict[Location, int], list[Problem]]:
         raise PruneProofError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
     except (_TooMuchError, RecursionError):
         raise PruneProofError(
-            f"{path} is nested more than {DEEPEST} levels deep or holds more than {MOST_VALUES} values, as with an "
-            "anchor that holds itself: settings are neither"
+            f"{path} is nested more than {DEEPEST} levels deep or holds more than {MOST_VALUES} values, which "
+            "settings never need: look for an anchor that holds itself"
         ) from None
     except ValueError as error:  # a date such as 2026-99-99, a number of thousands of digits
         raise PruneProofError(f"{path} holds a value that cannot be read: {str(error).splitlines()[0]}") from None
@@ -85,7 +85,9 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
         if len(content) > MOST_BYTES:
-            raise PruneProofError(f"{path} has {len(content)} bytes, more than {MOST_BYTES}: it is no file of settings")
+            raise PruneProofError(
+                f"{path} has {len(content)} bytes, more than {MOST_BYTES}: it is not a file of settings"
+            )
         return content.decode("utf-8")
     except FileNotFoundError:
         raise PruneProofError(f"{path} is missing: settings are read from it") from None

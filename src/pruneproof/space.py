@@ -12,7 +12,7 @@ from pruneproof.folders import Folders
 from pruneproof.settings import Study
 
 COPIES = 3
-"""A picture lies in the store of finished ones, in the stage's output, and in DVC's cache."""
+"""Of every picture: in the store of finished conditions, in the stage's output, and in DVC's cache."""
 PIXEL_BYTES = 1.5
 """Of a PNG, a little more than the mean over the corruptions: 1.3 for drawn scenes and 1.4 for a photograph."""
 BATCH_BYTES = 20_000
@@ -51,5 +51,5 @@ def free(folder: Path) -> int:
 
 
 def size(count: int) -> str:
-    """Bytes as a person says them: `240 MB`, `3.4 GB`."""
+    """Bytes in readable units: `240 MB`, `3.4 GB`."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{ceil(count / 1e6)} MB"

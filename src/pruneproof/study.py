@@ -1,4 +1,4 @@
-"""Reading params.yaml: everything that is wrong with it is said at once, before anything runs."""
+"""Reading params.yaml: everything that is wrong with it is reported at once, before anything runs."""
 
 from __future__ import annotations
 

@@ -27,11 +27,11 @@ def semantic_problems(values: Any) -> list[Problem]:
 
 
 def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
-    """What the values ask of local checkpoints that these do not have, told by their configs alone.
+    """What the values ask of local checkpoints that these lack, going by their configs alone.
 
     Args:
         values: of params.yaml.
-        folder: of the study, from which the project's root is seen.
+        folder: of the study, to which the project's root is relative.
     """
     root = folder / str(_at(values, "study", "root") or ".")
     depths = {
@@ -52,7 +52,7 @@ def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
 
 
 def _attention_layers(settings: Any) -> tuple[int, ...]:
-    """The layers whose attention a method looks at; none where its options are wrong, which is said elsewhere."""
+    """The layers whose attention a method looks at; none where its options are wrong, which is reported elsewhere."""
     method = _at(settings, "method")
     if method not in registry.module_names("pruneproof.pruning"):
         return ()

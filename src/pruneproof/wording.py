@@ -1,4 +1,4 @@
-"""The words of a text, and whether a phrase stands in it: what protects a word and what looks for it say the same."""
+"""The words of a text, and whether a phrase occurs in it: protecting a word and looking for it follow the same rule."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _BETWEEN = r"[\s_-]+"
 
 
 def contains(text: str, phrase: str) -> bool:
-    """Whether a word or phrase stands in a text as a whole, in any case.
+    """Whether a word or phrase occurs in a text as a whole, in any case.
 
-    Blanks, hyphens and underscores are one and the same between words: `traffic_light` stands in `a traffic light`, and
+    Spaces, hyphens and underscores are equivalent between words: `traffic_light` occurs in `a traffic light`, and
     `car` in `car-shaped`.
 
     Examples:

@@ -1,4 +1,4 @@
-"""Work on several processes, in order, with none left running: what every stage that uses all cores shares."""
+"""Work on several processes, in order, with none left running: shared by every stage that uses all cores."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def answers_table(method: str, rng: np.random.Generator) -> pa.Table:
 
 
 def logits_table(answers: pa.Table, rng: np.random.Generator) -> pa.Table:
-    """Logits that mostly agree with what was said."""
+    """Logits that mostly agree with the answer."""
     said = np.array([text.lower().startswith("yes") for text in answers["text"].to_pylist()])
     yes = rng.normal(np.where(said, 1.0, -1.0)).astype(np.float32)
     columns = [*(answers[name] for name in ("family", "perturbation", "severity", "sample_id")), yes, -yes]

@@ -1,4 +1,4 @@
-"""What is wrong with MLflow, the network or the disk is said in one line, in seconds, and nothing is lost."""
+"""What is wrong with MLflow, the network or the disk is reported in one line, in seconds, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def execute(path: Path, statement: str) -> None:
             "older MLflow: copy it, then run `mlflow db upgrade",
         ),
         ("UPDATE alembic_version SET version_num = 'ffffffffffff'", "newer MLflow than"),
-        ("DELETE FROM alembic_version", "no whole database of MLflow"),
-        ("DROP TABLE alembic_version", "no whole database of MLflow"),
+        ("DELETE FROM alembic_version", "not a complete MLflow database"),
+        ("DROP TABLE alembic_version", "not a complete MLflow database"),
     ],
 )
 def test_a_store_of_another_mlflow_is_left_as_it_is(study: Made, statement: str, why: str) -> None:
@@ -153,7 +153,7 @@ def test_a_folder_of_any_name_holds_its_own_store(tmp_path: Path, name: str) -> 
     database.prepare(folder / "mlflow.db", make)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert [path.name for path in folder.iterdir()] == ["mlflow.db"]
-    assert "no whole database" in str(database.fault(folder / "mlflow.db"))
+    assert "not a complete MLflow database" in str(database.fault(folder / "mlflow.db"))
 
 
 def test_a_half_made_store_is_begun_anew(tmp_path: Path) -> None:

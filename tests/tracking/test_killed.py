@@ -115,7 +115,7 @@ def test_a_recording_killed_at_any_statement_is_completed(
     assert code == 0
     chance = random.Random(begun)
     soon = [chance.randint(1, int(count) // 10) for _ in range(8)]
-    # The long one gets beyond the making of the tables, which otherwise begins anew each time.
+    # The long one gets beyond the making of the tables, which otherwise starts again each time.
     ended = record(folder, [*soon[:3], int(count) * 3 // 4, *soon[3:]])
     assert [code for code, _ in ended].count(-9) >= 5
     assert ended[-1][0] == 0

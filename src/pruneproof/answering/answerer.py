@@ -30,8 +30,8 @@ def pruning_stream(study_seed: int, image_id: str, shown: str) -> np.random.Gene
     Args:
         study_seed: of the study.
         image_id: of the benchmark.
-        shown: what was done to the picture (`Batch.shown`). How a question is worded plays no part, so that what is
-            lost by rewording is not mixed with other tokens being drawn.
+        shown: what was done to the picture (`Batch.shown`). The wording of a question has no influence, so that
+            the cost of rewording is not confused with that of drawing other tokens.
     """
     return generator(study_seed, "pruning", image_id, shown)
 
@@ -58,7 +58,7 @@ class Answerer:
     """Layers whose CLS attention any method of the study looks at."""
 
     def encode(self, batch: Batch) -> Sequence[EncodedImage]:
-        """The batch's images behind the vision tower, for all methods."""
+        """The batch's images after the vision tower, for all methods."""
         return self.features.encode(self.backbone, [image.png for image in batch.images], self.attention_layers)
 
     def answer(self, batch: Batch, images: Sequence[EncodedImage], pruner: Pruner) -> pa.Table:

@@ -115,7 +115,7 @@ def count_flops(
     backbone.forget()
     vision, encoded = _count(lambda: backbone.encode([read_picture(image.png)])[0])
     with_text, kept = _count(lambda: select(encoded))
-    # On the image anew, whose own scores are not remembered; the question's embedding is.
+    # A fresh encoding has no remembered scores; the question's embedding is remembered.
     encoded = backbone.encode([read_picture(image.png)])[0]
     scoring, _ = _count(lambda: select(encoded))
     parts = backbone.components(encoded, prompt_text(question, settings), kept)
@@ -130,7 +130,7 @@ def count_flops(
 def _count(work: Callable[[], Any]) -> tuple[int, Any]:
     """FLOPs of some work, and its result.
 
-    torch's counter does not see the fused path of `nn.MultiheadAttention`, so that path is closed meanwhile.
+    torch's counter does not see the fused path of `nn.MultiheadAttention`, so that path is disabled meanwhile.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -156,7 +156,7 @@ def measure_latency(
 ) -> list[LatencyRow]:
     """Time all methods in turns in this process: each round runs every method once on the same image and questions.
 
-    Ratios are taken inside a round, so a machine that slows down between rounds does not bend them.
+    Ratios are taken inside a round, so a machine that slows down between rounds does not distort them.
     """
     most = min(len(image.questions) for image in images)
     rows = []

@@ -1,6 +1,6 @@
-"""Dialogues: questions one behind the other on one image, and which of them a method selects its tokens by.
+"""Dialogues: consecutive questions on one image, and which of them a method selects its tokens by.
 
-Every question of an image is asked once as each turn, behind other questions with their true answers, as VisDial is
+Every question of an image is asked once as each turn, after other questions with their true answers, as VisDial is
 evaluated (Das et al., 2017): methods differ in what they kept and not in what they said before.
 """
 
@@ -45,8 +45,8 @@ def in_turn(
 ) -> Iterator[tuple[Sample, Turn]]:
     """The questions on one image, each as a given turn of a dialogue.
 
-    The questions stand in a circle, and a dialogue begins at each of them; so every question is asked once as each
-    turn. Nothing is asked on an image with fewer questions than turns.
+    The questions are arranged in a circle, and a dialogue begins at each of them, so every question is asked once as
+    each turn. Nothing is asked on an image with fewer questions than turns.
 
     Args:
         samples: of one image.
@@ -72,7 +72,7 @@ def in_turn(
 
 
 def _circle(samples: Sequence[Sample], apart: int, rng: np.random.Generator) -> list[Sample]:
-    """One sample for each different question, in random order; those on one object stand `apart` where others are left.
+    """One sample for each different question, in random order; those on one object are kept `apart` if possible.
 
     An answer about an object would otherwise often be given away by the turn before it.
     """

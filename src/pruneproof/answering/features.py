@@ -1,6 +1,6 @@
-"""What the vision tower says about images, kept on disk for all conditions that show them and for methods added later.
+"""The vision tower's output on images, cached on disk for all conditions that show them and for methods added later.
 
-The folder may be deleted at any time, and it is kept under a limit.
+The folder may be deleted at any time; its size is limited.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LAYERS = frozenset({-1, -2})
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An encoded image without the tower behind it; implements `EncodedImage`."""
+    """An encoded image without its tower; implements `EncodedImage`."""
 
     size: tuple[int, int]
     features: Tensor
@@ -54,9 +54,9 @@ class FeatureStore:
 
     folder: Path
     base: str
-    """Digest of everything but the pixels that decides what the tower says."""
+    """Digest of everything except the pixels that decides the tower's output."""
     limit: int
-    """Bytes that the folder may take; the oldest files leave first, and 0 keeps nothing."""
+    """Bytes that the folder may take; the oldest files are deleted first, and 0 keeps nothing."""
 
     def encode(self, backbone: Backbone, pngs: Sequence[bytes], layers: Sequence[int]) -> Sequence[EncodedImage]:
         """Encoded images, from the folder or else from the tower; the numbers are the same.
@@ -96,14 +96,14 @@ class FeatureStore:
         ]
 
     def clear(self) -> None:
-        """Give up the disk that the folder takes."""
+        """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.features"
 
     def _read(self, key: str, device: str) -> dict[str, Tensor] | None:
-        """The tensors of a key, or None if what is there is not what was written, or nothing."""
+        """The tensors of a key, or None if there are none or the file is not as it was written."""
         try:
             content = unsealed(key, self._path(key).read_bytes())
         except OSError:
@@ -111,7 +111,7 @@ class FeatureStore:
         return None if content is None else {name: tensor.to(device) for name, tensor in load(content).items()}
 
     def _write(self, key: str, tensors: dict[str, Tensor]) -> None:
-        """Keep tensors if there is room; a full disk is no reason to stop, for nothing depends on this folder."""
+        """Keep tensors if there is room; a full disk is no reason to stop, since nothing depends on this folder."""
         size = sum(tensor.nbytes for tensor in tensors.values())
         if size > self.limit:
             return

@@ -20,7 +20,7 @@ from pruneproof.seeds import generator
 from pruneproof.settings import Study
 
 IMAGES_PER_BATCH = 10
-"""Images of one batch: what a kill can cost, and a fixed number, so that no answer depends on the number of workers."""
+"""Images of one batch: the most that a kill can lose, and fixed so that no answer depends on the number of workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Sheet:
 
     condition: Condition
     batches: tuple[Batch, ...]
-    """Questions that no condition before has asked of the same pictures."""
+    """Questions that no earlier condition has asked about the same pictures."""
     samples: tuple[str, ...]
     """Ids of the samples that are asked."""
     answers: tuple[int, ...]

@@ -1,7 +1,7 @@
 """What answers depend on, in one place: the fingerprints of cells, the stages of DVC and `plan` all read it from here.
 
-The stage `write_manifests` runs first in every `dvc repro` and writes it down; whatever has changed, be it weights
-wherever they lie, a package, code or settings, changes a file that later stages name as a dependency. Pictures and
+The stage `write_manifests` runs first in every `dvc repro` and writes it down; any change, be it to weights
+wherever they are, a package, code or settings, changes a file that later stages name as a dependency. Pictures and
 texts are not here: DVC sees their tables, and a cell's fingerprint holds the digest of its own.
 """
 
@@ -45,8 +45,8 @@ WITHOUT = frozenset(
         "backbones._patch_boxes",  # of scores and figures
     )
 )
-"""Modules that no answer depends on, though what answers imports them. What decides which questions are asked is not
-imported by it: a cell's fingerprint holds the questions."""
+"""Modules that no answer depends on, although the answering code imports them. What decides which questions are asked
+is not imported by it: a cell's fingerprint holds the questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Manifest:
     weights: Mapping[str, Any]
     """Digests of files or pinned names; see `_checkpoints.weights`."""
     backbone: Mapping[str, Any]
-    """Its settings, but where its weights lie."""
+    """Its settings, except where its weights are."""
     seed: int
     """Of the study."""
     vision: Mapping[str, str]

@@ -17,7 +17,7 @@ HOME = Path(str(pruneproof.__file__)).parent
 def syntax(path: Path) -> str:
     """Digest of a module's syntax tree without comments, docstrings and layout.
 
-    How Python prints a tree differs between its versions, so that the version belongs beside such a digest.
+    How Python prints a tree differs between its versions, so the version belongs with such a digest.
     """
     tree = _Undocumented().visit(ast.parse(path.read_bytes()))
     return digest(ast.dump(tree).encode())

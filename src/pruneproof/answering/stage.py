@@ -83,7 +83,7 @@ def cells_of(study: Study, folders: Folders, facts: manifest.Manifest) -> dict[s
 def _tasks(study: Study, folders: Folders, missing: dict[str, list[tuple[str, str]]]) -> Iterator[Task]:
     """The batches with missing cells, read again: the pictures of all of them may not fit in memory.
 
-    What both kinds of method ask alike comes once, for all methods.
+    What both kinds of method ask comes once, for all methods.
     """
     left = dict(missing)
     for by_question in (True, False):

@@ -1,4 +1,4 @@
-"""Finished cells by fingerprint: a kill loses at most those in work, and only what was written is ever given."""
+"""Finished cells by fingerprint: a kill loses at most those in progress, and only what was written is ever returned."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def score(
         logits: columns of `records.LOGITS`.
         conditions: those of the baseline, from `conditions_of`.
         questions: the benchmark.
-        truth: what captions are held against.
+        truth: what captions are compared with.
         targets: for each condition (S, N) patches of the asked objects, from `target_patches`.
 
     Raises:
@@ -150,8 +150,8 @@ def score(
 def in_the_words_of(scored: Scored, other: Scored) -> Ints:
     """The other's predictions as (C, S) indices into the `predictions` of the first, -1 without an answer.
 
-    Each method numbers what it says on its own; only in one numbering can answers be compared. What the first never
-    says becomes one number beyond its own.
+    Each method numbers its predictions independently; only in one numbering can answers be compared. What the first
+    never says becomes one number beyond its own.
     """
     known = {prediction: code for code, prediction in enumerate(scored.predictions)}
     codes: Ints = np.array([*(known.get(prediction, len(known)) for prediction in other.predictions), -1])

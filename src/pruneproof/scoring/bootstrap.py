@@ -1,8 +1,8 @@
-"""The paired cluster bootstrap, for scores that are no mean of differences: F1, CHAIR, effective robustness, levels.
+"""The paired cluster bootstrap, for scores that are not means of differences: F1, CHAIR, effective robustness, levels.
 
 With few images the percentile interval is too narrow, by sqrt((I - 1) / I) because a resample's spread is that of the
 sample and not of the population, and because a normal tail stands where a t tail belongs. The expanded percentile
-interval mends both: its tail is Phi(sqrt(I / (I - 1)) t), with t the quantile of Student's distribution with I - 1
+interval corrects both: its tail is Phi(sqrt(I / (I - 1)) t), with t the quantile of Student's distribution with I - 1
 degrees of freedom (Hesterberg, 2015, What Teachers Should Know About the Bootstrap, section 5.3).
 """
 

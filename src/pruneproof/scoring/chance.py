@@ -1,7 +1,7 @@
 """What a model that sees nothing scores, and how much of its lead over that a model keeps.
 
 The model that sees nothing gives, to every kind of question, that kind's most frequent answer. An accuracy is worth
-nothing below its score, which is why drops alone mislead: who stands just above it has hardly anything to lose.
+nothing below its score, which is why drops alone mislead: a model just above it has hardly anything to lose.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def matched_contrast(
     """Hallucination rate at the full model's clean recall, the method's minus the baseline's under the same condition.
 
     `clean/` stands before the metric under the clean condition, as in the other contrasts; under a perturbation it is
-    the plain difference and not one of rises, because the threshold is matched anew there.
+    the plain difference and not one of rises, because the threshold is matched again there.
 
     Args:
         backbone: written into every row.

@@ -1,13 +1,13 @@
 """Effective robustness: how far a method's accuracy under a perturbation lies above what its clean accuracy predicts.
 
 Taori et al. (2020, arXiv 2007.00644) fit a line through ordinary models and ask which models stand above it, because
-whoever is better on clean pictures is better on shifted ones too. Here the ordinary models are the full model and the
-same model with visual tokens pruned **at random**, from few to many, and a model that sees nothing: a method that is no
-more robust than its accuracy alone makes it lies on the curve through them. The difference in drops lacks that
+a model that is better on clean pictures is better on shifted ones too. Here the ordinary models are the full model and
+the same model with visual tokens pruned **at random**, from few to many, and a model that sees nothing: a method that
+is only as robust as its accuracy suggests lies on the curve through them. The difference in drops lacks that
 comparison: random pruning to a twentieth of the tokens has the smallest drop of all, because it is nearly blind.
 
-The curve is monotone and otherwise free: a straight line on logit-scaled accuracies misfits near chance. It is drawn
-anew in every resample of images, so that intervals hold the uncertainty of the curve too.
+The curve is monotone and otherwise free: a straight line on logit-scaled accuracies misfits near chance. It is
+fitted again in every resample of images, so that intervals include the uncertainty of the curve too.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Curve:
     clean: Floats
     """(R, K) clean accuracies of its points, ascending."""
     perturbed: Floats
-    """(R, K) what it says there, ascending."""
+    """(R, K) its perturbed accuracies there, ascending."""
 
     def at(self, clean: Floats) -> Floats:
         """Perturbed accuracy that a clean accuracy predicts.
 
         Linear between points; where several share one clean accuracy, the mean of the lowest and the highest. Outside
-        of the points it moves point for point with clean accuracy: what a method has above the full model it is
-        expected to keep whole, so that it must show more than that to count as robust.
+        of the points it moves point for point with clean accuracy: a method is expected to keep all of its lead
+        over the full model, so that it must show more than that to count as robust.
 
         Args:
             clean: (R, M).

@@ -26,7 +26,7 @@ class Measured:
     value: Floats
     """(C), nan where undefined."""
     n: Ints
-    """(C) answers behind the value; 0 = the metric does not exist under that condition."""
+    """(C) answers that the value rests on; 0 = the metric does not exist under that condition."""
     asked: Bools | None = None
     """(C, images) which images the value stands on; None if it has no interval."""
     replicates: Floats | None = None
@@ -36,7 +36,7 @@ class Measured:
     scale: float = 100.0
     """100 turns shares into percent."""
     decimals: int = 6
-    """What is written; fewer for what depends on logits, whose third decimal differs between processors."""
+    """Decimal places written; fewer for what depends on logits, whose third decimal differs between processors."""
 
 
 def mean_difference(name: str, values: Floats, image: Ints, images: int) -> Measured:

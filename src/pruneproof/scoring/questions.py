@@ -1,4 +1,4 @@
-"""The benchmark's questions as arrays, and the ground truth that answers are held against."""
+"""The benchmark's questions as arrays, and the ground truth that answers are compared with."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COLUMNS = ("sample_id", "image_id", "kind", "question", "answer", "split", "det
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Questions:
-    """S samples on I images, and the U different questions behind them.
+    """S samples on I images, and the U different questions among them.
 
     POPE asks many questions in several splits; such samples share one unit, so that each (image, question) counts once
     in every score but POPE's own.
@@ -55,7 +55,7 @@ class Questions:
     counted: NDArray[np.bool_]
     """(U) whether the unit enters `accuracy/all` and all that is made from it."""
     sightless: Floats
-    """(U) whether a model is right that gives every kind's most frequent answer, see `chance`."""
+    """(U) whether giving every kind's most frequent answer is right, see `chance`."""
 
     @property
     def truth_yes(self) -> NDArray[np.bool_]:
@@ -123,7 +123,7 @@ def _codes(keys: Sequence[object]) -> tuple[list[object], Ints]:
 
 @dataclass(frozen=True, slots=True)
 class CaptionTruth:
-    """What captions are held against."""
+    """What captions are compared with."""
 
     forms: SurfaceForms
     """The benchmark's vocabulary."""

@@ -1,4 +1,4 @@
-"""Reading answers in bulk: every different text is parsed once for every different truth it is held against."""
+"""Reading answers in bulk: every different text is parsed once for every different truth it is compared with."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_answers(text: Ints, texts: tuple[str, ...], questions: Questions, truth
         text: (C, S) index into `texts`, -1 without an answer.
         texts: the different texts.
         questions: the benchmark.
-        truth: what captions are held against.
+        truth: what captions are compared with.
     """
     yardsticks: dict[tuple[parsing.AnswerType | None, str, frozenset[str]], int] = {}
     against = np.array(
@@ -84,7 +84,7 @@ def read_answers(text: Ints, texts: tuple[str, ...], questions: Questions, truth
 def read_logits(folders: Folders, backbone: str, method: str) -> pa.Table:
     """Logits of `yes` and `no` of one backbone and method: schema `records.LOGITS`, rows in the order of the answers.
 
-    Two of them that differ by no more than `records.LOGIT_NOISE` are one and the same.
+    Two of them that differ by no more than `records.LOGIT_NOISE` count as equal.
 
     Raises:
         PruneProofError: if the table is missing or has other columns.

@@ -65,7 +65,7 @@ def flips(clean: NDArray[np.int_], perturbed: NDArray[np.int_]) -> Floats:
 
 
 class Flips(NamedTuple):
-    """How answers changed, each 1 or 0, nan where either side has none; what is left are answers that stayed."""
+    """How answers changed, each 1 or 0, nan where either side has none; the other answers stayed."""
 
     correct_to_wrong: Floats
     wrong_to_correct: Floats

@@ -1,10 +1,10 @@
 """Does a model see less, or does it only say yes less often? From its preference for yes over no.
 
 The **margin** of an existence question is the logit of `yes` minus the logit of `no` at the first generated position.
-Whoever says yes less often hallucinates less and sees less at once; moving the threshold on the margin separates the
+A model that says yes less often hallucinates less and finds less; moving the threshold on the margin separates the
 two. The area under the ROC curve and d' measure what is seen, the criterion c the inclination to say no, and the
-hallucination rate at matched recall is what a reader asks for: of two models that find as many of the objects that are
-there, which invents more?
+hallucination rate at matched recall answers the question that matters: of two models that find as many of the objects
+that are there, which invents more?
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def signal_detection(hits: ArrayLike, present: ArrayLike, false_alarms: ArrayLik
     """d' = z(H) - z(F) and c = -(z(H) + z(F)) / 2 with Hautus's log-linear correction (1995).
 
     H = (hits + 0.5) / (present + 1) and F = (false alarms + 0.5) / (absent + 1), so that neither is 0 or 1. A positive
-    c leans to no.
+    c leans towards no.
 
     Examples:
         >>> found = signal_detection(hits=9, present=9, false_alarms=0, absent=9)

@@ -121,8 +121,8 @@ def effective_robustness(
     """Where every method stands against random pruning to the same clean accuracy, over a family's live conditions.
 
     The curve goes through chance, every method of the study whose module is `random`, and the baseline. A random method
-    is held against the curve of the others: how far it lies from that shows how well so few points draw the curve.
-    Nothing is found where the study prunes at random nowhere.
+    is compared with the curve of the others: its distance from that shows how well so few points draw the curve.
+    There are no rows if the study has no random method.
 
     Args:
         backbone: written into every row.

@@ -141,7 +141,7 @@ def _compare(
     matched: dict[str, Measured],
     tables: _Tables,
 ) -> None:
-    """Methods beside each other: by unit `correct`, and `matched` where there are existence questions."""
+    """Methods side by side: by unit `correct`, and `matched` where there are existence questions."""
     settings, common = study.scoring, (groups, study.scoring.confidence)
     for method, other in pairs(study.methods, settings.baseline):
         primary = method in settings.primary and other == settings.baseline

@@ -1,8 +1,8 @@
 """Scores as sums by image over sums by image, Holm's correction, and the smallest difference a study can show.
 
 Questions on one image share its difficulty, so an image counts as one observation with all its questions, under all
-conditions and for all methods at once (Miller, 2024, arXiv 2411.00640). How sure a score is comes from `cluster_t` for
-means of differences and from `bootstrap` for everything else.
+conditions and for all methods at once (Miller, 2024, arXiv 2411.00640). The uncertainty of a score comes from
+`cluster_t` for means of differences and from `bootstrap` for everything else.
 """
 
 from __future__ import annotations

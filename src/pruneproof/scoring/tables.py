@@ -67,7 +67,7 @@ class SummaryRow:
     low: float
     high: float
     n: int
-    """Answers behind the value (different questions, but for POPE's own numbers); summed over conditions for means."""
+    """Answers that the value rests on: different questions, except in POPE's numbers; for a mean, summed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,8 @@ def target_patches(folders: Folders, questions: Questions, patches: Patches, sid
         side: of the square in pixels, where the model is shown centre squares and not the pictures.
 
     Returns:
-        (S, N) with the N of the picture that has most patches. All False where no object is asked for, or where it is
-        absent.
+        (S, N) with the N of the picture that has the most patches. All False where no object is asked for, or where
+        it is absent.
 
     Raises:
         PruneProofError: if a sample asks for an object that `objects.parquet` lacks, if a mask there cannot be used, or

@@ -1,4 +1,4 @@
-"""Where runs go, how that is written without its password, and whether anybody answers there.
+"""Where runs go, how that is shown without its password, and whether a server answers there.
 
 `check` asks the same questions before a study starts, so nothing here imports MLflow.
 """
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pruneproof.errors import PruneProofError
 
 PROBE_SECONDS = 4.0
-"""A server is asked once, and given up after this time however slowly it drips."""
+"""A server is asked once, and given up on after this time, however slowly its answer arrives."""
 REASON_LENGTH = 300
 KNOWN = "http://, https://, postgresql://, mysql://, mssql:// or sqlite:///"
 """Addresses that MLflow can open."""

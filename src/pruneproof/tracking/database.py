@@ -1,4 +1,4 @@
-"""The study's own store, a file of SQLite: how it is addressed, made whole or not at all, and by whom it is written."""
+"""The study's own store, an SQLite file: how it is addressed, made whole or not at all, and locked for one writer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def address_of(database: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def alone(database: Path) -> Iterator[None]:
-    """Hold the only right to record a study; a process that dies gives it back.
+    """Hold the lock for recording a study; a process that dies releases it.
 
     Raises:
         PruneProofError: if another process holds it.
@@ -53,7 +53,7 @@ def alone(database: Path) -> Iterator[None]:
 
 
 def prepare(database: Path, make: Callable[[str], Any]) -> None:
-    """See that `database` exists and can be opened by this MLflow.
+    """Ensure that `database` exists and can be opened by this MLflow.
 
     Args:
         database: absolute path of the file.
@@ -83,7 +83,7 @@ def exists(database: Path) -> bool:
 
 
 def fault(database: Path) -> str | None:
-    """Why a file is no store of MLflow, seen without importing it; None if it is one, or is not there yet."""
+    """Why a file is not an MLflow store, found out without importing MLflow; None if it is one, or is not there yet."""
     if not exists(database):
         return None
     away = "move it away to begin a new one"
@@ -98,12 +98,14 @@ def fault(database: Path) -> str | None:
     except sqlite3.DatabaseError as error:
         return f"{database} is not a database ({error}): {away}"
     if len(revisions) != 1:
-        return f"{database} is no whole database of MLflow (its making was killed, or it is another program's): {away}"
+        return (
+            f"{database} is not a complete MLflow database (its making was killed, or it is another program's): {away}"
+        )
     return None
 
 
 def write_ahead(connection: Any, _: object) -> None:
-    """Let SQLite write ahead: MLflow commits nine times a run, and each would wait for the disk."""
+    """Use SQLite's write-ahead log: MLflow commits nine times a run, and each would wait for the disk."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
 

@@ -51,5 +51,5 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that does not end its cell."""
+    """Text escaped so that it does not end its table cell."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -20,7 +20,7 @@ from pruneproof.tracking.provenance import data_digests, file_digest, git_tags
 from pruneproof.tracking.tables import Row, number, read
 
 SCHEMA = "3"
-"""Change it when runs are written differently: every run is then recorded anew."""
+"""Change it when runs are written differently: every run is then recorded again."""
 CURVES = ("accuracy/all", "hallucination/rate", "pope/f1_mean", "robust/flip_rate", "tokens/target_kept")
 """Metrics that a parent run holds for every perturbation, with the severity as step (of a dialogue, the turn)."""
 AVERAGES = frozenset({"mean", "live"})
@@ -48,7 +48,7 @@ class PlannedRun:
     metrics: tuple[tuple[str, float, int], ...] = ()
     """(key, value, step)."""
     inputs: Mapping[str, str] = field(default_factory=dict)
-    """Digests of the data behind the result, as tags."""
+    """Digests of the data that the result rests on, as tags."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags that do not identify the result, such as the commit."""
     artifacts: Mapping[str, Path | str] = field(default_factory=dict)
@@ -90,8 +90,8 @@ def plan_runs(study: Study, folders: Folders) -> list[PlannedRun]:
 
 
 def _parameters(study: Study, backbone: str, method: str) -> dict[str, Value]:
-    """What a cell was run with: the method's options under their own names, or as `option.<name>` if one of ours is the
-    same. The baseline, which keeps every token, has `keep` 1, so that it has a place on a chart's axis.
+    """What a cell was run with: the method's options under their own names, or as `option.<name>` if one of ours has
+    that name. The baseline, which keeps every token, has `keep` 1, so that it has a place on a chart's axis.
     """
     chosen = study.methods[method]
     ours: dict[str, Value] = {

@@ -26,11 +26,11 @@ PARENT = "mlflow.parentRunId"
 STAGE = "record_runs"
 """The tag `stage` of every run that is ours; others of the experiment are left alone."""
 OPEN_SECONDS = 30.0
-"""A store that is not the study's own has this time to open: MLflow tries a dead database for minutes."""
+"""How long a store that is not the study's own may take to open: MLflow tries a dead database for minutes."""
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    # What goes wrong is said in one line; MLflow would write tracebacks, and addresses with their passwords.
+    # Errors are reported in one line; MLflow would write tracebacks, and addresses with their passwords.
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -68,7 +68,7 @@ def record(folders: Folders, experiment: str, planned: Sequence[PlannedRun], sta
 
 @contextlib.contextmanager
 def _one_line(where: str) -> Iterator[None]:
-    """Say in one line what MLflow, its drivers, the network or the disk raise.
+    """Report in one line what MLflow, its drivers, the network or the disk raise.
 
     Raises:
         PruneProofError: in place of any of these.
@@ -113,10 +113,10 @@ def _store(local: Path) -> Iterator[MlflowClient]:
 
 
 def _sqlite_path(uri: str) -> Path | None:
-    """The file of a database of SQLite; None for any other store.
+    """The file of an SQLite database; None for any other store.
 
     Raises:
-        PruneProofError: if the database would be gone with the process.
+        PruneProofError: if the database would vanish with the process.
     """
     if not uri.lower().startswith("sqlite:"):
         return None
@@ -144,7 +144,7 @@ def _open(uri: str) -> MlflowClient:
         client.search_experiments(max_results=1)
     except UnsupportedModelRegistryStoreURIException as error:
         raise address.unanswered(uri, f"MLflow knows no such address: use {address.KNOWN}") from error
-    except Exception as error:  # a missing driver, a port that is no number, ...: each driver has errors of its own
+    except Exception as error:  # a missing driver, a port that is not a number, ...: each driver has errors of its own
         raise address.unanswered(uri, address.reason(error)) from error
     return client
 
@@ -214,7 +214,7 @@ class _Recorder:
         shown = track(self.planned, "recording", console=console, disable=not console.is_terminal)
         for index, run in enumerate(shown):
             self._settle(run, self.started - index)
-        # A method or condition that left the study is no result of it any more.
+        # A method or condition that left the study is no longer a result of it.
         for cell_id in self.existing.keys() - self.ids.keys():
             for left in self.existing[cell_id]:
                 if "superseded_by" not in left.data.tags:

@@ -16,7 +16,7 @@ HOST = "127.0.0.1"
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    # Workers for jobs that a study has none of: seven processes fewer.
+    # A study has no jobs, so it needs no workers for them: seven processes fewer.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
 
@@ -32,7 +32,7 @@ def serve(folder: Path, port: int) -> NoReturn:
     _check_port(port, make_command("ui", folder))
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    # Seen from its own folder a database needs no quoting: see `database.address_of`.
+    # Named from within its folder, a database needs no quoting: see `database.address_of`.
     os.chdir(folder)
     # In the environment, since any user of the machine sees arguments, and the address may hold a password.
     os.environ["MLFLOW_BACKEND_STORE_URI"] = store
@@ -57,7 +57,7 @@ def _store(folder: Path) -> str:
 
 def _check_port(port: int, command: str) -> None:
     if not 0 < port < 65536:
-        raise PruneProofError(f"--port is {port}, which is no port: use 1024 to 65535")
+        raise PruneProofError(f"--port is {port}, which is not a port: use 1024 to 65535")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
