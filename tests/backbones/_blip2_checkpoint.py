@@ -161,7 +161,7 @@ def save_blip2(folder: Path, kind: str, layers: int = LAYERS - 1) -> None:
     )
     assert (sorted(missing), unexpected) == (["post_layernorm.bias", "post_layernorm.weight"], [])
     with torch.no_grad():
-        # BLIP-2's own norm behind the tower is not CLIP's.
+        # BLIP-2's own norm after the tower is not CLIP's.
         model.vision_model.post_layernorm.weight.uniform_(0.5, 1.5)
         model.query_tokens.normal_()
         # Ending must be likely enough that answers differ in length.

@@ -33,7 +33,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def tokenizer(added: tuple[str, ...], ending: str = "") -> Any:
-    """Lower case pieces and bytes; `added` tokens have ids behind the vocabulary, as Idefics' image tokens have."""
+    """Lower case pieces and bytes; `added` tokens have ids after the vocabulary, as Idefics' image tokens have."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -102,9 +102,9 @@ def save_flamingo(
 
     Args:
         folder: is made.
-        resampler: whether a perceiver resampler stands before the cross-attention, as in the published ones.
+        resampler: whether a perceiver resampler comes before the cross-attention, as in the published ones.
         instruct: whether the tokenizer knows `<end_of_utterance>`, as idefics-9b-instruct's does and idefics-9b's not.
-        chat_template: whether the processor brings a template of its own.
+        chat_template: whether the processor has its own template.
         seed: of the random weights; a good one gives answers of different lengths.
     """
     import torch

@@ -25,7 +25,7 @@ def save_llava_next(folder: Path, *, mistral: bool = False, grids: list[list[int
 
     Args:
         folder: is made.
-        mistral: whether Mistral and its template stand behind the projector, or Vicuna's.
+        mistral: whether Mistral and its template follow the projector, or Vicuna's.
         grids: heights and widths in pixels.
         seed: of the random weights; a good one gives answers of different lengths.
     """

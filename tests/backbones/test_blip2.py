@@ -70,14 +70,14 @@ def loaded(root: Path, name: str, **others: Any) -> Blip2:
 
 
 def encodes(blip2: Blip2) -> bool:
-    """Whether the language model has an encoder of its own."""
+    """Whether the language model has its own encoder."""
     return bool(blip2.model.config.is_encoder_decoder)
 
 
 def stock_inputs(blip2: Blip2, picture: Image.Image, questions: list[str]) -> Any:
     """What transformers' processor makes of pixels and text, in one batch.
 
-    T5 numbers tokens by their place in the row, so its padding has to stand behind them, where its tokenizer puts it.
+    T5 numbers tokens by their place in the row, so its padding has to follow them, where its tokenizer puts it.
     """
     blip2.processor.tokenizer.padding_side = "right" if encodes(blip2) else "left"
     prompts = [f"Question: {question} Answer:" for question in questions]

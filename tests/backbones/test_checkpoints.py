@@ -56,9 +56,12 @@ def test_pickles_beside_safetensors_are_not_read(root: Path, llava_settings: Bac
         ("[]", "is not an index of shards"),
         ("{}", "is not an index of shards"),
         ('{"weight_map": {}}', "names no shard"),
-        ('{"weight_map": {"a": "model.bin"}}', "names 'model.bin', which is no safetensors file beside it"),
-        ('{"weight_map": {"a": "../model.safetensors"}}', "names '../model.safetensors', which is no safetensors file"),
-        ('{"weight_map": {"a": 3}}', "names 3, which is no safetensors file beside it"),
+        ('{"weight_map": {"a": "model.bin"}}', "names 'model.bin', which is not a safetensors file beside it"),
+        (
+            '{"weight_map": {"a": "../model.safetensors"}}',
+            "names '../model.safetensors', which is not a safetensors file",
+        ),
+        ('{"weight_map": {"a": 3}}', "names 3, which is not a safetensors file beside it"),
         ('{"weight_map": {"a": "model-1.safetensors"}}', "lacks model-1.safetensors: copy the missing files"),
     ],
 )

@@ -126,4 +126,4 @@ def test_code_of_a_checkpoint_is_not_run_and_nobody_is_asked(
     finally:
         assert not asked
         assert not marker.exists()
-    assert "needs code of its own (`auto_map`), which is never run" in message
+    assert "needs its own code (`auto_map`), which is never run" in message

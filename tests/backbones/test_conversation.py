@@ -1,4 +1,4 @@
-"""Chat templates of all families: what stock transformers makes of them, and what is said of those that cannot work."""
+"""Chat templates of all families: what stock transformers makes of them, and the errors for those that cannot work."""
 
 from __future__ import annotations
 

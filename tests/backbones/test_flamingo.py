@@ -98,7 +98,7 @@ def stock_tokens(flamingo: Flamingo, inputs: Any, **options: Any) -> list[list[i
 
 
 def answered(flamingo: Flamingo, ask: Callable[[], list[Reply]]) -> tuple[list[Reply], list[list[int]]]:
-    """Replies, and the tokens behind their texts."""
+    """Replies, and the tokens of their texts."""
     seen: list[list[int]] = []
     tokenizer = flamingo.processor.tokenizer
     decode = tokenizer.batch_decode
@@ -397,7 +397,7 @@ def test_pruning_saves_work_in_the_resampler_or_else_in_the_cross_attention(
     full, half = flops(without, image, 16), flops(without, image, 8)
     assert half["connector"] == full["connector"] == 0
     assert half["prefill"] < full["prefill"]
-    assert half["decode"] < full["decode"], "keys of the cross-attention are made anew at every step"
+    assert half["decode"] < full["decode"], "keys of the cross-attention are made again at every step"
     # 8 tokens less: two layers project 48 numbers to 64 for keys and values; scores and sums for the one new token.
     assert full["decode"] - half["decode"] == 2 * (2 * 8 * 48 * 64 * 2 + 2 * 8 * 64 * 2)
 

@@ -1,4 +1,4 @@
-"""What is said of an Idefics checkpoint that cannot be loaded."""
+"""The messages about an Idefics checkpoint that cannot be loaded."""
 
 from __future__ import annotations
 

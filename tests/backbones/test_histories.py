@@ -1,4 +1,4 @@
-"""Questions behind earlier turns: with everything kept, every family answers as stock `generate` on the whole text."""
+"""Questions after earlier turns: with everything kept, every family answers as stock `generate` on the whole text."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def test_other_pixels_and_patches_are_named(llava: Llava) -> None:
 
     settings = llava_settings()
     message = refusal(lambda: check_pairing(settings, llava.clip, twice, last_states))
-    assert "its images have (56, 56) pixels a side, not 112" in message
+    assert "its images have (56, 56) pixels per side, not 112" in message
     assert "it cuts an image into 64 patches, not 16" in refusal(lambda: check(llava, pair(patch_size=7), settings))
 
 
@@ -279,7 +279,7 @@ def test_a_control_text_tower_embeds_the_questions_of_methods_that_ask_for_it(ro
 
 def test_a_control_text_tower_that_is_missing_or_of_another_dimension(root: Path) -> None:
     clip = load_clip_space(blip2_settings("short"), root, "cpu")
-    assert "names no `control_text_tower`" in refusal(lambda: clip.embed(QUESTIONS, matched=False))
+    assert "has no `control_text_tower`" in refusal(lambda: clip.embed(QUESTIONS, matched=False))
     wider = blip2_settings("short", control_text_tower="wider_space")
     message = refusal(lambda: load_clip_space(wider, root, "cpu"))
     assert message == (

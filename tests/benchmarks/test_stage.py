@@ -112,7 +112,7 @@ def test_a_benchmark_that_later_stages_cannot_use_leaves_nothing(
 ) -> None:
     whole = scenes.build(2, 9, scenes.Options())
     monkeypatch.setattr(scenes, "build", lambda *_: replace(whole, images=(*whole.images, whole.images[0])))
-    with pytest.raises(PruneProofError, match="image 'scene_00000' is there 2 times"):
+    with pytest.raises(PruneProofError, match="image 'scene_00000' occurs 2 times"):
         stage.run(study(2), Folders(tmp_path))
     assert not Folders(tmp_path).benchmark.exists()
 

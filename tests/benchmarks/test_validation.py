@@ -1,4 +1,4 @@
-"""What is wrong with a benchmark is said by its first stage, and what passes goes through all later ones."""
+"""Faults of a benchmark are reported by its first stage, and what passes goes through all later ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_sound_benchmarks_pass() -> None:
     ("benchmark", "said"),
     [
         (replace(SOUND, images=()), "there is no image"),
-        (replace(SOUND, images=(IMAGE, IMAGE)), "image 'i1' is there 2 times: ids must be unique"),
+        (replace(SOUND, images=(IMAGE, IMAGE)), "image 'i1' occurs 2 times: ids must be unique"),
         (images(image_id=""), "image '': image_id is '': must not be empty"),
         (images(image_id="i1\n"), "image 'i1\\n': image_id is 'i1\\n': must not hold the character '\\n'"),
         (images(width="40"), "image 'i1': width is '40': should be a valid integer"),
@@ -67,19 +67,19 @@ def test_sound_benchmarks_pass() -> None:
         (images(size=3), "image 'i1': unknown column 'size'; allowed: image_id, group"),
         (replace(SOUND, images=({"image_id": "i1"},)), "image 'i1': width is missing"),
         (objects(image_id="i2"), "object 0 of image 'i2': there is no such image"),
-        (replace(SOUND, objects=(OBJECT, OBJECT)), "object 0 of image 'i1' is there more than once"),
+        (replace(SOUND, objects=(OBJECT, OBJECT)), "object 0 of image 'i1' occurs more than once"),
         (
             objects(x1=60.0),
             "the box (1, 2, 60, 20) must have x0 < x1 and y0 < y1 and lie inside the picture of",
         ),
         (objects(y1=2.0), "the box (1, 2, 30, 2) must have"),
         (objects(x0=float("nan")), "x0 is nan: should be a finite number"),
-        (objects(mask=png((40, 31), "1")), "the mask has 40 x 31 pixels, its picture 40 x 30"),
+        (objects(mask=png((40, 31), "1")), "the mask has 40 x 31 pixels, but its picture 40 x 30"),
         (objects(mask=b"\x89PNG"), "object 0 of image 'i1': the mask is in no known format"),
         (objects(noun=""), "noun is '': must not be empty"),
         (replace(SOUND, samples=()), "no question is asked"),
         (replace(SOUND, samples=(CAPTION,)), "no question is asked: give at least one sample of a kind other than"),
-        (replace(SOUND, samples=(*SOUND.samples, COUNT)), "sample 's2' is there 2 times: ids must be unique"),
+        (replace(SOUND, samples=(*SOUND.samples, COUNT)), "sample 's2' occurs 2 times: ids must be unique"),
         (samples(image_id="i9"), "sample 's1': image 'i9' does not exist"),
         (samples(kind="colours"), "sample 's1': kind is 'colours': should be 'existence', 'colour', 'count', "),
         (samples(question=""), "sample 's1': question is '': must not be empty"),
@@ -87,9 +87,9 @@ def test_sound_benchmarks_pass() -> None:
         (samples(question="car " * 2000), "the question has 8000 characters, 5000 are allowed"),
         (samples(question="a \ud800 car"), "must not hold the character '\\ud800'"),
         (samples(question="a\x00car"), "must not hold the character '\\x00'"),
-        (samples(answer="Yes"), "sample 's1': answer 'Yes' must be in lower case, without blanks around it"),
-        (samples(answer="true"), "answer 'true' is not allowed for a question of existence: yes or no"),
-        (samples(COUNT, answer="two"), "sample 's2': answer 'two' is not allowed for a count: 0 to 20 in figures"),
+        (samples(answer="Yes"), "sample 's1': answer 'Yes' must be in lower case, without spaces around it"),
+        (samples(answer="true"), "answer 'true' is not allowed for an existence question: use yes or no"),
+        (samples(COUNT, answer="two"), "sample 's2': answer 'two' is not allowed for a count: use 0 to 20 in figures"),
         (samples(COUNT, kind="colour", answer="the"), "sample 's2': answer 'the' holds no word"),
         (samples(COUNT, kind="colour", answer=""), "sample 's2': answer '' holds no word"),
         (samples(split="easy"), "split 'easy' is not allowed: random, popular, adversarial for existence, else empty"),
@@ -100,7 +100,7 @@ def test_sound_benchmarks_pass() -> None:
         (samples(target_objects=(-1,)), "target_objects is (-1,): should be greater than or equal to 0"),
         (samples(protected="car"), "sample 's1': protected is 'car': should be a valid tuple"),
         (samples(protected=("",)), "protected is '': must not be empty"),
-        (samples(protected=("bus",)), "protected 'bus' does not stand in the question 'Is there a car?'"),
+        (samples(protected=("bus",)), "protected 'bus'does not occur in the question 'Is there a car?'"),
         (samples(synonyms=(("car", ""),)), "synonyms is '': must not be empty"),
         (samples(rephrasings=("Any car?", " ")), "rephrasings is ' ': must not be empty"),
         (samples(COUNT, question="Is there a car?", protected=("car",)), "but its kind is 'existence' and not 'count'"),

@@ -1,4 +1,4 @@
-"""Every method behind the protocol: how many tokens, in which order, and what they may depend on."""
+"""Every method through the protocol: how many tokens, in which order, and what they may depend on."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_smoke_runs_and_missing_measurements_are_left_out(report: Report, tmp_pa
 
 @pytest.mark.parametrize("changes", [{"families": {"x": {}}}, {"families": []}])
 def test_a_file_that_is_no_result_is_named(report: Report, tmp_path: Path, changes: dict[str, Any]) -> None:
-    with pytest.raises(PruneProofError, match=r"true_shapes_cuda.json is no result of benchmarks/true_shapes.py"):
+    with pytest.raises(PruneProofError, match=r"true_shapes_cuda.json is not a result of benchmarks/true_shapes.py"):
         published_table(with_results(report, tmp_path, **changes))
 
 

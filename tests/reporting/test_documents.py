@@ -1,4 +1,4 @@
-"""What a reader must be told stands on the claims' page."""
+"""The claims' page tells a reader what must be known."""
 
 from __future__ import annotations
 

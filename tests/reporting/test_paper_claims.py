@@ -71,7 +71,7 @@ def test_stability(report: Report, key: str, family: str, low: float, high: floa
 
 
 def test_a_smaller_drop_alone_supports_nothing(report: Report) -> None:
-    """Whoever sees nothing loses nothing."""
+    """A model that sees nothing loses nothing."""
     less = with_contrast(report, "full", "accuracy/all", "image", -9.0, -6.0)
     assert claim(with_effective(less, "image", -1.0, 1.0), "images").verdict is Verdict.INCONCLUSIVE
 

@@ -139,11 +139,11 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Backbone:
 
     Args:
         settings: of params.yaml.
-        root: the project's root, from which local checkpoint folders are seen.
+        root: the project's root, to which local checkpoint folders are relative.
         device: a torch device.
 
     Raises:
-        PruneProofError: naming the missing or wrong file, and how to mend it.
+        PruneProofError: naming the missing or wrong file, and how to fix it.
     """
     module = registry.load_module("pruneproof.backbones", settings.family, "backbone family", NOT_FAMILIES)
     backbone: Backbone = module.load(settings, root, device)
@@ -155,7 +155,7 @@ def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
 
     Args:
         settings: of params.yaml.
-        root: the project's root, from which local checkpoint folders are seen.
+        root: the project's root, to which local checkpoint folders are relative.
 
     Returns:
         A function from a picture's width and height in pixels to its (N, 4) boxes, in the order of the tokens: left,

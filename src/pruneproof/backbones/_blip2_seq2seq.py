@@ -59,7 +59,7 @@ class EncoderDecoder:
     ) -> list[Generated]:
         """Answer prompts that begin alike; see `CausalModel.continue_shared`.
 
-        An encoder looks both ways, so the shared beginning has to be read anew with each question.
+        An encoder looks both ways, so the shared beginning has to be read again with each question.
         """
         found: list[Generated] = []
         for part in even_parts(len(suffixes), together):

@@ -1,4 +1,4 @@
-"""Finding weights, refusing what must not be read, and saying exactly which ones they are."""
+"""Finding weights, refusing those that must not be read, and identifying them exactly."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _shards(index: Path) -> list[str]:
     for name in names:
         if not isinstance(name, str) or not name.endswith(".safetensors") or Path(name).name != name:
             raise PruneProofError(
-                f"{index} names {name!r}, which is no safetensors file beside it: save the model anew with "
+                f"{index} names {name!r}, which is not a safetensors file beside it: save the model again with "
                 "`save_pretrained`, or restore the index"
             )
     return names
@@ -125,15 +125,15 @@ def readable_files(folder: Path) -> list[Path]:
 def weights(settings: BackboneSettings, root: Path, digests: Digests) -> dict[str, Any]:
     """Which weights a backbone is loaded from: digests of the files, or the pinned name of what comes from a hub.
 
-    Where a folder lies is no part of it, so that weights may be moved.
+    The location of a folder is not part of it, so weights may be moved.
 
     Args:
         settings: of the backbone.
-        root: the project's root, from which local folders are seen.
-        digests: how files are digested.
+        root: the project's root, to which local folders are relative.
+        digests: the digests of files.
 
     Returns:
-        What JSON can hold, by `checkpoint`, `text_tower` and `control_text_tower`.
+        JSON values by `checkpoint`, `text_tower` and `control_text_tower`.
 
     Raises:
         PruneProofError: as `locate` and `require_tower`.

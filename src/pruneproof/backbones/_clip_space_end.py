@@ -1,7 +1,7 @@
 """The end of a CLIP's image half: the layers after a vision tower, the final norm and the projection into CLIP space.
 
 A vision-language model may stop before CLIP does: published BLIP-2 has 39 of EVA-g's 40 layers, followed by a norm of
-its own, so what CLIP itself would make of its patches takes CLIP's last layer, norm and projection.
+its own, so placing its patches in CLIP space takes CLIP's own last layer, norm and projection.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class ImageEnd:
 def image_end(visual: Any, depth: int | None = None) -> ImageEnd:
     """The end of an open_clip image half.
 
-    Positions are added before the first layer, so the remaining layers need none; a timm trunk that turns queries and
-    keys by their place (EVA-02) has no such end and is refused.
+    Positions are added before the first layer, so the remaining layers need none; a timm trunk with rotary
+    positions (EVA-02) has no such end and is refused.
 
     Args:
         visual: `visual` of an open_clip model.
@@ -58,7 +58,7 @@ def image_end(visual: Any, depth: int | None = None) -> ImageEnd:
     if remaining and getattr(getattr(visual, "trunk", None), "rope", None) is not None:
         raise PruneProofError(
             f"text_tower has rotary positions, so its last {len(remaining)} layers cannot be run on the output of "
-            "this vision tower: name a `text_tower` whose image half is this tower"
+            "this vision tower: choose a `text_tower` whose image half is this tower"
         )
     return replace(whole, layers=remaining)
 
@@ -75,6 +75,6 @@ def _whole(visual: Any) -> ImageEnd:
     if isinstance(visual, TimmModel) and getattr(trunk, "global_pool", "") == "token" and hasattr(trunk, "blocks"):
         return ImageEnd(tuple(trunk.blocks), trunk.norm, lambda state: visual.head(trunk.head(trunk.fc_norm(state))))
     raise PruneProofError(
-        f"text_tower has a {type(trunk or visual).__name__} as image half, whose embedding is not that of a CLS token: "
-        "name a CLIP with a vision transformer and CLS pooling"
+        f"text_tower has a {type(trunk or visual).__name__} as image half, whose embedding does not come from CLS: "
+        "choose a CLIP with a vision transformer and CLS pooling"
     )

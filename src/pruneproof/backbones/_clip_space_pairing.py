@@ -17,8 +17,8 @@ from pruneproof.settings import BackboneSettings
 LEAST_COSINE = {"float32": 0.995, "bfloat16": 0.98, "float16": 0.98}
 """Least cosine of a token embedded through the tower and through CLIP alone, by dtype of the tower.
 
-The same weights give 1 but for rounding: 0.9996 in bfloat16 through 39 layers of EVA-g's shape with random weights.
-Towers that were trained apart give cosines around 0, and a tower that was trained further lies between."""
+The same weights give 1 up to rounding: 0.9996 in bfloat16 through 39 layers of EVA-g's shape with random weights.
+Towers that were trained apart give cosines around 0, and a tower that was trained further lies in between."""
 
 
 @torch.inference_mode()
@@ -30,9 +30,9 @@ def check_pairing(
 ) -> None:
     """Refuse a CLIP whose image half is not the backbone's vision tower, unless the settings allow a mismatch.
 
-    Compared are pixels (side, mean, standard deviation), width, number of patches, and weights: one fixed random image
-    must have the same tokens in CLIP space through the tower and CLIP's remaining layers as through CLIP alone (its
-    `encode_image` for CLS). How a picture is cut to a square is not compared: published BLIP-2 squeezes it
+    The comparison covers pixels (side, mean, standard deviation), width, number of patches, and weights: one fixed
+    random image must have the same tokens in CLIP space through the tower and CLIP's remaining layers as through CLIP
+    alone (its `encode_image` for CLS). How a picture is cut to a square is not compared: published BLIP-2 squeezes it
     where open_clip crops it, and the tower sees what the backbone's processor makes.
 
     Args:
@@ -52,7 +52,7 @@ def check_pairing(
     states = last_states(noise.to(getattr(torch, settings.dtype)))[0]
     found = states.shape[1]
     if found != end.width:
-        raise _refused(settings, [f"width is {end.width}, not {found}"], "name the CLIP that this tower is part of")
+        raise _refused(settings, [f"width is {end.width}, not {found}"], "choose the CLIP that this tower is part of")
     if settings.allow_tower_mismatch:
         return
     differences = _of_preprocessing(visual.preprocess_cfg, side, *statistics)
@@ -62,7 +62,7 @@ def check_pairing(
         raise _refused(
             settings,
             differences,
-            "name the CLIP that this tower is part of, or set `allow_tower_mismatch: true` to go on with a score that "
+            "choose the CLIP that this tower is part of, or set `allow_tower_mismatch: true` to accept a score that "
             "may mean nothing",
         )
 
@@ -80,7 +80,7 @@ def _of_preprocessing(theirs: dict[str, Any], side: int, mean: Tensor, deviation
     size = theirs["size"]
     differences = []
     if (size if isinstance(size, int) else max(size)) != side:
-        differences.append(f"its images have {size} pixels a side, not {side}")
+        differences.append(f"its images have {size} pixels per side, not {side}")
     for name, ours in (("mean", mean), ("std", deviation)):
         other = torch.tensor(theirs[name])
         if not torch.allclose(ours, other, atol=1e-3):
@@ -98,7 +98,7 @@ def _of_tokens(visual: Any, ours: Tensor, noise: Tensor, least: float) -> list[s
     cosine = float((theirs * ours).sum(dim=-1).min())
     if cosine >= least:
         return []
-    return [f"its weights differ: tokens of one image agree with a cosine of only {cosine:.3f}, {least} is needed"]
+    return [f"its weights differ: tokens of one image agree with a cosine of only {cosine:.3f}, but {least} is needed"]
 
 
 def _rounded(values: Tensor) -> list[float]:

@@ -9,7 +9,7 @@ from pruneproof.errors import PruneProofError
 
 _PROBE = "is there a cat?"
 _SHOWN = 60
-"""Most characters of a question that a message repeats."""
+"""The most characters of a question that a message quotes."""
 
 
 def messages(question: str, history: History, image: bool) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def chat_text(processor: Any, template: str, question: str, history: History, im
 
 
 def sound_template(processor: Any, name: str, placeholder: str | None) -> str | None:
-    """`chat_template`, tried on a question so that a template which cannot write one is refused before any is asked.
+    """`chat_template`, tried on a question so that a faulty template is refused before anything is asked.
 
     Args:
         processor: of the checkpoint.
@@ -109,5 +109,5 @@ def prompt_ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def shortened(question: str) -> str:
-    """A question as a message repeats it."""
+    """A question as a message quotes it."""
     return repr(question if len(question) <= _SHOWN else f"{question[:_SHOWN]}...")

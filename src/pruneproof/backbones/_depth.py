@@ -15,7 +15,7 @@ def tower_depth(checkpoint: Path) -> int | None:
         checkpoint: a folder made by `save_pretrained`.
 
     Returns:
-        None if they cannot be told yet: the checkpoint is on the hub or damaged, which loading it says, or leaves the
+        None if the number is unknown: the checkpoint is on the hub or damaged (loading it reports that), or leaves the
         number to its class.
     """
     try:

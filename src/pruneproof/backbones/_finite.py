@@ -20,7 +20,7 @@ def require_finite(model: torch.nn.Module, what: str) -> None:
     named = {
         name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point() and tensor.numel() > 0
     }
-    # NaN passes through both extremes, and what is infinite is one of them.
+    # NaN propagates through both extremes, and an infinite value is one of them.
     finite = [torch.stack(tensor.aminmax()).isfinite().all() for tensor in named.values()]
     if not finite or bool(torch.stack(finite).all()):
         return

@@ -1,4 +1,4 @@
-"""Idefics' decoder as `CausalModel` calls one: every token of a prompt finds the image that it looks at."""
+"""Idefics' decoder as `CausalModel` calls one: every token of a prompt attends to its own image."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class LookingDecoder:
 
     Several images go into one row as the several images of one conversation would, and `image_attention_mask` shows
     every token its own question's image alone; the tokens before the placeholder look at none, and the model's gate
-    then leaves the cross-attention out. Keys and values of the cross-attention are made anew at every forward, as in
-    transformers, which keeps none of them in the cache.
+    then leaves the cross-attention out. Keys and values of the cross-attention are computed again in every forward, as
+    in transformers, which keeps none of them in the cache.
     """
 
     model: Any

@@ -1,4 +1,4 @@
-"""FLOPs in closed form, from a transformers config and token counts: what torch's counter has to find.
+"""FLOPs in closed form, from a transformers config and token counts: what torch's counter should find.
 
 The conventions are those of `torch.utils.flop_counter` (`mm_flop`, `conv_flop`, `sdpa_flop`): two for each
 multiplication and addition; only matrix products, convolutions and attention count; causal attention counts as if
@@ -163,7 +163,7 @@ def t5_decoder_step(text: Any, cached: int, encoded: int) -> int:
 def idefics_language(config: Any, new: int, cached: int) -> int:
     """Llama with gated cross-attention to the latents of one image: `new` tokens after `cached`, logits of the last.
 
-    transformers keeps no keys and values of the latents, so each decoded token makes them anew.
+    transformers keeps no keys and values of the latents, so each decoded token computes them again.
 
     Source: transformers `IdeficsModel.forward`, `IdeficsGatedCrossAttentionLayer`.
     """
@@ -264,7 +264,7 @@ def blip2(
         )
     return Flops(
         vision_tower(vision),
-        # The layers that are lacking look at CLS too.
+        # The missing layers look at CLS too.
         *_scored(vision, clip, lambda space: clip_end(vision, patches(vision) + 1, space, lacking)),
         q_former(config, kept + 1),
         *languages[kind](),
@@ -284,7 +284,7 @@ def idefics(config: Any, kept: int, text: int, generated: int = 1, clip: ClipCon
 
 
 def _scored(vision: Any, clip: ClipConfig | None, end: Callable[[int], int]) -> tuple[int, int]:
-    """Text tower and ATP's scores; `end` takes the dimension of CLIP space to what bringing the patches there costs."""
+    """Text tower and ATP's scores; `end` maps the dimension of CLIP space to the cost of taking the patches there."""
     if clip is None:
         return 0, 0
     space = clip["embed_dim"]

@@ -12,7 +12,7 @@ Advance = Callable[[Tensor, Tensor], Tensor]
 
 
 def greedy(first: Tensor, eos: Collection[int], longest: int, advance: Advance) -> list[list[int]]:
-    """Take the likeliest token again and again; a row that ends is not computed any further.
+    """Repeatedly take the likeliest token; a row that has ended is not computed any further.
 
     Args:
         first: [Q, vocabulary] logits at the first generated position.

@@ -204,7 +204,7 @@ def _template(config: Any, processor: Any) -> str:
     template = sound_template(processor, config.name_or_path, image)
     if template is None:
         raise PruneProofError(
-            f"checkpoint {config.name_or_path!r} has no chat template, so how it wants to be asked is unknown: "
+            f"checkpoint {config.name_or_path!r} has no chat template, so the form of its prompts is unknown: "
             "add the chat_template.jinja of the checkpoint that it comes from"
         )
     return template

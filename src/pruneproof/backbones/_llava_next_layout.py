@@ -28,10 +28,10 @@ class Layout:
     """int64 [B] rows without any patch: all of them, where the picture is narrower than a patch, else none."""
 
     def reading(self, kept: Tensor) -> Tensor:
-        """What the language model reads when some patches are kept; N stands for the newline.
+        """What the language model reads when some patches are kept; N means the newline.
 
         A row's newline stays if at least one of its patches stays, and that of a row that never had one always stays.
-        So all patches kept is the stock sequence, and a row of which nothing is left costs nothing.
+        With all patches kept that is the stock sequence, and a row with nothing left costs nothing.
 
         Args:
             kept: int64 [K] patches, ascending.
@@ -85,7 +85,7 @@ def patch_places(size: Size, grids: Sequence[Sequence[int]], crop: int, side: in
     stock: Any = image_processing_utils
     width, height = size
     down, across = _tiles(size, grids, crop)
-    # A picture that takes no memory: only its shape is read.
+    # An array that takes no memory: only its shape is read.
     shape = np.broadcast_to(np.uint8(0), (1, height, width))
     high, wide = stock.get_patch_output_size(shape, (down * crop, across * crop), ChannelDimension.FIRST)
     by_x, by_y = width / wide, height / high

@@ -27,7 +27,7 @@ def load_pretrained(
 
     Args:
         settings: name, revision and dtype.
-        root: the project's root, from which local folders are seen.
+        root: the project's root, to which local folders are relative.
         device: a torch device.
         model_type: the `model_type` that the checkpoint's config must have.
         model_class: a transformers class with `from_pretrained`.
@@ -36,8 +36,8 @@ def load_pretrained(
         The model on the device, in evaluation mode and without gradients, and its processor.
 
     Raises:
-        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read, needs code of its
-            own, holds NaN or infinite weights, or does not fit into memory.
+        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read, needs its own
+            code, holds NaN or infinite weights, or does not fit into memory.
     """
     source = locate(settings, root)
     if Path(source).is_dir():
@@ -100,7 +100,7 @@ def _named(settings: BackboneSettings) -> Iterator[None]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without transformers' bar over tensors, which would stand between the bars of the stages."""
+    """Without transformers' progress bar over tensors, which would get between those of the stages."""
     bar: Any = logging
     shown = bar.is_progress_bar_enabled()
     bar.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""Whether a model's weights fit into free memory, asked before they are read: or else the system kills the process."""
+"""Whether a model's weights fit into free memory, checked before reading: if they do not, the process is killed."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def model_bytes(model_class: Callable[[Any], torch.nn.Module], config: Any, dtyp
 
 
 def free_bytes(device: str, cgroup: Path = _CGROUP) -> int | None:
-    """Free memory of a device; None where it cannot be told.
+    """Free memory of a device; None where it is unknown.
 
-    Main memory is what the system calls available, or what the container may still take if that is less.
+    For main memory: what the system reports as available, or what the container may still use if that is less.
     """
     if device.startswith("cuda"):
         return int(torch.cuda.mem_get_info(device)[0])
@@ -82,7 +82,7 @@ def free_bytes(device: str, cgroup: Path = _CGROUP) -> int | None:
 
 
 def _of_container(cgroup: Path) -> list[int]:
-    """What the control groups leave, one number for each that sets a limit."""
+    """What the control groups still allow, one number for each that sets a limit."""
     left = []
     for limit, use, reclaimable in _CGROUP_FILES:
         try:

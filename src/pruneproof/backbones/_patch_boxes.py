@@ -90,7 +90,7 @@ def square_patches(settings: BackboneSettings, root: Path, model_type: str) -> P
 
     def boxes(size: Size) -> Boxes:
         left, top, right, bottom = seen(processor, size)
-        # A side that is no whole number of patches ends in pixels that none of them reads.
+        # A side that is not a whole number of patches ends in pixels that no patch reads.
         whole = left, top, left + read * (right - left), top + read * (bottom - top)
         return inside(grid(whole, side, side), size)
 
@@ -107,5 +107,5 @@ def _require_known(settings: BackboneSettings, processor: Any) -> None:
     ):
         raise PruneProofError(
             f"checkpoint {settings.checkpoint!r} has a {type(processor).__name__} with {size} and do_pad "
-            f"{processor.do_pad}: where its patches lie is known for height and width or the shortest edge, unpadded"
+            f"{processor.do_pad}: the place of its patches is known for height and width or the shortest edge, unpadded"
         )

@@ -1,4 +1,4 @@
-"""Code that comes with a checkpoint is never run, and nobody is asked whether it should be."""
+"""Code that comes with a checkpoint is never run, and the user is never asked whether it should be."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def reason(error: Exception) -> str:
     """Why something could not be read, in one line without transformers' advice to trust the code."""
     text = str(error)
     if "trust_remote_code" in text:
-        return "it needs code of its own (`auto_map`), which is never run: use a checkpoint of a class in transformers"
+        return "it needs its own code (`auto_map`), which is never run: use a checkpoint of a class in transformers"
     return text.splitlines()[0] if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""Whether a prompt and its answer fit into a language model, asked before anything is computed."""
+"""Whether a prompt and its answer fit into a language model, checked before anything is computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work whose result nobody reads is left out: all but a few positions pass the last layer as keys and values only.
+"""Skipping work whose result is never read: all but a few positions pass the last layer as keys and values only.
 
 In a decoder's last layer every position gives its keys and values to the others, but its query, its share of the
 attention, the output projection and the feed-forward serve its own next token alone. While a prompt is read, only the
@@ -26,7 +26,7 @@ KeysValues: TypeAlias = tuple[Tensor, Tensor]
 def last_states(decoder: Any, columns: Tensor, **inputs: Any) -> Tensor:
     """A forward of which only some positions are read; the cache, if one is given, is complete afterwards.
 
-    A decoder whose last layer is of no kind known here runs as it is.
+    A decoder whose last layer is of an unknown kind runs as it is.
 
     Args:
         decoder: a transformers base model, such as `LlamaModel`, or what is called like one and has its `layers`.

@@ -1,8 +1,8 @@
 """The Flamingo family: a CLIP vision tower, a perceiver resampler, and a language model with gated cross-attention.
 
-The open Flamingo is Idefics. Pruning acts before the resampler, which then reads CLS and the kept patches; its latents
-are always as many, so only the resampler gets cheaper. In a checkpoint without resampler it acts before the
-cross-attention, whose keys get fewer. The language model's own sequence holds no patches and never gets shorter.
+The open Flamingo is Idefics. Pruning acts before the resampler, which then reads CLS and the kept patches; the number
+of its latents is fixed, so only the resampler gets cheaper. In a checkpoint without resampler it acts before the
+cross-attention, which then has fewer keys. The language model's own sequence holds no patches and never gets shorter.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Flamingo:
 
     Of the checkpoint's generation settings only the end tokens are read; `<end_of_utterance>` is one of them where the
     tokenizer knows it, as in transformers' guide `tasks/idefics.md`. That guide also forbids the image tokens in
-    answers (`bad_words_ids`); here they may come, as in plain `generate`, and are left out of the text.
+    answers (`bad_words_ids`); here they may occur, as in plain `generate`, and are left out of the text.
     """
 
     def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
@@ -79,7 +79,7 @@ class Flamingo:
     def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
         """Run the vision tower on a batch of images.
 
-        The last state goes on without the tower's final norm, as in `IdeficsModel.forward`.
+        The last state is passed on without the tower's final norm, as in `IdeficsModel.forward`.
         """
         states = self.states(self.pixels(images).to(self.device, self.model.dtype))
         return [
@@ -170,7 +170,7 @@ class Flamingo:
     def components(self, image: EncodedImage, question: str, kept: Tensor) -> Components:
         """Connector, prefill and decode of one question; see `Backbone.components`.
 
-        Prefill and decode hold the cross-attention, and both make its keys and values anew, as transformers does; the
+        Prefill and decode hold the cross-attention, and both compute its keys and values, as transformers does; the
         cache is the self-attention's. Without resampler the connector does nothing.
         """
         prompt = self.prompt(question)

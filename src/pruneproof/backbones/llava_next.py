@@ -80,7 +80,7 @@ class LlavaNext(LlavaBase):
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
-        """Run the vision tower on the crops of one picture after the other, whose numbers differ."""
+        """Run the vision tower on the crops of one picture at a time, because their numbers differ."""
         return [self._encode(image) for image in images]
 
     def _encode(self, image: Image) -> CroppedImage:

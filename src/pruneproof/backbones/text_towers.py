@@ -65,7 +65,7 @@ class ClipSpace:
     matched: TextTower
     """The text half of the same pair."""
     control: TextTower | None = None
-    """A text tower of another pair, for the method that asks what ATP's score is worth without the matching one."""
+    """A text tower of another pair, for measuring what ATP's score is worth without the matching one."""
     depth: int | None = None
     """Layers of the image half that the family's vision tower has; None for all of them."""
 
@@ -78,7 +78,7 @@ class ClipSpace:
         tower = self.matched if matched else self.control
         if tower is None:
             raise PruneProofError(
-                "a method asks for `text_tower: control`, but the backbone names no `control_text_tower`: add it"
+                "a method asks for `text_tower: control`, but the backbone has no `control_text_tower`: add one"
             )
         return tower.embed(texts)
 
@@ -108,7 +108,7 @@ def load_clip_space(settings: BackboneSettings, root: Path, device: str, depth: 
 
     Args:
         settings: of the backbone.
-        root: the project's root, from which local folders are seen.
+        root: the project's root, to which local folders are relative.
         device: a torch device.
         depth: layers of the backbone's vision tower, if CLIP may have more.
 

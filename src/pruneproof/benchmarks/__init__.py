@@ -4,7 +4,7 @@ A member exposes
 
 - `Options`, a frozen pydantic model of its own settings (`benchmark.options` of params.yaml);
 - `build(images, seed, options) -> Benchmark`;
-- if it reads files, `files(options) -> Sequence[Path]`: those files, or folders of them. Relative paths are seen from
+- if it reads files, `files(options) -> Sequence[Path]`: those files, or folders of them. Relative paths start at
   the study's folder, in which the stages run. They become a dependency of the first stage, so that an edit to one of
   them makes the study ask again.
 """
@@ -24,7 +24,7 @@ from pruneproof.settings import BenchmarkSettings
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """All that a study asks and knows, as rows of the tables in `pruneproof.records`."""
+    """Everything that a study asks and knows, as rows of the tables in `pruneproof.records`."""
 
     images: tuple[Mapping[str, Any], ...]
     """Rows of `IMAGES`."""
@@ -56,7 +56,7 @@ def input_files(settings: BenchmarkSettings, folder: Path) -> tuple[Path, ...]:
         elif place.is_file():
             found.add(place)
         else:
-            raise PruneProofError(f"benchmark {settings.name} reads {place}, which is missing: put it there")
+            raise PruneProofError(f"benchmark {settings.name} reads {place}, which is missing: add it")
     return tuple(sorted(found))
 
 

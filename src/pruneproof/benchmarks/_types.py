@@ -24,9 +24,9 @@ _HELD = {
 """What a column of a table holds."""
 
 _MAY_BE_EMPTY = frozenset({"group", "colour", "answer", "split", "detail", "target", "phrasing"})
-"""Text fields that may say nothing; an empty question or truth is refused in words of its own."""
+"""Text fields that may be empty; an empty question or truth gets its own message."""
 _PROSE = frozenset({"question", "answer", "rephrasings", "alternatives"})
-"""Fields in which lines may end."""
+"""Fields that may hold line breaks."""
 
 
 def type_problems(benchmark: Benchmark) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _text_fault(name: str, text: str) -> str:
         if unicodedata.category(character) in ("Cc", "Cs") and character not in allowed:
             return f"must not hold the character {character!a}"
     if name not in _PROSE and text != text.strip():
-        return "must not begin or end with a blank"
+        return "must not begin or end with a space"
     return ""
 
 

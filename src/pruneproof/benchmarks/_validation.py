@@ -1,4 +1,4 @@
-"""Everything that later stages take for granted about a benchmark, looked at once, before anything is stored.
+"""Everything that later stages take for granted about a benchmark, checked once, before anything is stored.
 
 Whatever passes here is perturbed, asked, scored and reported without an error.
 """
@@ -25,7 +25,7 @@ LONGEST_DETAIL = 60
 MOST_COUNTED = 20
 """The largest number that scoring reads as a word, too."""
 SHOWN = 20
-"""Problems that are said one by one."""
+"""Problems that are listed one by one."""
 
 _ARTICLES = frozenset({"a", "an", "the"})
 
@@ -45,7 +45,7 @@ def require_sound(name: str, benchmark: Benchmark) -> None:
 
 
 def problems(benchmark: Benchmark) -> Iterator[str]:
-    """Every problem as one line; those of types hide all others, which could not be looked for."""
+    """Every problem as one line; problems with types hide all others, which cannot be looked for."""
     wrong = list(type_problems(benchmark))
     if wrong:
         yield from wrong
@@ -62,7 +62,7 @@ def _images(benchmark: Benchmark) -> Iterator[str]:
         yield "there is no image: give at least one"
     for image_id, times in Counter(row["image_id"] for row in benchmark.images).items():
         if times > 1:
-            yield f"image {image_id!r} is there {times} times: ids must be unique"
+            yield f"image {image_id!r} occurs {times} times: ids must be unique"
 
 
 def _objects(benchmark: Benchmark) -> Iterator[str]:
@@ -74,13 +74,13 @@ def _objects(benchmark: Benchmark) -> Iterator[str]:
             yield f"{said}: there is no such image"
             continue
         if counted[row["image_id"], row["object_id"]] > 1:
-            yield f"{said} is there more than once: give each object of an image an id of its own"
+            yield f"{said} occurs more than once: give each object of an image its own id"
         if fault := _box_fault(row, size) or _mask_fault(row["mask"], size):
             yield f"{said}: {fault}"
 
 
 def _box_fault(row: Mapping[str, Any], size: tuple[int, int]) -> str:
-    """Half a pixel beyond the edge is let pass: annotations in fractions of a pixel are rounded."""
+    """Half a pixel beyond the edge is accepted: annotations in fractions of a pixel are rounded."""
     x0, y0, x1, y1 = (row[name] for name in ("x0", "y0", "x1", "y1"))
     if -0.5 <= x0 < x1 <= size[0] + 0.5 and -0.5 <= y0 < y1 <= size[1] + 0.5:
         return ""
@@ -96,7 +96,7 @@ def _mask_fault(mask: bytes, size: tuple[int, int]) -> str:
     except PruneProofError as error:
         return str(error)
     if (width, height) != size:
-        return f"the mask has {width} x {height} pixels, its picture {size[0]} x {size[1]}"
+        return f"the mask has {width} x {height} pixels, but its picture {size[0]} x {size[1]}"
     return ""
 
 
@@ -125,7 +125,7 @@ def _wording_faults(sample: Sample) -> Iterator[str]:
         yield f"the question has {len(question)} characters, {LONGEST_QUESTION} are allowed: {question[:40]!r}..."
     for phrase in sample.protected:
         if not contains(question, phrase):
-            yield f"protected {phrase!r} does not stand in the question {question[:200]!r}"
+            yield f"protected {phrase!r}does not occur in the question {question[:200]!r}"
     if sample.split and (sample.kind != "existence" or sample.split not in SPLITS):
         yield f"split {sample.split!r} is not allowed: {', '.join(SPLITS)} for existence, else empty"
     if "/" in sample.detail or len(sample.detail) > LONGEST_DETAIL:
@@ -138,11 +138,11 @@ def _answer_fault(sample: Sample) -> str:
     if kind == "caption":
         return ""
     if answer != answer.strip().lower():
-        return "must be in lower case, without blanks around it"
+        return "must be in lower case, without spaces around it"
     if kind == "existence" and answer not in ("yes", "no"):
-        return "is not allowed for a question of existence: yes or no"
+        return "is not allowed for an existence question: use yes or no"
     if kind == "count" and answer not in map(str, range(MOST_COUNTED + 1)):
-        return f"is not allowed for a count: 0 to {MOST_COUNTED} in figures"
+        return f"is not allowed for a count: use 0 to {MOST_COUNTED} in figures"
     return "" if set(words(answer)) - _ARTICLES else "holds no word"
 
 
@@ -150,7 +150,7 @@ def _repetitions(benchmark: Benchmark) -> Iterator[str]:
     """A question that several samples ask of one image is asked, and reworded, once for all of them."""
     for sample_id, times in Counter(sample.sample_id for sample in benchmark.samples).items():
         if times > 1:
-            yield f"sample {sample_id!r} is there {times} times: ids must be unique"
+            yield f"sample {sample_id!r} occurs {times} times: ids must be unique"
     first: dict[tuple[str, str], Sample] = {}
     for sample in benchmark.samples:
         other = first.setdefault((sample.image_id, sample.question), sample)

@@ -51,7 +51,7 @@ def run(study: Study, folders: Folders) -> None:
 
 
 def _require_turns(study: Study, benchmark: Benchmark) -> None:
-    """Said here, too, although answering would say it: pictures are corrupted in between."""
+    """Refused here, and not only when answering: pictures are corrupted in between."""
     turns = study.answering.dialogues.turns
     different = {(sample.image_id, sample.question) for sample in benchmark.samples if sample.kind != "caption"}
     most = max(Counter(image_id for image_id, _ in different).values())

@@ -39,7 +39,7 @@ def component_table(report: Report, backbone: str) -> Table:
         f"{backbone}_components", "FLOPs by component",
         "Million FLOPs of one question on one image by torch's counter; decode is one further token. Where the "
         "connector gives the language model a fixed number of tokens (Q-Former, resampler), pruning makes the "
-        "connector cheaper and nothing behind it. The last column is the sum over the full model's.",
+        "connector cheaper and nothing after it. The last column is the sum over the full model's.",
         ("Method", *COMPONENTS.values(), "sum", "ratio"), known(rows),
     )  # fmt: skip
 
@@ -97,7 +97,7 @@ def _published_rows(path: Path) -> Iterator[tuple[str, ...]]:
                 yield from _measured_rows(family, f"{result['device']}, {result['dtype']}, {result['keep']:.0%} kept")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PruneProofError(
-            f"{path} is no result of benchmarks/true_shapes.py ({error!r}): delete it, or measure again"
+            f"{path} is not a result of benchmarks/true_shapes.py ({error!r}): delete it, or measure again"
         ) from None
 
 

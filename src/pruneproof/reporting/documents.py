@@ -1,4 +1,4 @@
-"""The claims and the page as text: what is said is decided elsewhere, here it is only set."""
+"""The claims and the page as text: only their layout; what they say is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Shown:
     title: str
     caption: str
     path: str
-    """Of the PNG, seen from the reports folder."""
+    """Of the PNG, relative to the reports folder."""
     png: bytes
 
     @property
@@ -72,7 +72,7 @@ def judgements(report: Report) -> tuple[Judgement, ...]:
 
 
 def claims_page(report: Report, judged: Sequence[Judgement], tables: Sequence[Table]) -> str:
-    """`claims.md`, with those of the tables that stand for the whole study."""
+    """`claims.md`, with those of the tables that cover the whole study."""
     beside = [table for table in tables if not table.backbone]
     return _environment().get_template("claims.md.j2").render(**_context(report, judged), beside=beside)
 
@@ -86,7 +86,7 @@ def html_page(
         report: the study.
         judged: from `judgements`.
         tables: of all backbones.
-        figures: by backbone; the empty name holds those of the whole study.
+        figures: by backbone; the empty name holds the figures of the whole study.
     """
     context = _context(report, judged) | {"tables": tables, "figures": figures}
     return _environment().get_template("report.html.j2").render(**context)

@@ -43,7 +43,7 @@ def number(value: float, digits: int = 1, sign: bool = False) -> str:
 
     Args:
         value: what to write.
-        digits: digits behind the point.
+        digits: decimal places.
         sign: write `+` before positive numbers.
     """
     if math.isnan(value):

@@ -88,7 +88,7 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 
 
 def metrics(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
-    """The few numbers of each backbone and method that `dvc metrics show` sets into one row, under the names that
+    """The few numbers of each backbone and method that `dvc metrics show` puts into one row, under the names that
     `summary` gives them; what was not measured is left out.
 
     Args:

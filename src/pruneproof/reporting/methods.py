@@ -1,4 +1,4 @@
-"""How a method is called and drawn: the same colour, marker and name in every figure and table."""
+"""How a method is named and drawn: the same colour, marker and name in every figure and table."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Method:
 
     id: str
     base: str
-    """Name of the pruning method behind it, such as `atp`."""
+    """Name of its pruning method, such as `atp`."""
     keep: float | None
     """Share of visual tokens kept; None for the full model and for methods without such a setting."""
     variant: str
@@ -76,8 +76,8 @@ class Method:
 def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
     """The methods of a study in the order of params.yaml, each with its own colour and marker.
 
-    The first entry of a method with a given keep is the method itself; later ones are variants, told apart by what is
-    left of their id without the method's name and digits.
+    The first entry of a method with a given keep is the method itself; later ones are variants, named by the
+    rest of their id without the method's name and digits.
     """
     seen: set[tuple[str, float | None]] = set()
     spare = iter(PALETTE * len(settings))

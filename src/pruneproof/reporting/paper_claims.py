@@ -42,7 +42,7 @@ class Claim:
 
 
 def paper_method(report: Report) -> Method | None:
-    """The ATP entry that is nearest to the paper's budget and no variant; None if the study has none."""
+    """The ATP entry that is nearest to the paper's budget and not a variant; None if the study has none."""
     candidates = [m for m in report.methods if m.base == "atp" and not m.variant and m.keep is not None]
     return min(candidates, key=lambda method: abs((method.keep or 1.0) - claims.PAPER_KEEP), default=None)
 

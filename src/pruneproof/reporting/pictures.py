@@ -53,7 +53,7 @@ def square(png: bytes, side: int = SIDE) -> Pixels:
 
 
 def whole(png: bytes, side: int = SIDE) -> tuple[Pixels, Size]:
-    """A picture whose longer side is brought to `side` pixels, (height, width, 3), and the width and height it had."""
+    """A picture whose longer side is resized to `side` pixels, (height, width, 3), and the width and height it had."""
     image = read_picture(png)
     size, longest = image.size, max(image.size)
     if longest != side:

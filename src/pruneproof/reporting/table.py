@@ -28,7 +28,7 @@ class Table:
 
     @property
     def full_header(self) -> tuple[str, ...]:
-        """The header with the line above it in every cell, where only one line can be set: `Accuracy, clean`."""
+        """The header with the line above it in every cell, for formats that allow only one line: `Accuracy, clean`."""
         above = [text for text, columns in self.spans for _ in range(columns)] or [""] * len(self.header)
         return tuple(f"{text}, {cell}" if text else cell for text, cell in zip(above, self.header, strict=True))
 

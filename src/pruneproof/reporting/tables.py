@@ -80,7 +80,7 @@ def stability_table(report: Report, backbone: str) -> Table:
 
 
 def sensitivity_table(report: Report, backbone: str) -> Table:
-    """What existence questions say of a model's sight, its inclination to say no, and its confidence."""
+    """What existence questions show about a model's sight, its bias towards no, and its confidence."""
     measures = {
         "AUC": ("sensitivity/auc", 1), "d'": ("sensitivity/d_prime", 2), "c": ("sensitivity/criterion", 2),
         "matched": ("hallucination/matched", 1), "raw": ("hallucination/rate", 1), "Brier": ("calibration/brier", 1),
@@ -97,9 +97,9 @@ def sensitivity_table(report: Report, backbone: str) -> Table:
     return Table(
         f"{backbone}_sensitivity", "Seeing less, or saying yes less",
         "Existence questions by the logit of yes minus that of no. AUC: area under the ROC curve (%). d' and c: "
-        "sensitivity and criterion of signal detection, a positive c leaning to no. Matched: absent objects affirmed "
-        "with the threshold moved to the full model's clean recall (%); raw: as answered. Brier score and expected "
-        "calibration error (x 100) of the softmax over yes and no.",
+        "sensitivity and criterion of signal detection, a positive c leaning towards no. Matched: absent objects "
+        "affirmed with the threshold moved to the full model's clean recall (%); raw: as answered. Brier score and "
+        "expected calibration error (x 100) of the softmax over yes and no.",
         ("Method", *measures, *measures), known(rows),
         (("", 1), ("Clean", len(measures)), ("Corrupted", len(measures))),
     )  # fmt: skip
@@ -235,7 +235,7 @@ def dialogue_table(report: Report, backbone: str) -> Table:
     return Table(
         f"{backbone}_dialogues", "Accuracy by turn of a dialogue",
         "Accuracy over the study's claimed kinds in %, every question asked once as each turn after others with their "
-        "true answers; tokens selected by the first question of the dialogue, by its last, or anew by each turn's own. "
+        "true answers; tokens selected by the first question of the dialogue, by its last, or by each turn's own. "
         f"{chance_note(report)}",
         ("Method", *(f"turn {turn}" for _ in chosen for turn in turns)), known(rows),
         (("", 1), *((f"by {name}", len(turns)) for name in chosen)),

@@ -116,7 +116,7 @@ def test_global_random_state_is_put_back_after_a_failure(monkeypatch: pytest.Mon
 
 
 def test_a_picture_that_is_too_small_is_refused() -> None:
-    with pytest.raises(PruneProofError, match="fog needs at least 32 pixels a side, got 40 x 31"):
+    with pytest.raises(PruneProofError, match="fog needs at least 32 pixels per side, got 40 x 31"):
         perturb("fog", picture(height=31, width=40), 1, generator(0))
 
 

@@ -154,7 +154,7 @@ _PAINTERS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
 
 
 def _clutter(draw: ImageDraw.ImageDraw, size: int, rng: np.random.Generator) -> None:
-    """Small stones, chips, rings and crosses in every hue: they look busy and are no object of the vocabulary."""
+    """Small stones, chips, rings and crosses in every hue: they look busy and are not objects of the vocabulary."""
     for _ in range(int(rng.integers(14, 27))):
         x, y, r = rng.uniform(0, size), rng.uniform(0, size), rng.uniform(5, 13)
         tone = _vary((150, 150, 150), rng, 80)

@@ -1,7 +1,7 @@
 """POPE's three ways to choose absent objects, as the official construction does it.
 
 Source: AoiDragon/POPE `main.py`, `utils.py::pope` (random, popular, adversarial). Each image gives three
-present objects and, in each sampling, three absent ones; what a sampling cannot provide is filled by the random one.
+present objects and, in each sampling, three absent ones; what a sampling cannot provide, random sampling fills in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 Sampling = Literal["random", "popular", "adversarial"]
 SAMPLINGS: tuple[Sampling, ...] = ("random", "popular", "adversarial")
 PAIRS = 3
-"""Present and absent objects an image and sampling; an image with fewer classes is left out, as officially."""
+"""Present and absent objects per image and sampling; an image with fewer classes is left out, as officially."""
 
 
 class CoOccurrence:

@@ -18,7 +18,7 @@ from pruneproof.records import Kind, Sample
 T = TypeVar("T")
 
 PER_KIND = 2
-"""Questions on colour and on number an image."""
+"""Questions about colour and about number per image."""
 
 _OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
 
@@ -98,7 +98,7 @@ class Examiner:
         return tuple(pairs)
 
     def existence(self, together: CoOccurrence) -> Iterator[Sample]:
-        """POPE: three present and three absent objects a sampling, alternating; none for a scene of few classes."""
+        """POPE: three present and three absent objects per sampling, alternating; none for a scene of few classes."""
         present = facts.present(self.scene)
         if len(present) < PAIRS:
             return

@@ -48,7 +48,7 @@ def read_stored(images: Path, objects: Path) -> list[StoredPicture]:
 
 
 def decode(stored: StoredPicture, model_pixels: int | None = None) -> Picture:
-    """Decode an image and its masks; where an object has a box alone, all of the box is its mask.
+    """Decode an image and its masks; where an object has only a box, the whole box is its mask.
 
     Args:
         stored: The encoded image; see `pictures.read_picture`.

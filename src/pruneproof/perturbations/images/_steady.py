@@ -1,10 +1,10 @@
-"""Corruptions of `imagecorruptions` whose pixels move with the processor, restated so that they do not.
+"""Corruptions of `imagecorruptions` whose pixels depend on the processor, restated so that they do not.
 
 A picture is cut to whole grey levels at the end, and a value that lies on a whole number in exact arithmetic falls on
-either side of it with one unit in the last place. Such units come from `exp` (NumPy and the C library choose their code
-by processor), from single precision, and from OpenCV, whose float filters and IPP's resize differ between instruction
-sets. So everything here is computed in double precision, rounded to 6 decimals before each cut, and resized by
-elementwise arithmetic alone. Random numbers are drawn in the package's order, from NumPy's global state as there.
+one side or the other by one unit in the last place. Such units come from `exp` (NumPy and the C library choose their
+code by processor), from single precision, and from OpenCV, whose float filters and IPP's resize differ between
+instruction sets. So everything here is computed in double precision, rounded to 6 decimals before each cut, and resized
+by elementwise arithmetic alone. Random numbers are drawn in the package's order, from NumPy's global state as there.
 
 Source: `imagecorruptions.corruptions` (1.1.5), function by function; constants are copied unchanged.
 """

@@ -93,7 +93,7 @@ class Store:
         return self.folder / f"{key}.parquet"
 
     def holds(self, key: str) -> bool:
-        """Whether the condition is there and still is what was put there.
+        """Whether the condition is there and still is as it was put there.
 
         The stage's output may be a hard link to it, so a program that writes into the output writes into the store.
         """

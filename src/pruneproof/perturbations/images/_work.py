@@ -1,4 +1,4 @@
-"""What a worker does: corrupt some images under one condition."""
+"""The work of one process: corrupt some images under one condition."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _row(task: Task, stored: StoredPicture) -> Row:
 
 
 def prepare_worker() -> None:
-    """One thread for OpenCV: every core has a worker of its own."""
+    """One thread for OpenCV: every core has its own worker."""
     import cv2
 
     cv2.setNumThreads(1)

@@ -4,17 +4,17 @@ Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Com
 (ICLR 2019); Michaelis et al., "Benchmarking Robustness in Object Detection" (2019), whose package this is
 (distribution `imagecorruptions-imaug`).
 
-Against the published ImageNet-C: the constants are the official ones but for `elastic_transform`, which the package
-designed anew (at severity 1 it moves what a 224 x 224 image shows by 1 pixel, as a standard deviation, along a smooth
-field, where the official one shifts three corners by up to 24). Motion blur, also inside snow, and frost are computed
-differently, frost draws from six textures instead of five, and nothing is re-saved as JPEG. The constants are in pixels
-of a 224 x 224 image: on 640 x 480 pictures that a model then shrinks to its input, a blur is 2.1 times weaker and noise
-comes out 0.7 times as strong, so that such benchmarks should set `perturbations.image.resolution: model`.
+Compared with the published ImageNet-C: the constants are the official ones except for `elastic_transform`, which the
+package redesigned (at severity 1 it moves what a 224 x 224 image shows by 1 pixel, as a standard deviation, along a
+smooth field, where the official one shifts three corners by up to 24). Motion blur (also inside snow) and frost are
+computed differently, frost draws from six textures instead of five, and nothing is re-saved as JPEG. The constants are
+in pixels of a 224 x 224 image: on 640 x 480 pictures that a model then shrinks to its input, a blur is 2.1 times weaker
+and noise comes out 0.7 times as strong, so that such benchmarks should set `perturbations.image.resolution: model`.
 
-Against the package: no pixel depends on the processor (see `_steady`), and every pixel is within one grey level of the
-package's, with one exception. OpenCV's distance transform, inside spatter at severities 1 to 3, has other values where
-Intel's IPP computes it; what is made here is within one grey level of the package without IPP, from which the package
-with IPP departs by up to 8 grey levels in a few pixels.
+Compared with the package: no pixel depends on the processor (see `_steady`), and every pixel is within one grey level
+of the package's, with one exception. OpenCV's distance transform, inside spatter at severities 1 to 3, has other values
+where Intel's IPP computes it; the result here is within one grey level of the package without IPP, from which the
+package with IPP departs by up to 8 grey levels in a few pixels.
 
 The package draws from three sources: NumPy's global state; scikit-image's own generator (impulse noise); and Numba's,
 which lives apart from NumPy's (glass blur). The first is seeded and put back here, the other two take a seed with each
@@ -75,7 +75,7 @@ class Corruption:
 
         height, width, _ = picture.pixels.shape
         if min(height, width) < SMALLEST_SIDE:
-            raise PruneProofError(f"{self.name} needs at least {SMALLEST_SIDE} pixels a side, got {width} x {height}")
+            raise PruneProofError(f"{self.name} needs at least {SMALLEST_SIDE} pixels per side, got {width} x {height}")
         seed = int(rng.integers(2**32))
         try:
             with _seeded(seed), np.errstate(invalid="raise"):

@@ -1,4 +1,4 @@
-"""Occlusion: mid-grey boxes, strewn at random or aimed at one object.
+"""Occlusion: mid-grey boxes, scattered at random or aimed at one object.
 
 ImageNet-C has no occlusion. The boxes follow Cutout (DeVries and Taylor, "Improved Regularization of Convolutional
 Neural Networks with Cutout", 2017), which paints squares with the mean colour of the data; mid grey lies near that of

@@ -1,4 +1,4 @@
-"""Translation by a few pixels, to which even unpruned vision-language models are unstable (arXiv 2511.11206).
+"""Translation by a few pixels, under which even unpruned vision-language models are unstable (arXiv 2511.11206).
 
 A patch grid has no tolerance for it: what a method selects by patch may be more unstable than the model is.
 """
@@ -18,8 +18,8 @@ DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 def pixel_shift(picture: Picture, severity: int, rng: np.random.Generator) -> Pixels:
     """Move the content by `severity` pixels to the right, left, bottom or top, drawn at random.
 
-    What leaves the picture is lost; what comes in repeats the outermost row or column, which shows nothing that was not
-    there, whereas a mirrored edge would show objects twice and a black one a line that no photograph has.
+    Content that leaves the picture is lost; the gap repeats the outermost row or column, which shows nothing new,
+    whereas a mirrored edge would show objects twice and a black one a line that no photograph has.
     """
     height, width, _ = picture.pixels.shape
     down, right = (severity * step for step in DIRECTIONS[int(rng.integers(len(DIRECTIONS)))])

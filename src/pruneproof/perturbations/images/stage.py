@@ -23,7 +23,7 @@ from pruneproof.settings import ImagePerturbationSettings, Study
 from pruneproof.workers import run_in_order
 
 IMAGES_PER_TASK = 32
-"""Images that a worker takes at a time; it bounds what is in flight, and never changes a byte."""
+"""Images that a worker takes at a time; bounds the memory in use, and never changes a byte."""
 
 log = logging.getLogger(__name__)
 

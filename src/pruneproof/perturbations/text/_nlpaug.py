@@ -21,7 +21,7 @@ _NOT_NEEDED = frozenset({"torch", "torchvision", "transformers", "sklearn", "nlt
 
 
 class _Absent(MetaPathFinder):
-    """Says that a few packages are not installed."""
+    """A finder that pretends that a few packages are not installed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -63,7 +63,7 @@ def keyboard() -> Any:
 def ocr() -> Any:
     """Characters that look alike; a letter may become a digit (`o` and `0`), since that is what OCR does.
 
-    nlpaug's default of at least two characters a word would always make the number `18` out of `Is`.
+    nlpaug's default of at least two characters per word would always make the number `18` out of `Is`.
     """
     return modules()[0].OcrAug(min_char=2, aug_char_min=1, **_splitting())
 
@@ -98,8 +98,8 @@ def split() -> Any:
 def augment(augmenter: Any, text: str, kept: Sequence[str], count: int, seed: int) -> str:
     """One draw of nlpaug on exactly `count` words, or all that can be changed if these are fewer.
 
-    nlpaug draws from the global generators of `random` and NumPy and takes no seed: both are seeded here and given
-    back as they were.
+    nlpaug draws from the global generators of `random` and NumPy and takes no seed: both are seeded here and restored
+    afterwards.
 
     Args:
         augmenter: From one of the functions above; it is not changed.

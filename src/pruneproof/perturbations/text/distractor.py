@@ -1,4 +1,4 @@
-"""The question word for word, with a sentence before or after it that a careful reader would set aside.
+"""The question word for word, with a sentence before or after it that a careful reader would ignore.
 
 The three grow in strength: a sentence about nothing in sight, one that names a class which is not in the image without
 saying that it is, and a false claim about the very object that is asked for.
@@ -48,7 +48,7 @@ MISLEADING = (
 
 
 def neutral(sample: Sample, severity: int, rng: np.random.Generator) -> str:
-    """Add a sentence that has to do with nothing.
+    """Add an irrelevant sentence.
 
     Before: `Is there a car in the image?`  After: `It is nearly time for lunch. Is there a car in the image?`
     """

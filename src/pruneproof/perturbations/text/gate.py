@@ -53,7 +53,7 @@ def with_synonyms(sample: Sample, text: str) -> str | None:
 
 
 def mistyped(sample: Sample, text: str) -> str | None:
-    """As `reworded`, stricter: protected words keep their case and number, and no rival word came up by accident."""
+    """As `reworded`, stricter: protected words keep their case and number, and no rival word appeared by accident."""
     fault = _same_facts(sample, text, replaceable={})
     if fault:
         return fault
@@ -147,7 +147,7 @@ def _same_facts(sample: Sample, text: str, replaceable: dict[str, list[str]]) ->
 
 
 def _added(sample: Sample, text: str) -> str | None:
-    """What stands before or after the verbatim question; None if nothing does or the question is broken."""
+    """The text before or after the verbatim question; None if nothing does or the question is broken."""
     before, separator, after = text.partition(sample.question)
     added = f"{before} {after}".strip()
     return added if separator and added else None

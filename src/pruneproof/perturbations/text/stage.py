@@ -21,7 +21,7 @@ from pruneproof.seeds import generator
 from pruneproof.settings import Study
 
 DRAWS = 25
-"""A draw that the gate rejects is drawn again, this often in all; the last one is recorded as rejected."""
+"""How often a question is drawn until the gate accepts; if it never does, the last draw is recorded as rejected."""
 
 
 @dataclass(frozen=True, slots=True)

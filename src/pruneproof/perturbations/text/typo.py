@@ -28,7 +28,7 @@ def words_to_change(free: int, severity: int) -> int:
 
 
 def _typo(build: Callable[[], Any], can_change: Callable[[Any, str], bool]) -> TextPerturbation:
-    """A perturbation out of an nlpaug augmenter and a rule which words that augmenter can change at all."""
+    """A perturbation from an nlpaug augmenter and a rule that says which words it can change at all."""
     built = cache(build)
 
     def rewrite(sample: Sample, severity: int, rng: np.random.Generator) -> str:

@@ -21,7 +21,7 @@ def caption(report: Report) -> str:
     return (
         "Accuracy over the study's claimed kinds by turn of a dialogue on one clean image; every question is asked "
         "once as each turn, after other questions with their true answers. Tokens are selected by the dialogue's "
-        "first question, by its last, or anew by each turn's own; a method that does not look at the question differs "
+        "first question, by its last, or by each turn's own; a method that does not look at the question differs "
         f"between panels by chance alone. {100 * keep:g}% of the visual tokens kept. {_curves.band_note(report)} "
         f"{_curves.chance_note(report)}"
     )

@@ -26,15 +26,15 @@ def caption(report: Report) -> str:
     counts = ", ".join(f"{len(report.floor_cells(b, 'image'))} of {report.cells('image')}" for b in report.backbones)
     return (
         "How many points of accuracy a method loses from clean to corrupted beyond what the full model loses: red "
-        "means that the method loses more, blue less, which alone is no robustness: whoever stands near chance has "
-        "little to lose. Hatched: the full model keeps less than 20% of its lead over chance there, so that hardly "
+        "means that the method loses more, blue less, which alone does not show robustness: a model near chance has "
+        "little to lose. Hatched: the full model keeps less than 20% of its lead over chance there, so hardly "
         f"anything can show ({counts} conditions, by backbone). The last row is the mean over all others. Bold: the "
         f"{share:g}% interval (Student's t over images) excludes 0, without correction for the number of cells."
     )
 
 
 def frames(report: Report) -> dict[str, pd.DataFrame]:
-    """Cells of every method that is no variant and has contrasts."""
+    """Cells of every method that is not a variant and has contrasts."""
     return {f"{name}/drops_heatmap": _frame(report, name) for name in report.backbones}
 
 

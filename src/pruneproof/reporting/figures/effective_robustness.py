@@ -15,7 +15,7 @@ TITLE = "Effective robustness"
 FAMILIES = {"image": "corrupted images", "text": "reworded questions"}
 COLUMNS = ["family", "method", "clean", "value", "low", "high"]
 CURVE, CHANCE = "(random pruning)", "(chance)"
-"""Stand in the column `method` for the curve and for the model that sees nothing; no method can be called so."""
+"""Names in the column `method` for the curve and for the model that sees nothing; no method can have them."""
 
 
 def caption(report: Report) -> str:
@@ -27,7 +27,7 @@ def caption(report: Report) -> str:
         "conditions in which the full model keeps at least 20% of its lead over chance "
         f"({', '.join(str(n) for n in left_out)} of {report.cells('image')} image conditions left out, by backbone). "
         f"The line is random pruning to ever fewer tokens, from the full model to chance, with its {share:g}% band. A "
-        "method above it is more robust than its clean accuracy predicts, one below less; on it, equally. Rings: "
+        "method above it is more robust than its clean accuracy predicts, one below it less, one on it equally. Rings: "
         "variants."
     )
 
