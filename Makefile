@@ -17,8 +17,8 @@ PORT ?= 5000
 # Arguments for pytest: make test ARGS='-k settings'
 ARGS ?=
 
-# Names reach the recipes through the environment, so that blanks and other odd characters in a path do no harm. For the
-# same reason the mark of a finished install is no target: make splits the names of targets at blanks.
+# Names reach the recipes through the environment, so that spaces and other odd characters in a path do no harm. For the
+# same reason the stamp of a finished install is not a target: make splits the names of targets at spaces.
 export venv := $(if $(filter /%,$(firstword $(VENV))),$(VENV),$(CURDIR)/$(VENV))
 export folder := $(if $(filter default,$(STUDY)),$(CURDIR),$(CURDIR)/studies/$(STUDY))
 export stamp := $(venv)/.installed-$(shell grep -v '^\#' requirements.lock | cksum | cut -d' ' -f1)
@@ -37,7 +37,7 @@ help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 	@echo; echo "Variables: VENV=$(VENV)  STUDY=$(STUDY)  PORT=$(PORT)  PYTHON=$(PYTHON)"
 
-setup: ## Make the environment in VENV; does nothing if it already is as requirements.lock says.
+setup: ## Make the environment in VENV; does nothing if it already matches requirements.lock.
 	@if ! test -e "$$stamp"; then \
 	  test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found. Install one, or name it: make PYTHON=/path/to/python" >&2; exit 2; }; \
 	  "$$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv "$$venv" || \
@@ -71,7 +71,7 @@ summary: study setup ## Print the results of STUDY again.
 test: setup ## Run the tests.
 	@python -m pytest $(ARGS)
 
-test-all: setup ## Run the tests, the slow ones too.
+test-all: setup ## Run all tests, including the slow ones.
 	@python -m pytest -m 'slow or not slow' $(ARGS)
 
 lint: setup ## Check style and types.
@@ -82,5 +82,5 @@ lint: setup ## Check style and types.
 ui: study setup ## Open the MLflow UI of STUDY on 127.0.0.1:PORT.
 	@cd "$$folder" && python -m pruneproof ui --port $(PORT)
 
-clean: ## Delete what the stages made, but neither the committed results nor the environment.
+clean: ## Delete what the stages made, but not the committed results or the environment.
 	@rm -rf {.,studies/*}/data/{manifests,benchmark,corrupted,.corrupted,reworded,patches,answers,logits,.cells,scores,costs} .pytest_cache .mypy_cache .ruff_cache

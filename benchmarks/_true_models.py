@@ -38,7 +38,7 @@ from pruneproof.backbones._clip_space_end import ImageEnd
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the vision tower says about a batch of images."""
+    """The vision tower's output on a batch of images."""
 
     before: Tensor
     """[B, 1 + N, D] input of the last layer, CLS first."""
@@ -242,7 +242,7 @@ def _llava_parts(shape: Shape, dtype: torch.dtype, device: str) -> Parts:
         image_end=_image_end(shape, (), dtype, device),
         text_tower=random_text_tower(shape.clip, dtype, device),
         connect=model.model.multi_modal_projector,
-        # Image tokens stand behind the first token of the text, which keeps one place for BOS.
+        # Image tokens follow the first token of the text, which keeps one place for BOS.
         read=lambda visual, ids, cache: run(torch.cat([embed(ids[:, :1]), visual, embed(ids[:, 1:])], dim=1), cache),
         step=lambda visual, ids, cache: run(embed(ids), cache),
     )

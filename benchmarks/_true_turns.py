@@ -61,7 +61,7 @@ def embed_texts(tower: Any, ids: Tensor) -> Tensor:
     """[B, E] unit-length texts in CLIP space, on a CPU one after the other.
 
     There torch's product of several texts in bfloat16 copies the weights for each of them: eight texts through ViT-H-14
-    took 13.6 s and one 0.09 s (torch 2.15, two cores). That would be held against ATP.
+    took 13.6 s and one 0.09 s (torch 2.15, two cores). That would count against ATP.
     """
     texts = ids.split(1) if ids.device.type == "cpu" else (ids,)
     return normalize(torch.cat([tower(some) for some in texts]), dim=-1)
@@ -154,7 +154,7 @@ def atp_selection(parts: Parts, seen: Seen, text: Tensor, kept: int) -> Tensor:
 
 
 def reset_peak(device: str) -> None:
-    """Begin to watch the peak anew; memory that the allocator keeps for later is given back first."""
+    """Reset the peak; memory that the allocator keeps for later is given back first."""
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

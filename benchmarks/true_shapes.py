@@ -4,7 +4,7 @@
 
 Run it in the repository's root. Weights are random (nothing is downloaded): costs depend on shapes alone. Full and ATP
 answer the same batch in turns in one process, and ratios are taken inside a round. A batch is that many questions, each
-on an image of its own; ATP scores by the CLS attention of the vision tower's last layer and the similarity of patches
+on its own image; ATP scores by the CLS attention of the vision tower's last layer and the similarity of patches
 and question, both weighted alike. Writes `benchmarks/results/true_shapes_<device>.json` and `.md`.
 """
 
@@ -191,7 +191,7 @@ def require_memory(shape: Shape, options: Options) -> None:
 def chosen_shapes(names: Sequence[str], tiny: bool, layers: int | None) -> dict[str, Shape]:
     """Families by name, with as many language layers as asked for, but no more than published.
 
-    Idefics' layers come in groups behind one cross-attention, so their number is rounded up to whole groups.
+    Idefics' layers come in groups that follow one cross-attention, so their number is rounded up to whole groups.
     """
     shapes = {name: SHAPES[name](tiny) for name in names}
     if layers is None:
@@ -218,7 +218,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--answer-lengths", nargs="+", type=_natural, default=[1, 16, 64], help="tokens")
     add("--text-tokens", type=_natural, default=40, help="tokens of the prompt around the image")
     add("--repeats", type=_natural, default=5, help="rounds of full and ATP")
-    add("--layers", type=_natural, help="language layers built, where memory does not suffice for all of them")
+    add("--layers", type=_natural, help="language layers built, if memory does not suffice for all of them")
     add("--scale", choices=["published", "tiny"], default="published", help="tiny is a smoke run of small models")
     add("--output", type=Path, help="results, without suffix; default: benchmarks/results/true_shapes_<device>")
     return parser.parse_args(arguments)
@@ -259,7 +259,7 @@ def run(chosen: argparse.Namespace) -> dict[str, Any]:
     for name, shape in shapes.items():
         print(f"{shape.title}: {shape.text.num_hidden_layers} of {shape.published_layers} language layers", flush=True)
         families[name] = measure_family(shape, options)
-        # The next model needs the place of this one.
+        # The next model needs this one's memory.
         gc.collect()
     return {
         "device": torch.cuda.get_device_name(chosen.device) if chosen.device.startswith("cuda") else _processor(),

@@ -1,4 +1,4 @@
-"""What can go wrong between two runs, by kind: each changes a world and says what it did."""
+"""What can go wrong between two runs, by kind: each changes a world and returns what it did."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def pickled(world: World, rng: random.Random) -> str:
 
 
 def packages(world: World, rng: random.Random) -> tuple[str, Upgrade]:
-    """Another version of a package, which does something otherwise."""
+    """Another version of a package, which does something differently."""
     package = rng.choice(["pillow", "torch", "transformers", "open_clip_torch", "torchvision", "tokenizers"])
 
     def change() -> None:
@@ -205,7 +205,7 @@ def imported(world: World, rng: random.Random) -> str:
 
 
 def comments(world: World, rng: random.Random) -> str:
-    """A comment and a docstring, which ask nothing anew."""
+    """A comment and a docstring, after which nothing is asked again."""
     modules = (world.folder / "modules").read_text().split()
     name = rng.choice(modules)
     path = world.source.joinpath(*name.split(".")[1:])

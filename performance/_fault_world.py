@@ -243,7 +243,7 @@ def cells(world: World) -> dict[str, int]:
 
 
 def another_version(package: str, change: Upgrade) -> Upgrade:
-    """What another version of a package would do: its number is another, and so is something that it does."""
+    """What another version of a package would do: it has another number, and does something differently."""
 
     def upgrade() -> None:
         known = importlib.metadata.version

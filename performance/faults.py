@@ -39,7 +39,7 @@ class Trial:
     what: str
     verdict: Verdict
     """`true`: what was served is what a run from nothing answers. `refused`: both runs end with an error, or the one
-    with the store does. `asked for nothing`: a comment made cells anew."""
+    with the store does. `asked for nothing`: a comment made cells again."""
     asked: int
     """Cells that were asked again, of all of them."""
     of: int
