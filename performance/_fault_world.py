@@ -86,7 +86,7 @@ def build(folder: Path) -> World:
     world = World(folder)
     ignore = shutil.ignore_patterns("__pycache__", "builtin")
     shutil.copytree(PROJECT / "src/pruneproof", world.source, ignore=ignore)
-    # A method that shares code with a module of its own, imported relatively.
+    # A method that shares code with its own module, imported relatively.
     (world.source / "pruning/_rounding.py").write_text("def at_most(k, n):\n    return min(k, n)\n")
     method = world.source / "pruning/random.py"
     text = method.read_text().replace("drawn = rng", "from ._rounding import at_most\n\n        drawn = rng")

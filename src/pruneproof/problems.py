@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 Location = tuple[str | int, ...]
-"""Where a value stands: `("perturbations", "image", "severities", 2)`."""
+"""The location of a value: `("perturbations", "image", "severities", 2)`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ def test_a_sliver_left_by_rounding_shows_nothing() -> None:
     ],
 )
 def test_a_processor_that_would_be_misread_is_refused(unknown: Any) -> None:
-    with pytest.raises(PruneProofError, match="where its patches lie is known for height and width"):
+    with pytest.raises(PruneProofError, match="the place of its patches is known for height and width"):
         _patch_boxes._require_known(settings_of("llava"), unknown)
 
 

@@ -27,7 +27,7 @@ class Turn:
 
 
 def conditions(settings: DialogueSettings) -> tuple[Condition, ...]:
-    """Every choice at each turn, whose number stands where perturbations have their severity."""
+    """Every choice at each turn, whose number takes the place of a perturbation's severity."""
     return tuple(
         Condition("dialogue", dialogue_name(chosen), turn)
         for chosen in settings.select_by

@@ -33,7 +33,7 @@ class Cells:
 
 
 def run(study: Study, folders: Folders, backbone: str) -> None:
-    """Write `answers/<backbone>/` and `logits/<backbone>/`, a table a method; cells in the store are not asked again.
+    """Write `answers/<backbone>/` and `logits/<backbone>/`, one table per method; stored cells are not asked again.
 
     Raises:
         PruneProofError: if a checkpoint is missing or a worker was killed.

@@ -124,7 +124,7 @@ class Backbone(Protocol):
             kept: int64 [Q, K], or [1, K] for the same tokens in every question; indices into `features`, ascending.
             max_new_tokens: longest answer.
             histories: what was said before each question; empty if nothing was said before any of them. The image
-                stands before the first turn, and no other image is shown.
+                comes before the first turn, and no other image is shown.
         """
         ...
 

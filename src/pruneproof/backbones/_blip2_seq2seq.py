@@ -69,7 +69,7 @@ class EncoderDecoder:
 
     @torch.inference_mode()
     def continue_each(self, prefixes: Tensor, suffixes: Sequence[Sequence[int]], longest: int) -> list[Generated]:
-        """Answer prompts with a prefix of their own, one row each.
+        """Answer prompts that each have their own prefix, one row each.
 
         Args:
             prefixes: [Q, P, D] embeddings.

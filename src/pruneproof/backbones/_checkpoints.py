@@ -83,7 +83,7 @@ def require_tower(folder: Path, key: str) -> None:
     """Refuse a local CLIP of which open_clip would read no safetensors file.
 
     It takes `open_clip_model.safetensors`, then `open_clip_pytorch_model.safetensors` before any pickle, but other
-    names only if no pickle has one of its own names.
+    names only if no pickle has a name that it looks for.
 
     Source: open_clip `factory.py::_find_checkpoint_in_dir`.
 
@@ -92,7 +92,7 @@ def require_tower(folder: Path, key: str) -> None:
         key: what the settings call it.
 
     Raises:
-        PruneProofError: if there are no weights, or pickles that may be read in their place.
+        PruneProofError: if there are no weights, or pickles that may be read instead.
     """
     first = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
     if any((folder / name).is_file() for name in first):

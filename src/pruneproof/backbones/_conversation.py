@@ -77,7 +77,7 @@ def sound_template(processor: Any, name: str, placeholder: str | None) -> str | 
     Args:
         processor: of the checkpoint.
         name: of the checkpoint, for the message.
-        placeholder: the image's token, where the template must write it; None where the image stands before the prompt.
+        placeholder: the image's token, where the template must write it; None where the image comes before the prompt.
 
     Raises:
         PruneProofError: saying what the template does wrong.

@@ -81,7 +81,7 @@ class CausalModel:
 
     @torch.inference_mode()
     def continue_each(self, prefixes: Tensor, suffixes: Sequence[Sequence[int]], longest: int) -> list[Generated]:
-        """Continue prompts with a prefix of their own, one row each.
+        """Continue prompts that each have their own prefix, one row each.
 
         Args:
             prefixes: [Q, P, D] embeddings.

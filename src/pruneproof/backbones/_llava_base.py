@@ -42,7 +42,7 @@ class Prompt:
 class LlavaBase(ABC):
     """A loaded model; implements `Backbone`.
 
-    A family says how a picture becomes `ClipImage`s (`encode`), and may put rows of its own between the projected
+    A family says how a picture becomes `ClipImage`s (`encode`), and may put its own rows between the projected
     patches (`visual`, `reading`).
     """
 

@@ -21,7 +21,7 @@ def verdicts(tokenizer: Any, prompt: str) -> Verdicts:
 
     Args:
         tokenizer: of the checkpoint.
-        prompt: any whole prompt; empty for an encoder-decoder, whose answers are texts of their own.
+        prompt: any whole prompt; empty for an encoder-decoder, whose answers are separate texts.
     """
 
     def ids(text: str) -> list[int]:

@@ -55,7 +55,7 @@ class Language(Protocol):
         ...
 
     def continue_each(self, prefixes: Tensor, suffixes: Sequence[Sequence[int]], longest: int, /) -> list[Generated]:
-        """Answer prompts that begin with embeddings of their own, [Q, P, D]."""
+        """Answer prompts that each begin with their own embeddings, [Q, P, D]."""
         ...
 
     def prefill(self, embeddings: Tensor, /) -> Any:
@@ -185,7 +185,7 @@ class Blip2:
     def prompt_text(self, question: str, history: History = ()) -> str:
         """The question in the tokenizer's own chat template if it has one, else in BLIP-2's convention.
 
-        transformers' `Blip2Processor` keeps no chat template of its own, and puts the image before any text.
+        transformers' `Blip2Processor` has no chat template, and puts the image before any text.
         """
         if self._template is None:
             return "".join(TURN.format(*turn) for turn in history) + PROMPT.format(question)

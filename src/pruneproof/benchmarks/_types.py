@@ -49,7 +49,7 @@ def type_problems(benchmark: Benchmark) -> Iterator[str]:
 
 
 def _shape(benchmark: object) -> Iterator[str]:
-    """What holds no rows and samples at all, so that there is no value to look at."""
+    """Rows and samples that are missing altogether, so that there is no value to check."""
     if not isinstance(benchmark, Benchmark):
         yield f"build() gave {_short(benchmark)}: return a pruneproof.benchmarks.Benchmark"
         return

@@ -4,7 +4,7 @@ A member exposes `Settings`, a frozen pydantic model of its options, and `build(
 torch only inside functions or for type checking, so that options can be validated without it.
 
 A pruner sits at one of four doors: inside the vision tower, before the connector, after the connector, or inside the
-language model. This protocol is the door before the connector; the others will each be a protocol of their own.
+language model. This protocol is the door before the connector; each of the others will be its own protocol.
 """
 
 from __future__ import annotations

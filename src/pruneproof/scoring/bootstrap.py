@@ -1,7 +1,7 @@
 """The paired cluster bootstrap, for scores that are not means of differences: F1, CHAIR, effective robustness, levels.
 
 With few images the percentile interval is too narrow, by sqrt((I - 1) / I) because a resample's spread is that of the
-sample and not of the population, and because a normal tail stands where a t tail belongs. The expanded percentile
+sample and not of the population, and because it has a normal tail where a t tail belongs. The expanded percentile
 interval corrects both: its tail is Phi(sqrt(I / (I - 1)) t), with t the quantile of Student's distribution with I - 1
 degrees of freedom (Hesterberg, 2015, What Teachers Should Know About the Bootstrap, section 5.3).
 """
@@ -38,7 +38,7 @@ def expanded_interval(replicates: Floats, images: ArrayLike, confidence: float) 
 
     Args:
         replicates: (K, resamples); resamples in which a score is undefined (nan) are left out.
-        images: (K) or one number, the images that the scores stand on.
+        images: (K) or one number, the images that the scores rest on.
         confidence: share of intervals that hold the true score.
 
     Returns:

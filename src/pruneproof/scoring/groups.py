@@ -24,7 +24,7 @@ LIVE = "live"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Conditions that one row of a table stands for."""
+    """Conditions that one row of a table covers."""
 
     family: str
     perturbation: str
@@ -71,7 +71,7 @@ def with_live(groups: Sequence[Group], live: Bools) -> list[Group]:
     """The groups, and beside every mean over a family the mean over its live conditions, if there are any.
 
     Where the full model is hardly better than one that sees nothing, no method can lose much, and every difference only
-    shrinks. Claims therefore stand on the conditions in which the full model keeps a share of its lead.
+    shrinks. Claims therefore rest on the conditions in which the full model keeps a share of its lead.
 
     Args:
         groups: from `groups_of`.

@@ -28,7 +28,7 @@ class Measured:
     n: Ints
     """(C) answers that the value rests on; 0 = the metric does not exist under that condition."""
     asked: Bools | None = None
-    """(C, images) which images the value stands on; None if it has no interval."""
+    """(C, images) which images the value rests on; None if it has no interval."""
     replicates: Floats | None = None
     """(C, resamples) for an interval from the bootstrap."""
     influence: Floats | None = None

@@ -1,7 +1,7 @@
 """From a model's free text to an answer that can be compared with the truth, for every kind of question but captions.
 
 Existence is read by POPE's official rule. Every other kind is read by the type of its truth: a truth of `3` makes the
-question a count, whatever the kind is called, so that two-step questions need no rule of their own.
+question a count, whatever the kind is called, so that two-step questions need no separate rule.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a perturbation costs, and what it costs a pruned model more than the full one.
 
 All inputs are scores of single questions or error rates; questions that lack an answer are nan and drop out of every
-comparison they take part in, so that both sides of a difference always stand on the same questions.
+comparison they take part in, so that both sides of a difference always rest on the same questions.
 """
 
 from __future__ import annotations

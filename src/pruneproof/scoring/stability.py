@@ -118,7 +118,7 @@ def effective_robustness(
     scoring: ScoringSettings,
     groups: Sequence[Group],
 ) -> tuple[list[EffectiveRow], list[CurveRow]]:
-    """Where every method stands against random pruning to the same clean accuracy, over a family's live conditions.
+    """How every method compares with random pruning to the same clean accuracy, over a family's live conditions.
 
     The curve goes through chance, every method of the study whose module is `random`, and the baseline. A random method
     is compared with the curve of the others: its distance from that shows how well so few points draw the curve.

@@ -43,7 +43,7 @@ def measure(scored: Scored, full: Scored, questions: Questions, draws: Floats) -
     """All metrics but the corruption error, under every condition.
 
     POPE's numbers are taken over the rows of a split as in the official script; all others over different questions.
-    A perturbed score stands on the questions that were asked, which under a text perturbation are those whose rewording
+    A perturbed score rests on the questions that were asked, which under a text perturbation are those whose rewording
     kept its label. Drops, flips, overlaps and retention compare each of them with itself, so a drop need not equal the
     difference of the two accuracies.
 

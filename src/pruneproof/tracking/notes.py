@@ -1,4 +1,4 @@
-"""What stands in the descriptions of experiment and runs, in Markdown."""
+"""The descriptions of experiment and runs, in Markdown."""
 
 from __future__ import annotations
 

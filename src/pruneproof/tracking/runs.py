@@ -24,7 +24,7 @@ SCHEMA = "3"
 CURVES = ("accuracy/all", "hallucination/rate", "pope/f1_mean", "robust/flip_rate", "tokens/target_kept")
 """Metrics that a parent run holds for every perturbation, with the severity as step (of a dialogue, the turn)."""
 AVERAGES = frozenset({"mean", "live"})
-"""What stands for several conditions in the columns `perturbation` and `severity`."""
+"""The value for several conditions in the columns `perturbation` and `severity`."""
 COSTS = ("flops", "flops_ratio", "language_model_flops_ratio", "speedup", "visual_tokens")
 """Columns of `reports/summary.csv` that a parent run holds as `cost/...`, some with `_low` and `_high`."""
 CONTRASTS = ("clean_difference", "extra_drop")
@@ -37,7 +37,7 @@ Value = str | int | float
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run as it should stand in MLflow."""
+    """One run as MLflow should have it."""
 
     cell_id: str
     """What the run is about, such as `builtin_llava/atp_25/gaussian_noise_3`; the same in every recording."""
@@ -180,7 +180,7 @@ def _severity(row: Row) -> int:
         return int(row["severity"])
     except ValueError:
         raise PruneProofError(
-            f"data/scores/summary.csv: severity {row['severity']!r} is no number; delete the file and run `dvc repro`"
+            f"data/scores/summary.csv: severity {row['severity']!r} is not a number; delete it and run `dvc repro`"
         ) from None
 
 

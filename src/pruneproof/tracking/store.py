@@ -144,7 +144,7 @@ def _open(uri: str) -> MlflowClient:
         client.search_experiments(max_results=1)
     except UnsupportedModelRegistryStoreURIException as error:
         raise address.unanswered(uri, f"MLflow knows no such address: use {address.KNOWN}") from error
-    except Exception as error:  # a missing driver, a port that is not a number, ...: each driver has errors of its own
+    except Exception as error:  # a missing driver, a port that is not a number, ...: each driver has its own errors
         raise address.unanswered(uri, address.reason(error)) from error
     return client
 

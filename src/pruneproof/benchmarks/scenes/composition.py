@@ -1,4 +1,4 @@
-"""A scene as data (what stands where) and its drawing: pixels, masks and boxes from one random stream."""
+"""A scene as data (what is where) and its drawing: pixels, masks and boxes from one random stream."""
 
 from __future__ import annotations
 

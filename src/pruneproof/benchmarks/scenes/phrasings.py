@@ -1,4 +1,4 @@
-"""How each kind of question is worded: ten phrasings a kind with shared words, two of them kept out of training."""
+"""How each kind of question is worded: ten phrasings per kind with shared words, two of them kept out of training."""
 
 from __future__ import annotations
 

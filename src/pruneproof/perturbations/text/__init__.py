@@ -83,7 +83,7 @@ def perturbation(name: str) -> TextPerturbation:
 def conditions(settings: TextPerturbationSettings) -> tuple[Condition, ...]:
     """The conditions that the settings ask for: names in their order, each at its severities in ascending order.
 
-    A perturbation without grades stands at severity 1 whatever `settings.severities` says.
+    A perturbation without grades has severity 1 whatever `settings.severities` says.
 
     Raises:
         PruneProofError: if a name is unknown.

@@ -104,7 +104,7 @@ def augment(augmenter: Any, text: str, kept: Sequence[str], count: int, seed: in
     Args:
         augmenter: From one of the functions above; it is not changed.
         text: The sentence.
-        kept: Words that stay as they are, in the case in which they stand.
+        kept: Words that stay as they are, in the case they are written in.
         count: Number of words to change.
         seed: In [0, 2**32).
     """
@@ -119,7 +119,7 @@ def augment(augmenter: Any, text: str, kept: Sequence[str], count: int, seed: in
 
 
 def pieces(text: str) -> list[str]:
-    """A text as words and what stands between them; joined again they are the text."""
+    """A text as words and what lies between them; joined again they are the text."""
     found, end = [], 0
     for match in WORD.finditer(text):
         found += [text[end : match.start()], match.group()]

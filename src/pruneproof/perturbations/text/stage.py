@@ -42,7 +42,7 @@ def reword(sample: Sample, condition: Condition, study_seed: int) -> Reworded:
     """Reword one question; depends on nothing but the arguments.
 
     The random stream belongs to (study seed, image, question, perturbation, severity), not to the sample: a question
-    that stands in several POPE samplings is reworded in the same way in each.
+    that occurs in several POPE samplings is reworded in the same way in each.
     """
     if not sample.question.strip():
         return Reworded(sample.question, 0, "not applicable: the question is empty", ())

@@ -42,7 +42,7 @@ def _frame(report: Report, backbone: str) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame, report: Report) -> Figure:
-    """Panels share both axes; the legend takes the free places or stands above."""
+    """Panels share both axes; the legend takes the free places or goes above."""
     names = list(dict.fromkeys(frame["perturbation"]))
     across = min(ACROSS, len(names))
     down = math.ceil(len(names) / across)
