@@ -102,4 +102,4 @@ def test_ci_runs_the_tests_as_the_readme_says() -> None:
     commands = readme.split("```console")[1].split("```")[0]
     assert "$ make repro " in commands
     assert "$ make test " in commands
-    assert 'make "${1:-test}"' in (PROJECT / ".ci/run").read_text(encoding="utf-8")
+    assert "\nmake test\n" in (PROJECT / ".ci/run").read_text(encoding="utf-8")

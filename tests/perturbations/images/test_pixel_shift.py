@@ -45,13 +45,16 @@ def test_whatever_stays_in_the_picture_is_unchanged_and_nothing_new_appears(
 ) -> None:
     before = picture(number, height, width)
     after = perturb("pixel_shift", before, severity, generator(number))
-    kept = [
-        np.array_equal(
-            after[max(0, d) : height + min(0, d), max(0, r) : width + min(0, r)],
-            before.pixels[max(0, -d) : height + min(0, -d), max(0, -r) : width + min(0, -r)],
-        )
-        for d, r in ((severity * down, severity * right) for down, right in DIRECTIONS)
-    ]
+
+    def overlap(size: int, step: int) -> tuple[slice, slice]:
+        """Where the content that stays is afterwards, and where it was; empty if all of it has left."""
+        stays = max(0, size - abs(step))
+        return slice(max(0, step), max(0, step) + stays), slice(max(0, -step), max(0, -step) + stays)
+
+    kept = []
+    for down, right in DIRECTIONS:
+        (rows, old_rows), (columns, old_columns) = overlap(height, severity * down), overlap(width, severity * right)
+        kept.append(np.array_equal(after[rows, columns], before.pixels[old_rows, old_columns]))
     assert any(kept)
     colours = {tuple(colour) for colour in before.pixels.reshape(-1, 3).tolist()}
     assert {tuple(colour) for colour in after.reshape(-1, 3).tolist()} <= colours
