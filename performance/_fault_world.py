@@ -30,6 +30,8 @@ from pruneproof.records import CORRUPTED, IMAGES, LOGIT_NOISE, REWORDED, SAMPLES
 PROJECT = Path(__file__).resolve().parents[1]
 LONGEST = 120
 """Seconds after which a run is given up."""
+DEFECT, HUNG = 70, 71
+"""Exit codes of a run that ends with a traceback, and of one that was given up."""
 PARAMS: dict[str, Any] = {
     "study": {"name": "faults", "root": "..", "seed": 1},
     "benchmark": {"name": "scenes", "images": 3},
@@ -153,7 +155,7 @@ def answer(world: World, upgrade: Upgrade | None = None, modules: Path | None = 
     """
     child = os.fork()
     if child == 0:
-        code = 70
+        code = DEFECT
         try:
             code = _stages(world, upgrade, modules)
         except BaseException:  # a fault may raise anything; the parent must not go on twice
@@ -169,7 +171,7 @@ def answer(world: World, upgrade: Upgrade | None = None, modules: Path | None = 
         time.sleep(0.02)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return 71
+    return HUNG
 
 
 def _stages(world: World, upgrade: Upgrade | None, modules: Path | None) -> int:

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Literal
 
 from performance._fault_kinds import KINDS
-from performance._fault_world import World, answer, answers, build, cells, differs, followed
+from performance._fault_world import DEFECT, HUNG, World, answer, answers, build, cells, differs, followed
 
 from pruneproof.files import write_json
 
 HERE = Path(__file__).resolve().parent
-Verdict = Literal["true", "stale", "refused", "asked for nothing"]
+Verdict = Literal["true", "stale", "refused", "broken", "asked for nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,9 @@ class Trial:
     kind: str
     what: str
     verdict: Verdict
-    """`true`: what was served is what a run from nothing answers. `refused`: both runs end with an error, or the one
-    with the store does. `asked for nothing`: a comment made cells again."""
+    """`true`: what was served is what a run from nothing answers. `refused`: the run with the store ends with an error.
+    `broken`: a change of code after which nothing can be answered at all, so that what was served, asked before it, has
+    nothing to be compared with. `asked for nothing`: a comment made cells again."""
     asked: int
     """Cells that were asked again, of all of them."""
     of: int
@@ -87,12 +88,24 @@ def _trial(kind: str, world: World, rng: random.Random) -> Trial:
     if code:
         return Trial(kind, what, "refused", *counts, f"code {code}, {truth_code} from nothing")
     if truth_code:
-        return Trial(kind, what, "stale", *counts, f"served, but from nothing it ends with {truth_code}")
+        verdict: Verdict = "broken" if kind == "code" and truth_code in (DEFECT, HUNG) else "stale"
+        return Trial(kind, what, verdict, *counts, f"served, but from nothing it ends with {truth_code}")
     if detail := differs(served, truth):
         return Trial(kind, what, "stale", *counts, detail)
     if kind == "comments" and asked:
         return Trial(kind, what, "asked for nothing", *counts)
     return Trial(kind, what, "true", *counts)
+
+
+def _summary(seed: int, trials: list[Trial]) -> dict[str, object]:
+    return {
+        "count": len(trials),
+        "seed": seed,
+        "mattered": sum(trial.mattered for trial in trials),
+        "verdicts": dict(Counter(trial.verdict for trial in trials)),
+        "by_kind": {kind: dict(Counter(trial.verdict for trial in trials if trial.kind == kind)) for kind in KINDS},
+        "not_true": [asdict(trial) for trial in trials if trial.verdict not in ("true", "refused")],
+    }
 
 
 def main() -> int:
@@ -107,14 +120,8 @@ def main() -> int:
             trials.append(trial)
             asked = f"asked {trial.asked:3} of {trial.of:3}"
             print(f"{len(trials):4} {trial.verdict:8} {trial.kind:9} {asked}  {trial.what}  {trial.detail}", flush=True)
+    write_json(HERE / "results/faults.json", _summary(chosen.seed, trials))
     verdicts = Counter(trial.verdict for trial in trials)
-    by_kind = {kind: dict(Counter(t.verdict for t in trials if t.kind == kind)) for kind in KINDS}
-    write_json(
-        HERE / "results/faults.json",
-        {"count": chosen.count, "seed": chosen.seed, "verdicts": dict(verdicts), "by_kind": by_kind,
-         "mattered": sum(trial.mattered for trial in trials),
-         "not_true": [asdict(trial) for trial in trials if trial.verdict not in ("true", "refused")]},
-    )  # fmt: skip
     print(", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items())))
     return 1 if verdicts["stale"] or verdicts["asked for nothing"] else 0
 

@@ -136,12 +136,13 @@ def test_every_stage_runs_and_leaves_its_results(straight: tuple[Path, str]) -> 
 def test_a_second_run_does_nothing_and_is_quick(straight: tuple[Path, str]) -> None:
     folder, _ = straight
     before = digests(folder)
-    start = time.monotonic()
+    start = os.times()
     output = repro(folder)
-    seconds = time.monotonic() - start
+    end = os.times()
+    seconds = end.children_user + end.children_system - start.children_user - start.children_system
     assert ran(output) == ["write_manifests"], "it looks at what DVC cannot see"
     assert digests(folder) == before
-    assert seconds < 15  # 3 on a machine that is not busy; the stages that it saves take a minute
+    assert seconds < 5, "of the processor: 2 were measured, and what else the machine does plays no part"
 
 
 def test_a_killed_run_resumes_and_ends_with_the_same_bytes(straight: tuple[Path, str], tmp_path: Path) -> None:
@@ -238,9 +239,9 @@ def test_what_the_settings_name_is_seen_wherever_it_lies(straight: tuple[Path, s
     repro(folder, "score_answers")
     assert cells(folder) == old_cells, "weights were moved, not changed"
 
-    seeds = folder / "src/pruneproof/seeds.py"
-    seeds.write_text(seeds.read_text() + '\n"""Another text."""\n')
-    assert "answer_questions@builtin_llava" not in ran(repro(folder, "score_answers"))
+    shared = folder / "src/pruneproof/backbones/_generation.py"
+    shared.write_text(shared.read_text() + '\n"""Another text."""\n')
+    assert ran(repro(folder, "score_answers")) == ["write_manifests"]
 
     config = folder / "elsewhere/clip/open_clip_config.json"
     config.write_text(config.read_text() + " ")
