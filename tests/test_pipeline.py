@@ -193,5 +193,9 @@ def test_training_has_one_stage_for_each_settings_file() -> None:
     with Repo(str(PROJECT)) as repo:
         stages = repo.stage.load_all(str(PROJECT / "data/backbones/dvc.yaml"))
     known = [path.stem for path in (PROJECT / "data/backbones").glob("builtin_*.yaml")]
-    assert sorted(stage.name for stage in stages) == sorted(f"train_backbone@{name}" for name in known)
-    assert all(str(stage.cmd).endswith(f"--name {stage.name.partition('@')[2]}") for stage in stages)
+    wanted = [f"{stage}@{name}" for stage in ("train_backbone", "measure_retention") for name in known]
+    assert sorted(stage.name for stage in stages) == sorted(wanted)
+    ends = {"train_backbone": "--name {}", "measure_retention": "--backbone {} --save"}
+    for stage in stages:
+        kind, _, name = stage.name.partition("@")
+        assert str(stage.cmd).endswith(ends[kind].format(name))

@@ -43,6 +43,9 @@ LOOKS = {
 }
 """Sub-commands that are not stages; all but `prepare` change nothing."""
 
+MEASURES = {"retention": "measure how much of a full model's lead over chance each image perturbation leaves"}
+"""Sub-commands that ask a model about scenes of their own, apart from any study's results."""
+
 UI = {"ui": "show the recorded runs in MLflow's UI, on this machine only"}
 """The sub-command that runs until it is interrupted."""
 
@@ -66,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pruneproof.tracking import ui
 
             ui.serve(options.study, options.port)
+        if options.command in MEASURES:
+            from pruneproof import retention
+
+            retention.report(options.study, options.backbone, options.images, options.save)
+            return 0
         return _look(options) if options.command in LOOKS else _stage(options)
     except PruneProofError as error:
         print(f"pruneproof {options.command}: {error}", file=sys.stderr)
@@ -116,12 +124,15 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=24),
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in {**{name: text for name, (_, text) in STAGES.items()}, **LOOKS, **UI}.items():
+    for name, summary in {**{name: text for name, (_, text) in STAGES.items()}, **LOOKS, **MEASURES, **UI}.items():
         command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         command.add_argument(
             "--study", type=Path, default=Path(), metavar="FOLDER", help="the folder of params.yaml (default: here)"
         )
-        if name == "answer_questions":
+        if name == "retention":
+            command.add_argument("--images", type=int, default=100, help="unseen scenes to ask about (default: 100)")
+            command.add_argument("--save", action="store_true", help="write the numbers onto a built-in model's card")
+        if name in ("answer_questions", "retention"):
             command.add_argument("--backbone", required=True, help="an id of `backbones` in params.yaml")
         if name == "train_backbone":
             command.add_argument("--name", required=True, help="the name of a data/backbones/<name>.yaml")

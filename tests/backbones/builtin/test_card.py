@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pruneproof.backbones.builtin.card import TrainingReport, card, unmet
+from pruneproof.backbones.builtin.focus import Focus
 from pruneproof.backbones.builtin.settings import TrainingSettings
 from pruneproof.backbones.builtin.students import blip2, llava
+from pruneproof.backbones.builtin.variety import VARIATIONS
 
 DEMANDS = llava.ABOUT.demands
 
@@ -53,3 +55,26 @@ def test_a_model_with_the_tower_of_another_says_so_and_claims_no_aids_of_it() ->
     assert "text tower are those of `builtin_llava`" in text
     assert "tower_windows" not in text
     assert "Windows of 6 x 6" not in text
+
+
+def test_what_the_tower_saw_where_it_looks_and_what_is_left_of_it_stand_on_the_card() -> None:
+    settings = TrainingSettings.model_validate({"tower": {"consistency_steps": 5}})
+    seen = TrainingReport(
+        "builtin_llava", {}, "CPU", (1, 1), {}, {}, {},
+        {"taught": Focus(0.1, 0.2, 60, 30, 35), "finished": Focus(0.11, 0.21, 61, 31, 35)},
+    )  # fmt: skip
+    measured = {
+        "images": 9, "questions": 90, "chance": 60.0, "clean": 95.0, "kinds": {"count": 70.0},
+        "accuracies": {"fog": {"1": 90.0, "3": 80.0}, "snow": {"1": 80.0, "3": 60.0}},
+        "retention": {"fog": {"1": 85.7, "3": 57.1}, "snow": {"1": 57.1, "3": 0.0}},
+    }  # fmt: skip
+    text = card(settings, seen, llava.ABOUT, measured)
+    for title in (variation.title for variation in VARIATIONS):
+        assert f"| {title} |" in text
+    assert "distillation of features, not contrastive training" in text
+    assert "| questions more similar to the background, % | 60 | 61 |" in text
+    assert "severity 1  ################################## " in text, "85% of forty characters"
+    assert "| **mean** | **71** | **29** |" in text
+    plain = card(TrainingSettings(), report(), llava.ABOUT)
+    assert "haze" not in plain
+    assert "Retention" not in plain

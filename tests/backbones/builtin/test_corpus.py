@@ -79,3 +79,26 @@ def test_patch_labels_follow_the_masks() -> None:
     for placed, mask in zip(scene.objects, drawing.masks, strict=True):
         cover = mask.reshape(16, 14, 16, 14).mean((1, 3)).reshape(-1)
         assert nouns[cover.argmax(), NOUN_NAMES.index(placed.noun)] == (cover.max() >= 0.12)
+
+
+def test_short_forms_for_place_are_true_and_name_both_objects() -> None:
+    asked = 0
+    for number in range(40):
+        scene = compose(2, f"train/{number}")
+        singles = facts.single(scene)
+        by_word = {form: noun for noun in singles for form in (noun, *(pair[0] for pair in BY_NAME[noun].synonyms))}
+        for lesson in lessons(scene, {"short_side": 3, "short_relation": 4}, 1.0, np.random.default_rng(number)):
+            word, rest = lesson.question.split(" ", 1)
+            if lesson.form.startswith("short/side/"):
+                axis = "horizontal" if word == "side" else "vertical"
+                assert lesson.answer == facts.half(singles[by_word[rest]], axis)
+            else:
+                first, second = (singles[by_word[name]] for name in rest.split(" from "))
+                truth = (
+                    ("left", "right")[first.x > second.x]
+                    if word == "across"
+                    else ("above", "below")[first.y > second.y]
+                )
+                assert lesson.answer == truth
+            asked += 1
+    assert asked > 100

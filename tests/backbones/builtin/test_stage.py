@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from pruneproof import backbones
 from pruneproof.backbones.builtin.settings import ConnectorSettings, LanguageSettings, TowerSettings, TrainingSettings
@@ -19,17 +22,18 @@ from pruneproof.study import load_study
 PROJECT = Path(__file__).parents[3]
 TOWER = TowerSettings(
     width=48, layers=2, head_width=16, embedding=24, text_width=32, text_layers=1, window_batch=2, window_steps=2,
-    image_batch=2, image_steps=2, contrastive_batch=4, contrastive_steps=2, unmatched=True,
+    image_batch=2, image_steps=2, contrastive_batch=4, contrastive_steps=2, consistency_steps=2,
+    consistency_batch=4, consistency_clean=1, consistency_cut=1, unmatched=True,
 )  # fmt: skip
 LANGUAGE = LanguageSettings(
     width=48, layers=2, heads=3, feed_forward=64, batch=2, steps=3, short_only=1, short_until=2, matched_heads=1,
-    dialogue_steps=2,
+    dialogue_steps=2, settle_steps=2, place=True, state_bound=0.1, bfloat16=True,
 )  # fmt: skip
 CONNECTOR = ConnectorSettings(outputs=24, layers=1, heads=3)
 
 
 def settings(family: str, tower_from: str | None) -> TrainingSettings:
-    tower = TOWER if tower_from is None else TOWER.model_copy(update={"unmatched": False})
+    tower = TOWER if tower_from is None else TOWER.model_copy(update={"unmatched": False, "consistency_steps": 0})
     return TrainingSettings.model_validate(
         {
             "family": family, "tower_from": tower_from, "seed": 5, "scenes": 6, "validation": 3, "vocabulary": 320,
@@ -65,7 +69,10 @@ def test_a_trained_model_is_read_by_the_code_that_reads_checkpoints(family: str,
     card = (target / "README.md").read_text()
     assert f"# builtin_{family}" in card
     assert "2 further steps of dialogues" in card
+    assert "2 last steps of dialogues" in card
     assert all(f"| turn {turn} |" in card for turn in range(1, 5))
+    assert ("distillation of features" in card) == ("| haze |" in card) == (family == "llava")
+    assert ("CLS attention (last layer) on patches with objects" in card) == (family == "llava")
     assert "points short" in card, "two steps of training meet no demand"
 
 
@@ -75,6 +82,25 @@ def test_a_finished_training_is_only_written_again(home: Path) -> None:
     written.unlink()
     train(settings("llava", None), home / "work", home / "data" / "builtin_llava")
     assert written.read_bytes() == before
+
+
+def test_the_finished_tower_is_the_consistent_one_in_model_and_pair(home: Path) -> None:
+    folder = home / "data" / "builtin_llava"
+    pair = load_file(folder / "clip" / "open_clip_model.safetensors")
+    taught = torch.load(home / "work" / "builtin_llava" / "tower_contrastive.pt", weights_only=True)["modules"]["clip"]
+    stored = torch.load(home / "work" / "builtin_llava" / "tower_consistency.pt", weights_only=True)["modules"][
+        "visual"
+    ]
+    for name, tensor in stored.items():
+        assert torch.equal(pair[f"visual.{name}"], tensor.half()), name
+    assert not torch.equal(pair["visual.conv1.weight"], taught["visual.conv1.weight"].half())
+    assert torch.equal(pair["text_projection"], taught["text_projection"].half())
+    model = load_file(folder / "model.safetensors")
+    weight = next(tensor for name, tensor in model.items() if name.endswith("patch_embedding.weight"))
+    assert torch.equal(weight, pair["visual.conv1.weight"])
+    for name in ("clip", "clip_control"):
+        tokenizer = json.loads((folder / name / "tokenizer.json").read_text())
+        assert (tokenizer["padding"], tokenizer["truncation"]) == (None, None)
 
 
 def test_other_settings_do_not_continue_a_training(home: Path) -> None:

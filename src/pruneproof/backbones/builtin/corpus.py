@@ -156,14 +156,28 @@ def _side(scene: Scene, draw: _Draw) -> Lesson | None:
 
 
 def _short_side(scene: Scene, draw: _Draw) -> Lesson | None:
-    """The same with the answer right behind the noun, so that a word learns where its object stands."""
+    """The same with the answer right after the noun, so that a word learns where its object stands."""
     axis: facts.Axis = "horizontal" if draw.chance(0.65) else "vertical"
     halves = {noun: facts.half(placed, axis) for noun, placed in facts.single(scene).items()}
     sure = [noun for noun, side in halves.items() if side]
     if not sure:
         return None
     noun = draw.pick(sure)
-    return Lesson("short/side", f"{'side' if axis == 'horizontal' else 'height'} {draw.name(noun)}", halves[noun] or "")
+    return Lesson(
+        f"short/side/{axis}", f"{'side' if axis == 'horizontal' else 'height'} {draw.name(noun)}", halves[noun] or ""
+    )
+
+
+def _short_relation(scene: Scene, draw: _Draw) -> Lesson | None:
+    """A curriculum for relations: where the first object stands from the second, answered after both nouns."""
+    axis: facts.Axis = "horizontal" if draw.chance(0.65) else "vertical"
+    found = tuple(relation for relation in facts.relations(scene) if relation.axis == axis)
+    if not found:
+        return None
+    relation = draw.pick(found)
+    word = "across" if axis == "horizontal" else "upright"
+    question = f"{word} {draw.name(relation.noun)} from {draw.name(relation.other)}"
+    return Lesson(f"short/relation/{axis}", question, relation.side)
 
 
 def _compositional(scene: Scene, draw: _Draw) -> Lesson | None:
@@ -204,6 +218,7 @@ _MAKERS: dict[str, Callable[[Scene, _Draw], Lesson | None]] = {
     "short": _short,
     "short_count": _short_count,
     "short_side": _short_side,
+    "short_relation": _short_relation,
 }
 
 

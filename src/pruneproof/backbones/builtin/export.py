@@ -46,4 +46,7 @@ def _export_pair(folder: Path, pair: Pair) -> None:
     (folder / "open_clip_config.json").write_text(json.dumps(pair.config, indent=2) + "\n", encoding="utf-8")
     tensors = {name: tensor.to(torch.float16).contiguous() for name, tensor in pair.clip.state_dict().items()}
     save_file(tensors, folder / "open_clip_model.safetensors")
+    # What it was last called with would be stored, too, and depends on which phases this process trained.
+    pair.tokenizer.backend_tokenizer.no_padding()
+    pair.tokenizer.backend_tokenizer.no_truncation()
     pair.tokenizer.save_pretrained(folder)

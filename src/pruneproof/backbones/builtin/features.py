@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from rich.progress import track
 from pruneproof.backbones.builtin.clip_model import hidden_states
 from pruneproof.backbones.builtin.scene_cache import SceneCache
 from pruneproof.backbones.builtin.tower_training import normalise
+from pruneproof.backbones.builtin.variety import vary
 from pruneproof.files import digest
+from pruneproof.seeds import generator
 
 _BATCH = 25
 _TOKENS = 257
@@ -50,6 +53,24 @@ def tower_features(visual: Any, cache: SceneCache, folder: Path, layer: int) -> 
                 progress.write_text(str(stop), encoding="utf-8")
     stored: NDArray[np.float16] = np.load(path, mmap_mode="r")
     return stored
+
+
+def varied_features(visual: Any, cache: SceneCache, folder: Path, layer: int, seed: int) -> NDArray[np.float16]:
+    """The same for one varied picture of every scene (`variety`), which depends on the seed and the scene's number."""
+    varied: Any = _Varied(cache.pixels, seed)
+    return tower_features(visual, replace(cache, split=f"{cache.split}-varied{seed}", pixels=varied), folder, layer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Varied:
+    """Pictures that are varied when they are looked at."""
+
+    pixels: NDArray[np.uint8]
+    seed: int
+
+    def __getitem__(self, part: slice) -> NDArray[np.uint8]:
+        numbers = range(len(self.pixels))[part]
+        return np.stack([vary(np.array(self.pixels[i]), generator(self.seed, "varied", i)) for i in numbers])
 
 
 def _name(visual: Any, layer: int) -> str:

@@ -33,7 +33,10 @@ _LATER_PLAN = {"existence": 4, "colour": 2, "count": 6, "relation": 8, "side": 4
 """When existence and colour are learnt."""
 
 _DIALOGUE_PLAN = {"existence": 8, "colour": 3, "count": 4, "relation": 3, "compositional": 2}
-"""When questions come one behind the other."""
+"""When questions come one after the other."""
+
+_PLACE_SETTLE_PLAN = _DIALOGUE_PLAN | {"count": 5, "relation": 7, "compositional": 4}
+"""The same at the end of a model that knows place."""
 
 _SHORT_ONLY = 40
 """Short forms per image while nothing else is asked."""
@@ -41,15 +44,32 @@ _SHORT_ONLY = 40
 _SHORT_COUNT = 3
 """Short forms that ask for a number, at every step."""
 
+_BOUND_WEIGHT = 1.0
+"""Of the loss that holds large states back."""
+
 _SHORT = 16
 """Short forms per image when whole questions begin; they fade out linearly."""
 
 
+_PLACE_SHORT_ONLY = {"short": 26, "short_count": 3, "short_side": 14}
+_PLACE_PLAN = {
+    "existence": 6, "colour": 3, "count": 5, "relation": 6, "side": 2, "compositional": 3, "short_side": 6,
+    "short_relation": 6,
+}  # fmt: skip
+_PLACE_LATER_PLAN = _PLACE_PLAN | {"existence": 5, "colour": 2, "relation": 9, "short_side": 3}
+"""The same three for a model that is to learn place from the start."""
+
+
 def lesson_plan(step: int, settings: LanguageSettings) -> dict[str, int]:
     """Questions of each kind an image at a step: short forms alone, then all kinds while the short forms fade out."""
+    first, plan, later = (
+        (_PLACE_SHORT_ONLY, _PLACE_PLAN, _PLACE_LATER_PLAN)
+        if settings.place
+        else ({"short": _SHORT_ONLY, "short_count": _SHORT_COUNT}, _PLAN, _LATER_PLAN)
+    )
     if step < settings.short_only:
-        return {"short": _SHORT_ONLY, "short_count": _SHORT_COUNT}
-    plan = _PLAN if step < settings.later_plan else _LATER_PLAN
+        return first
+    plan = plan if step < settings.later_plan else later
     left = (settings.short_until - step) / (settings.short_until - settings.short_only)
     return plan | {
         "short": round(_SHORT * max(0.0, left)),
@@ -68,9 +88,9 @@ class LanguageTrainer:
         for module in student.trained().values():
             module.to(device)
 
-    def read(self, features: NDArray[np.float16], chosen: Sequence[int]) -> Tensor:
-        """What the language model reads of some scenes, [B, V, W]."""
-        batch = torch.from_numpy(np.stack([features[i] for i in chosen])).float()
+    def read(self, features: Sequence[NDArray[np.float16]]) -> Tensor:
+        """What the language model reads of some pictures' features [257, D], CLS first: [B, V, W]."""
+        batch = torch.from_numpy(np.stack(features)).float()
         return self.student.read(batch.to(self.device))
 
     def train(
@@ -84,7 +104,7 @@ class LanguageTrainer:
 
         phase = self._phase("language", settings.steps, settings.rate, settings.decay_share)
         aided = settings.alignment_share * settings.steps
-        return self._run(phase, asked, aided, cache, features, folder, validate)
+        return self._run(phase, asked, aided, cache, (features,), folder, validate)
 
     def train_dialogues(
         self, cache: SceneCache, features: NDArray[np.float16], folder: Path, validate: LanguageValidation
@@ -97,7 +117,28 @@ class LanguageTrainer:
             return cut(lessons(scene, _DIALOGUE_PLAN, settings.noise, rng), rng) + alone(captions)
 
         phase = self._phase("dialogues", settings.dialogue_steps, settings.dialogue_rate, 1.0)
-        return self._run(phase, asked, 0, cache, features, folder, validate)
+        return self._run(phase, asked, 0, cache, (features,), folder, validate)
+
+    def settle(
+        self, cache: SceneCache, sources: Sequence[NDArray[np.float16]], folder: Path, validate: LanguageValidation
+    ) -> float:
+        """Get used to the finished tower, without any aid; returns the seconds.
+
+        Args:
+            cache: the scenes.
+            sources: features of the same scenes, clean and varied; each scene of a batch is read from one of them.
+            folder: where the checkpoint lies.
+            validate: scores the model on the way.
+        """
+        settings = self.settings.language
+        plan = _PLACE_SETTLE_PLAN if settings.place else _DIALOGUE_PLAN
+
+        def asked(step: int, scene: Scene, rng: np.random.Generator) -> list[Dialogue]:
+            captions = lessons(scene, {"caption": int(step % 4 == 0)}, settings.noise, rng)
+            return cut(lessons(scene, plan, settings.noise, rng), rng) + alone(captions)
+
+        phase = self._phase("settle", settings.settle_steps, settings.settle_rate, 1.0)
+        return self._run(phase, asked, 0, cache, sources, folder, validate)
 
     def _phase(self, name: str, steps: int, rate: float, decay_share: float) -> Phase:
         groups = tuple((module, rate) for module in self.student.trained().values())
@@ -109,7 +150,7 @@ class LanguageTrainer:
         asked: Callable[[int, Scene, np.random.Generator], list[Dialogue]],
         aided: float,
         cache: SceneCache,
-        features: NDArray[np.float16],
+        sources: Sequence[NDArray[np.float16]],
         folder: Path,
         validate: LanguageValidation,
     ) -> float:
@@ -118,14 +159,26 @@ class LanguageTrainer:
 
         def loss_of(step: int) -> tuple[Tensor, dict[str, float]]:
             rng = generator(self.settings.seed, phase.name, step)
-            chosen = sorted(rng.integers(len(features), size=settings.batch).tolist())
+            chosen = sorted(rng.integers(len(cache.scenes), size=settings.batch).tolist())
             dialogues = [asked(step, cache.scenes[i], rng) for i in chosen]
-            visual = self.read(features, chosen)
-            found = self.student.predict(visual, dialogues)
-            loss = nn.functional.cross_entropy(found.logits, found.targets)
+            seen = (
+                [sources[int(rng.integers(len(sources)))][i] for i in chosen]
+                if len(sources) > 1
+                else [sources[0][i] for i in chosen]
+            )
+            with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=settings.bfloat16):
+                visual = self.read(seen)
+                found = self.student.predict(visual, dialogues)
+            logits = found.logits.float()
+            loss = nn.functional.cross_entropy(logits, found.targets)
             if step < aided:
-                loss = loss + settings.alignment_weight * self.student.aid(visual, cache, chosen, rng)
-            return loss, {"token": float((found.logits.argmax(-1) == found.targets).float().mean())}
+                loss = loss + settings.alignment_weight * self.student.aid(visual.float(), cache, chosen, rng)
+            values = {"token": float((logits.argmax(-1) == found.targets).float().mean())}
+            if settings.state_bound:
+                sizes = torch.stack([state.float().square().mean(-1).sqrt() for state in found.states])
+                loss = loss + _BOUND_WEIGHT * (sizes - settings.state_bound).clamp_min(0).square().mean()
+                values |= {f"size {layer}": float(size) for layer, size in enumerate(sizes.detach().flatten(1).mean(1))}
+            return loss, values
 
         def report(step: int, values: dict[str, float]) -> None:
             log.info("%s %d %s", phase.name, step, {k: round(v, 3) for k, v in values.items()})
@@ -182,7 +235,8 @@ class LanguageValidation:
     ) -> Iterator[tuple[Lesson, int, bool]]:
         """Every lesson with its turn, from 1, and whether all of its tokens are right."""
         with torch.inference_mode():
-            found = trainer.student.predict(trainer.read(self.features, chosen), dialogues)
+            seen = [self.features[i] for i in chosen]
+            found = trainer.student.predict(trainer.read(seen), dialogues)
         wrong = found.logits.argmax(-1) != found.targets
         missed = set(zip(found.image[wrong].tolist(), found.lesson[wrong].tolist(), strict=True))
         for image, of_image in enumerate(dialogues):

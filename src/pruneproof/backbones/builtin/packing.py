@@ -39,11 +39,18 @@ class Packed:
         )
         return Packed(ids, positions, segments, targets, lessons)
 
-    def predictions(self, head: Callable[[Tensor], Tensor], states: Tensor) -> Predictions:
-        """What a head says of hidden states [B, S, W] where a token is to be predicted."""
+    def predictions(self, head: Callable[[Tensor], Tensor], states: Sequence[Tensor]) -> Predictions:
+        """What a head says where a token is to be predicted.
+
+        Args:
+            head: of the language model.
+            states: [B, S, W] behind each layer; the last are the head's.
+        """
         asked = self.targets >= 0
         image, column = asked.nonzero(as_tuple=True)
-        return Predictions(head(states[asked]), self.targets[asked], image, self.lessons[image, column])
+        *inner, last = states
+        lessons = self.lessons[image, column]
+        return Predictions(head(last[asked]), self.targets[asked], image, lessons, tuple(inner))
 
 
 class Step(NamedTuple):
@@ -119,8 +126,8 @@ def packed_mask(segments: Tensor, prefix: int) -> Tensor:
 
 def packed_states(
     decoder: Any, prefix: Tensor, embed: Callable[[Tensor], Tensor], packed: Packed, **more: Any
-) -> Tensor:
-    """Hidden states [B, S, W] of packed questions behind a prefix.
+) -> tuple[Tensor, ...]:
+    """Hidden states [B, S, W] of packed questions behind a prefix: what each layer gives, the last one normalised.
 
     Args:
         decoder: a transformers base model that takes embeddings, an additive mask and positions.
@@ -138,7 +145,8 @@ def packed_states(
         attention_mask=mask,
         position_ids=torch.cat([before, packed.positions], dim=1),
         use_cache=False,
+        output_hidden_states=True,
         **more,
     )
-    states: Tensor = output.last_hidden_state[:, length:]
-    return states
+    states = (*output.hidden_states[1:-1], output.last_hidden_state)
+    return tuple(state[:, length:] for state in states)

@@ -30,7 +30,16 @@ class TowerSettings(Frozen):
     image_steps: Count = 500
     contrastive_batch: Count = 96
     contrastive_steps: Count = 250
-    """Last phase: open_clip's loss alone, no training aid."""
+    """Last phase of the pair: open_clip's loss alone, no training aid."""
+    consistency_steps: Annotated[int, Field(ge=0)] = 0
+    """Steps in which a copy of the tower learns to see in varied pictures what the tower sees in clean ones; 0 for a
+    tower that knows one light, one lens and one sensor."""
+    consistency_batch: Count = 16
+    consistency_clean: Annotated[int, Field(ge=0)] = 4
+    """Pictures of a batch that are left clean."""
+    consistency_cut: Annotated[int, Field(ge=0)] = 2
+    """Pictures of a batch that both towers see a part of."""
+    consistency_rate: Annotated[float, Field(gt=0)] = 1e-3
     unmatched: bool = False
     """Whether a second pair is trained apart from another beginning, for the method that uses its text tower."""
     rate: Annotated[float, Field(gt=0)] = 1e-3
@@ -58,6 +67,13 @@ class LanguageSettings(Frozen):
     """
     matched_heads: Annotated[int, Field(ge=0)] = 0
     """Heads of the first layer whose keys start equal to their queries, so that a word attends to patches like it."""
+    place: bool = False
+    """Whether short forms ask for sides and relations too, from the first step on and to the end."""
+    state_bound: Annotated[float, Field(ge=0)] = 0.0
+    """Deviation of a token's state behind each layer from which on a loss holds it back; 0 for no bound. A word whose
+    state grows large hears nothing of place, which attention adds with a deviation of about one."""
+    bfloat16: bool = False
+    """Whether layers compute in bfloat16 while they are trained; weights and losses stay float32."""
     alignment_share: Share = 0.6
     """The alignment aid is off for all steps past this share."""
     alignment_weight: float = 0.4
@@ -67,6 +83,11 @@ class LanguageSettings(Frozen):
     """Steps behind all others in which questions also come one behind the other, each with the earlier ones and their
     answers before it; 0 for a model that is asked single questions only."""
     dialogue_rate: Annotated[float, Field(gt=0)] = 4e-4
+    """Learning rate at the beginning of these steps; it falls linearly to 2%."""
+    settle_steps: Annotated[int, Field(ge=0)] = 0
+    """Last steps, on the features of the finished tower, of clean and of varied pictures in turn; 0 for a model that
+    knows clean pictures only. Questions come as in the steps of dialogues."""
+    settle_rate: Annotated[float, Field(gt=0)] = 3e-4
     """Learning rate at the beginning of these steps; it falls linearly to 2%."""
 
 

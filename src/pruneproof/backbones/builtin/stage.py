@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from copy import deepcopy
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,18 @@ from torch import nn
 
 from pruneproof import machine, registry
 from pruneproof.backbones.builtin import scene_cache
-from pruneproof.backbones.builtin.card import TrainingReport, card
+from pruneproof.backbones.builtin.card import TrainingReport, write_card
 from pruneproof.backbones.builtin.clip_model import build_clip, open_clip_config
 from pruneproof.backbones.builtin.export import export
-from pruneproof.backbones.builtin.features import tower_features, variance_explained_by_place
+from pruneproof.backbones.builtin.features import tower_features, variance_explained_by_place, varied_features
+from pruneproof.backbones.builtin.focus import focus
 from pruneproof.backbones.builtin.language_training import LanguageTrainer, LanguageValidation
 from pruneproof.backbones.builtin.pair import Pair, read_pair, text_half
 from pruneproof.backbones.builtin.scene_cache import SceneCache
 from pruneproof.backbones.builtin.settings import TrainingSettings
 from pruneproof.backbones.builtin.students import Glimpse, Student
 from pruneproof.backbones.builtin.tokenizer import clip_tokenizer, language_tokenizer, train_tokenizer
+from pruneproof.backbones.builtin.tower_consistency import train_consistency
 from pruneproof.backbones.builtin.tower_training import TowerTrainer, normalise
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json, write_text
@@ -84,14 +87,16 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
     )
     seconds: dict[str, float] = {}
     if settings.tower_from is None:
-        pair = _train_pair(settings, seen, work, own, device, seconds)
+        taught = _train_pair(settings, seen, work, own, device, seconds)
     else:
-        pair = read_pair(target.parent / settings.tower_from)
-        pair.clip.to(device)
+        taught = read_pair(target.parent / settings.tower_from)
+        taught.clip.to(device)
+    pair = _train_consistent(settings, taught, seen, work, own, seconds)
     family: Any = registry.load_module("pruneproof.backbones.builtin.students", settings.family, "built-in family")
     layer: int = family.ABOUT.feature_layer
+    # The consistent tower says of clean scenes what the taught one says, so the language phases read either.
     features, unseen_features = (
-        tower_features(pair.clip.visual, cache, work / "features", layer) for cache in (seen, unseen)
+        tower_features(taught.clip.visual, cache, work / "features", layer) for cache in (seen, unseen)
     )
     torch.manual_seed(settings.seed + 1)
     tokenizer = pair.language_tokenizer
@@ -103,18 +108,29 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
     student.model.to(device)
     trainer = LanguageTrainer(student, tokenizer, settings, device)
     validation = LanguageValidation(unseen, unseen_features, settings.seed, settings.validation)
+    language = settings.language
     seconds["language"] = trainer.train(seen, features, own, validation)
-    if settings.language.dialogue_steps:
+    if language.dialogue_steps:
         seconds["dialogues"] = trainer.train_dialogues(seen, features, own, validation)
-    apart = _train_apart(settings, pair, seen, work, own, device, seconds) if settings.tower.unmatched else None
+    finished = tower_features(pair.clip.visual, unseen, work / "features", layer)
+    validation = LanguageValidation(unseen, finished, settings.seed, settings.validation)
+    if language.settle_steps:
+        visual, folder = pair.clip.visual, work / "features"
+        sources = (
+            tower_features(visual, seen, folder, layer),
+            varied_features(visual, seen, folder, layer, settings.seed),
+        )
+        seconds["settle"] = trainer.settle(seen, sources, own, validation)
+    apart = _train_apart(settings, taught, seen, work, own, device, seconds) if settings.tower.unmatched else None
     report = TrainingReport(
         name=target.name,
         seconds=seconds,
         device=torch.cuda.get_device_name() if device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads",
-        place_variance=variance_explained_by_place(unseen_features),
+        place_variance=variance_explained_by_place(finished),
         known=validation.scores(trainer, held_out=False),
         held_out=validation.scores(trainer, held_out=True),
         parameters=_sizes(pair, student, settings),
+        focus={"taught": focus(taught, unseen), "finished": focus(pair, unseen)} if pair is not taught else {},
     )
     export(
         target,
@@ -123,8 +139,20 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
         {"clip": pair if settings.tower_from is None else None, "clip_control": apart},
     )
     write_json(target / "training.json", {"settings": settings.model_dump(), "report": asdict(report)})
-    write_text(target / "README.md", card(settings, report, family.ABOUT))
+    write_card(target)
     return report
+
+
+def _train_consistent(
+    settings: TrainingSettings, taught: Pair, cache: SceneCache, work: Path, own: Path, seconds: dict[str, float]
+) -> Pair:
+    """The pair with a tower that has seen weather and lenses; the same pair where no such steps are asked for."""
+    if not settings.tower.consistency_steps:
+        return taught
+    clip = deepcopy(taught.clip)
+    features = tower_features(taught.clip.visual, cache, work / "features", -2)
+    seconds["tower_consistency"] = train_consistency(taught.clip.visual, clip.visual, cache, features, settings, own)
+    return replace(taught, clip=clip.eval())
 
 
 def _train_pair(

@@ -52,6 +52,8 @@ class Predictions:
     """[T] index of the image in the batch."""
     lesson: Tensor
     """[T] index of the lesson among all of its image, dialogue by dialogue."""
+    states: tuple[Tensor, ...] = ()
+    """[B, S, W] of the questions' tokens behind each layer of the language model but the last."""
 
 
 class Student(Protocol):
