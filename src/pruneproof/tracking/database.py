@@ -42,7 +42,7 @@ def alone(database: Path) -> Iterator[None]:
         PruneProofError: if another process holds it.
         OSError: if the folder cannot be written to.
     """
-    with database.with_name(f"{database.name}-lock").open("w") as lock:
+    with database.with_name(f"{database.name}-lock").open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
