@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from pruneproof.files import write_json
 from pruneproof.perturbations.images._pictures import StoredPicture
 from pruneproof.perturbations.images._work import Task, corrupt, prepare_worker
 from pruneproof.perturbations.images.stage import image_conditions
+from pruneproof.pictures import read_picture
 from pruneproof.records import CLEAN, Condition, Sample
 from pruneproof.scoring import chance, parsing
 from pruneproof.settings import BackboneSettings, Study
@@ -210,7 +210,6 @@ def answered(part: Part) -> list[bool]:
         PruneProofError: if a picture cannot be perturbed.
     """
     import torch
-    from PIL import Image
 
     model = _loaded(part.backbone, part.root, machine.device())
     pngs = {picture.image_id: picture.png for picture in part.pictures}
@@ -221,7 +220,7 @@ def answered(part: Part) -> list[bool]:
             pngs[row["image_id"]] = row["png"]
     right: dict[Asked, bool] = {}
     for picture in part.pictures:
-        image = model.encode([Image.open(BytesIO(pngs[picture.image_id])).convert("RGB")])[0]
+        image = model.encode([read_picture(pngs[picture.image_id])])[0]
         questions = [one for one in part.questions if one.image_id == picture.image_id]
         if not questions:
             continue
