@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pruneproof.wording import contains
+from pruneproof.wording import contains, words
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,7 @@ def test_whole_words_are_found(text: str, phrase: str, found: bool) -> None:
 def test_what_separates_the_words_of_a_phrase_makes_no_difference(parts: list[str], separators: list[str]) -> None:
     written = parts[0] + "".join(a + b for a, b in zip(separators, parts[1:], strict=False))
     assert contains(f"x {written}? y", " ".join(parts))
+
+
+def test_words_keep_apostrophes_and_drop_underscores() -> None:
+    assert words("It isn\N{RIGHT SINGLE QUOTATION MARK}t 'Big'_red\n3!") == ("it", "isn't", "big", "red", "3")

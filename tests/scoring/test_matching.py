@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pruneproof.errors import PruneProofError
-from pruneproof.scoring.matching import mentions, surface_forms, words_of
+from pruneproof.scoring.matching import mentions, surface_forms
 
 VOCABULARY = {
     "light": ("lights",),
@@ -47,10 +47,6 @@ def test_form_of_two_classes_is_refused() -> None:
 def test_form_without_a_word_is_refused() -> None:
     with pytest.raises(PruneProofError, match="holds no word"):
         surface_forms({"ship": ("--",)})
-
-
-def test_words_keep_apostrophes_and_drop_underscores() -> None:
-    assert words_of("It isn\N{RIGHT SINGLE QUOTATION MARK}t 'Big'_red\n3!") == ["it", "isn't", "big", "red", "3"]
 
 
 @given(st.lists(st.sampled_from([form for name, forms in VOCABULARY.items() for form in (name, *forms)]), max_size=8))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pruneproof.scoring.matching import words_of
+from pruneproof import wording
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ def count(caption: str, named: Sequence[str], present: Collection[str]) -> Capti
         hallucinated=sum(name not in truth for name in named),
         recalled=len(truth.intersection(named)),
         true=len(truth),
-        words=len(words_of(caption)),
+        words=len(wording.words(caption)),
     )
 
 

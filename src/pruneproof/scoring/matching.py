@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from pruneproof.errors import PruneProofError
+from pruneproof.wording import words
 
 SurfaceForms = Mapping[tuple[str, ...], str]
 """Words of a surface form -> the class it names: `("traffic", "lights")` -> `traffic light`."""
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
-
-
-def words_of(text: str) -> list[str]:
-    """Words in lower case; punctuation and hyphens separate words, an apostrophe inside a word stays."""
-    return _WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-
 
 def _names(text: str) -> list[str]:
     """Words without the 's of a possessive: the door of 'the car's door' belongs to a car that is mentioned."""
-    return [word.removesuffix("'s") for word in words_of(text)]
+    return [word.removesuffix("'s") for word in words(text)]
 
 
 def surface_forms(vocabulary: Mapping[str, Sequence[str]]) -> SurfaceForms:
@@ -50,13 +43,13 @@ def mentions(text: str, forms: SurfaceForms) -> list[str]:
     merge of the official CHAIR code (LisaAnne/Hallucination, `utils/chair.py::CHAIR.caption_to_words`), which stops
     at two words. That code singularises words with the `pattern` package; here the vocabulary lists the plurals.
     """
-    words = _names(text)
+    names = _names(text)
     longest = max(map(len, forms), default=0)
     found: list[str] = []
     position = 0
-    while position < len(words):
-        for length in range(min(longest, len(words) - position), 0, -1):
-            name = forms.get(tuple(words[position : position + length]))
+    while position < len(names):
+        for length in range(min(longest, len(names) - position), 0, -1):
+            name = forms.get(tuple(names[position : position + length]))
             if name is not None:
                 found.append(name)
                 position += length

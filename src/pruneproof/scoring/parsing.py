@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from pruneproof import wording
 from pruneproof.scoring import pope
-from pruneproof.scoring.matching import SurfaceForms, mentions, surface_forms, words_of
+from pruneproof.scoring.matching import SurfaceForms, mentions, surface_forms
 
 AnswerType = Literal["pope", "yes_no", "colour", "count", "relation", "phrase"]
 
@@ -61,7 +62,7 @@ def answer_type(kind: str, truth: str) -> AnswerType:
     if kind == "existence":
         return "pope"
     for name in _VALUES:
-        if tuple(words_of(truth)) in _forms(name):
+        if wording.words(truth) in _forms(name):
             return name
     return "phrase"
 
@@ -81,7 +82,7 @@ def parse(text: str, how: AnswerType) -> Parsed:
     if how == "pope":
         return Parsed(pope.parse(text), pope.parseable(text))
     if how == "phrase":
-        words = [word for word in words_of(text) if word not in _ARTICLES]
+        words = [word for word in wording.words(text) if word not in _ARTICLES]
         return Parsed(" ".join(words), bool(words))
     named = set(mentions(text, _forms(how)))
-    return Parsed(named.pop(), True) if len(named) == 1 else Parsed(" ".join(words_of(text)), False)
+    return Parsed(named.pop(), True) if len(named) == 1 else Parsed(" ".join(wording.words(text)), False)

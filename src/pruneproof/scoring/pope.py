@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pruneproof.scoring.matching import words_of
+from pruneproof.wording import words
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ def parseable(text: str) -> bool:
 
     Where it holds both or neither, VLMEvalKit (`utils/yorn.py::YOrN_Extraction`) calls the answer unknown.
     """
-    return len({"yes", "no"}.intersection(words_of(text))) == 1
+    return len({"yes", "no"}.intersection(words(text))) == 1
 
 
 def ratios(says_yes: NDArray[np.bool_], truth_yes: NDArray[np.bool_]) -> dict[str, tuple[Floats, Floats]]:
