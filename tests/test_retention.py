@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pruneproof import cli, retention
+from pruneproof import cli, registry, retention
 from pruneproof.files import read_json
 from pruneproof.perturbations.images.stage import image_conditions
 from pruneproof.records import CLEAN
-from pruneproof.retention import Part, Retention, as_json, scenes
+from pruneproof.retention import SEEDS, Part, Retention, as_json, scenes
 from pruneproof.study import load_study
 
 PROJECT = Path(__file__).parents[1]
@@ -51,6 +51,20 @@ def test_questions_are_asked_once_and_only_of_the_kinds_that_count() -> None:
     assert {one.truth for one in asked if one.kind == "existence"} == {"yes", "no"}
 
 
+def test_scenes_are_never_the_study_s_own() -> None:
+    """Whatever its seed, 41 included, from which the scenes of all other studies come."""
+    study = load_study(PROJECT)
+    drawn = {}
+    for seed in (2026, *SEEDS):
+        changed = study.model_copy(update={"study": study.study.model_copy(update={"seed": seed})})
+        pictures, _ = scenes(changed, 2)
+        module = registry.load_module("pruneproof.benchmarks", study.benchmark.name, "benchmark")
+        own = module.build(2, seed, module.Options())
+        assert not {picture.png for picture in pictures} & {row["png"] for row in own.images}
+        drawn[seed] = [picture.png for picture in pictures]
+    assert drawn[2026] == drawn[42] != drawn[41]
+
+
 def test_every_condition_is_measured_against_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that errs under every severity but the mildest: its accuracies come back by name and severity."""
     study = load_study(PROJECT)
@@ -86,6 +100,7 @@ def test_it_prints_and_saves_onto_the_card(
     assert "Cells below 20%: 2 (fog 5, blur 5)." in said
     assert read_json(target / "retention.json") == as_json(FOUND)
     card = (target / "README.md").read_text()
+    assert "The full model on 10 unseen scenes (100 questions)" in card
     assert "| blur | 50 | 0 |" in card
     assert "| **mean** | **75** | **5** |" in card
     assert "severity 1" in card

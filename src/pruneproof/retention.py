@@ -27,8 +27,8 @@ from pruneproof.settings import BackboneSettings, Study
 from pruneproof.study import load_study
 from pruneproof.workers import run_in_order
 
-SEED = 41
-"""Of the scenes; a study with this seed would ask about the same ones."""
+SEEDS = (41, 42)
+"""Of the scenes: the first, or the second for a study that has the first, whose own scenes they would be."""
 
 _NEW_TOKENS = 4
 """Longest answer to a question of one word."""
@@ -53,6 +53,8 @@ class Part:
     questions: tuple[Asked, ...]
     backbone: BackboneSettings
     root: Path
+    seed: int
+    """Of the perturbation's random draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def measure(study: Study, backbone: BackboneSettings, root: Path, images: int) -
     """
     pictures, asked = scenes(study, images)
     conditions = [CLEAN, *image_conditions(study.perturbations.image)]
-    parts = [Part(condition, pictures, asked, backbone, root) for condition in conditions]
+    parts = [Part(condition, pictures, asked, backbone, root, unseen_seed(study)) for condition in conditions]
     workers = machine.workers() if machine.device() == "cpu" else 1
     right = {part.condition: correct for part, correct in run_in_order(answered, parts, workers, _prepare)}
     levels = chance.chance_levels([one.kind for one in asked], [one.truth for one in asked])
@@ -184,10 +186,15 @@ def measure(study: Study, backbone: BackboneSettings, root: Path, images: int) -
     )
 
 
+def unseen_seed(study: Study) -> int:
+    """The seed of scenes that the study does not draw."""
+    return next(seed for seed in SEEDS if seed != study.study.seed)
+
+
 def scenes(study: Study, images: int) -> tuple[tuple[StoredPicture, ...], tuple[Asked, ...]]:
     """Unseen scenes and the different questions on them, of the kinds that the study counts."""
     module = registry.load_module("pruneproof.benchmarks", study.benchmark.name, "benchmark")
-    drawn = module.build(images, SEED, module.Options.model_validate(study.benchmark.options))
+    drawn = module.build(images, unseen_seed(study), module.Options.model_validate(study.benchmark.options))
     masks: dict[str, list[bytes]] = {}
     for row in drawn.objects:
         masks.setdefault(row["image_id"], []).append(row["mask"])
@@ -214,7 +221,7 @@ def answered(part: Part) -> list[bool]:
     model = _loaded(part.backbone, part.root, machine.device())
     pngs = {picture.image_id: picture.png for picture in part.pictures}
     if part.condition != CLEAN:
-        for row in corrupt(Task(part.condition, part.pictures, SEED, None)):
+        for row in corrupt(Task(part.condition, part.pictures, part.seed, None)):
             if row["error"]:
                 raise PruneProofError(f"{row['image_id']} under {part.condition.condition_id}: {row['error']}")
             pngs[row["image_id"]] = row["png"]
