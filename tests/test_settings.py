@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -158,6 +159,37 @@ def test_a_layer_that_a_vision_tower_lacks_is_refused_before_anything_runs(tmp_p
     for damaged in ("{", "[]", '{"vision_config": {}}', '{"vision_config": {"num_hidden_layers": "five"}}'):
         (home / "config.json").write_text(damaged)
         assert load_study(study(-6)), "loading the checkpoint says what is wrong with it"
+
+
+FROM_A_FILE = """
+from pathlib import Path
+from pruneproof.settings import Frozen
+
+class Settings(Frozen):
+    weights: str
+
+def build(settings):
+    Path(settings.weights).read_bytes()
+    raise OSError("damaged: byte 7\\nof 9")
+"""
+
+
+def test_a_file_that_a_method_cannot_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = importlib.import_module("pruneproof.pruning")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    (tmp_path / "from_a_file.py").write_text(FROM_A_FILE)
+    weights = tmp_path / "weights.npz"
+    study = changed(tmp_path, methods__mine={"method": "from_a_file", "weights": str(weights)})
+    try:
+        said = f"methods.mine: pruning method 'from_a_file' cannot read what it needs: {weights} (No such file or"
+        assert said in complaint(study)
+        assert "1 problem" in complaint(study)
+        weights.touch()
+        assert "cannot read what it needs: damaged: byte 7: restore it, or change the method's options" in complaint(
+            study
+        )
+    finally:
+        sys.modules.pop("pruneproof.pruning.from_a_file", None)
 
 
 def test_repeated_keys_are_refused_with_both_lines(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def semantic_problems(values: Any) -> list[Problem]:
 
 
 def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
-    """What the values ask of local checkpoints that these lack, going by their configs alone.
+    """What the values ask of local checkpoints that these lack, going by their configs alone, and files that a method
+    needs and that cannot be read.
 
     Args:
         values: of params.yaml.
@@ -39,20 +40,37 @@ def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
         for name, settings in _mapping(values, "backbones").items()
         if (depth := tower_depth(root / str(_at(settings, "checkpoint")))) is not None
     }
-    return [
-        Problem(
-            ("methods", method, "attention_layer"),
-            f"{layer}, but the vision tower of {backbone} has {depth} layers: give -{depth} to -1",
-        )
-        for method, settings in _mapping(values, "methods").items()
-        for layer in _attention_layers(settings)
-        for backbone, depth in depths.items()
-        if not -depth <= layer <= -1
-    ]
+    found = []
+    for method, settings in _mapping(values, "methods").items():
+        try:
+            layers = _attention_layers(settings)
+        except OSError as error:
+            found.append(Problem(("methods", method), _unreadable(settings["method"], error)))
+            continue
+        found += [
+            Problem(
+                ("methods", method, "attention_layer"),
+                f"{layer}, but the vision tower of {backbone} has {depth} layers: give -{depth} to -1",
+            )
+            for layer in layers
+            for backbone, depth in depths.items()
+            if not -depth <= layer <= -1
+        ]
+    return found
+
+
+def _unreadable(method: str, error: OSError) -> str:
+    """What to say of a file that a method could not open."""
+    why = f"{error.filename} ({error.strerror})" if error.filename else (str(error).splitlines() or [repr(error)])[0]
+    return f"pruning method {method!r} cannot read what it needs: {why}: restore it, or change the method's options"
 
 
 def _attention_layers(settings: Any) -> tuple[int, ...]:
-    """The layers whose attention a method looks at; none where its options are wrong, which is reported elsewhere."""
+    """The layers whose attention a method looks at; none where its options are wrong, which is reported elsewhere.
+
+    Raises:
+        OSError: if building the method opens a file, and that fails.
+    """
     method = _at(settings, "method")
     if method not in registry.module_names("pruneproof.pruning"):
         return ()
