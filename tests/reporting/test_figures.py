@@ -12,6 +12,7 @@ from pruneproof.reporting import figures, pictures, style
 from pruneproof.reporting.estimates import number
 from pruneproof.reporting.figures import Drawing
 from pruneproof.reporting.report import Report, load
+from pruneproof.scoring.chance import FLOOR
 
 DRAWINGS = {drawing.__name__.rpartition(".")[2]: drawing for drawing in figures.drawings()}  # type: ignore[attr-defined]
 NAMES = list(DRAWINGS)
@@ -81,6 +82,7 @@ def test_cells_in_which_the_full_model_sees_nothing_are_hatched_and_counted(repo
     assert changed.floor_cells("builtin_llava", "image") == [("fog", 3), ("fog", 5)]
     drawing, frame = first("drops_heatmap", changed)
     assert "2 of 9 conditions" in drawing.caption(changed)
+    assert f"less than {100 * FLOOR:g}% of its lead" in drawing.caption(changed)
     with style.styled():
         figure = drawing.draw(frame, changed)
     hatched = {(patch.get_x() + 0.5, patch.get_y() + 0.5) for patch in figure.axes[0].patches if patch.get_hatch()}

@@ -79,6 +79,11 @@ class Report:
         """Id of the method that every other one is compared with."""
         return self.study.scoring.baseline
 
+    @property
+    def floor(self) -> str:
+        """Retention of the full model below which a condition counts for nothing, as text: `20%`."""
+        return f"{100 * FLOOR:g}%"
+
     def keeps(self) -> list[float]:
         """Keep ratios at which ATP has a random control, largest first; all ratios if there is no such pair."""
         shares: dict[str, set[float]] = {"atp": set(), "random": set()}

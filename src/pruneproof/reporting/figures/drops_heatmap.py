@@ -27,9 +27,9 @@ def caption(report: Report) -> str:
     return (
         "How many points of accuracy a method loses from clean to corrupted beyond what the full model loses: red "
         "means that the method loses more, blue less, which alone does not show robustness: a model near chance has "
-        "little to lose. Hatched: the full model keeps less than 20% of its lead over chance there, so hardly "
-        f"anything can show ({counts} conditions, by backbone). The last row is the mean over all others. Bold: the "
-        f"{share:g}% interval (Student's t over images) excludes 0, without correction for the number of cells."
+        f"little to lose. Hatched: the full model keeps less than {report.floor} of its lead over chance there, so "
+        f"hardly anything can show ({counts} conditions, by backbone). The last row is the mean over all others. Bold: "
+        f"the {share:g}% interval (Student's t over images) excludes 0, without correction for the number of cells."
     )
 
 

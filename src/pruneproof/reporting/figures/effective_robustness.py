@@ -24,7 +24,7 @@ def caption(report: Report) -> str:
     share = 100 * report.study.scoring.confidence
     return (
         "Accuracy over the study's claimed kinds on clean input (across) and under perturbation (up), means over the "
-        "conditions in which the full model keeps at least 20% of its lead over chance "
+        f"conditions in which the full model keeps at least {report.floor} of its lead over chance "
         f"({', '.join(str(n) for n in left_out)} of {report.cells('image')} image conditions left out, by backbone). "
         f"The line is random pruning to ever fewer tokens, from the full model to chance, with its {share:g}% band. A "
         "method above it is more robust than its clean accuracy predicts, one below it less, one on it equally. Rings: "
