@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from pruneproof import files
 from pruneproof.reporting.methods import Method
+from pruneproof.reporting.placement import Scene, line_end, place_labels
+
+Floats = NDArray[np.float64]
 
 WIDTH = 7.0
 """Inches: the text width of a two-column paper."""
@@ -92,9 +97,7 @@ def render(figure: Figure, kind: str) -> bytes:
 
 def save(figure: Figure, path: Path) -> None:
     """Write `path` with the endings `.pdf` and `.png`."""
-    # Laying out is the slow part, so it is done once for both.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    settle(figure)  # the slow part, done once for both
     for kind in ("pdf", "png"):
         files.write_bytes(path.with_name(f"{path.name}.{kind}"), render(figure, kind))
 
@@ -111,6 +114,56 @@ def legend_above(figure: Figure, handles: list[Line2D], columns: int = 6) -> Non
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), columns))
 
 
+def settle(figure: Figure) -> None:
+    """Lay the figure out and keep it so: what is placed in points afterwards stays where it is."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def label_points(
+    axes: Axes,
+    places: Sequence[tuple[float, float]],
+    texts: Sequence[str],
+    colours: Sequence[str],
+    *,
+    marker: float,
+    curve: Floats,
+    size: float = 6.0,
+) -> None:
+    """Name points so that no name covers another one or a point; a thin line leads to a name that lies further away.
+
+    Args:
+        axes: of a figure that `settle` laid out.
+        places: of the points, in data coordinates.
+        texts: their names.
+        colours: of the names.
+        marker: size of the points' markers, in typographic points.
+        curve: (M, 2) a line, in data coordinates, that names had better not cover.
+        size: of the font, in typographic points.
+    """
+    figure = axes.figure
+    unit = figure.dpi / 72  # pixels in a point
+    names = [axes.annotate(text, place, fontsize=size) for text, place in zip(texts, places, strict=True)]
+    boxes = [name.get_window_extent() for name in names]
+    shown = axes.transData.transform(curve) if len(curve) else np.zeros((0, 2))
+    scene = Scene(
+        points=axes.transData.transform(np.reshape(places, (-1, 2))) / unit,
+        sizes=np.array([(box.width, box.height) for box in boxes]).reshape(-1, 2) / unit + 1.0,
+        radius=marker / 2 + 0.5,
+        frame=np.array(axes.bbox.extents) / unit,
+        curve=shown / unit,
+    )
+    centres = place_labels(scene)
+    for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        name.remove()
+        line = line_end(scene, index, centres[index]) is not None
+        axes.annotate(
+            texts[index], places[index], xytext=centres[index] - scene.points[index], textcoords="offset points",
+            fontsize=size, color=colour, ha="center", va="center", in_layout=False,
+            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": colour, "shrinkA": 0, "shrinkB": 0} if line else None,
+        )  # fmt: skip
+
+
 def chance_line(axes: Axes, level: float) -> None:
     """A dotted line at the accuracy of a model that sees nothing; none where it is unknown."""
     if level == level:
@@ -121,6 +174,11 @@ def percent_axis(axes: Axes, label: str = "") -> None:
     """Label a y axis that holds percentages."""
     axes.set_ylabel(label)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def two_lines(method: Method) -> str:
+    """A method's name above its share of tokens, for narrow titles."""
+    return method.name if method.keep is None else f"{method.name}\n{100 * method.keep:g}%"
 
 
 def plain(name: str) -> str:

@@ -18,6 +18,12 @@ from pruneproof.reporting.report import Report
 ORDER = 40
 TITLE = "Difference in drops"
 COLOURS = "RdBu_r"
+CELL = 0.22
+"""Inches of width that a number needs."""
+BESIDE = 0.1
+"""Inches between panels."""
+ROOM = 5.6
+"""Inches that panels have beside the names of the corruptions."""
 
 
 def caption(report: Report) -> str:
@@ -58,26 +64,47 @@ def _ordered(report: Report) -> list[Method]:
 
 
 def draw(frame: pd.DataFrame, report: Report) -> Figure:
-    """One panel per method; all share rows and colours."""
+    """One panel per method, in as many lines as the numbers need to be legible; all share rows and colours."""
     present = set(frame["method"])
     methods = [method for method in _ordered(report) if method.id in present]
     names = list(dict.fromkeys(frame["perturbation"]))
     severities = sorted(set(frame["severity"]))
     limit = max(float(np.nanquantile(frame["value"].abs(), 0.98)), 1.0)
-    figure = style.new_figure(0.75 + 0.19 * len(names))
-    panels = figure.subplots(1, len(methods), sharey=True, squeeze=False)[0]
-    for axes, method in zip(panels, methods, strict=True):
+    down, across = _grid(len(methods), len(severities))
+    height = 0.75 + down * (0.45 + 0.19 * len(names))
+    figure = style.new_figure(height)
+    panels = figure.subplots(down, across, sharey=True, squeeze=False)
+    for axes in panels.flat[len(methods) :]:
+        axes.set_axis_off()
+    for axes, method in zip(panels.flat, methods, strict=False):
         _panel(axes, frame[frame["method"] == method.id], names, severities, limit)
-        axes.set_title(method.label, fontsize=7, loc="center")
+        axes.set_title(style.two_lines(method), fontsize=7, loc="center")
+    for axes in panels[-1]:
         axes.set_xlabel("severity")
-    panels[0].set_yticks(
+    panels[0, 0].set_yticks(
         range(len(names)), [style.plain(name) if name != "live" else "mean, unhatched" for name in names]
     )
     scale = ScalarMappable(Normalize(-limit, limit), COLOURS)
-    bar = figure.colorbar(scale, ax=list(panels), aspect=40, pad=0.01, extend="both")
-    bar.set_label("difference in drops (points)")
+    bar = figure.colorbar(
+        scale,
+        ax=list(panels.flat),
+        location="bottom",
+        fraction=0.1 / height,
+        pad=0.08 / height,
+        shrink=0.8,
+        aspect=45,
+        extend="both",
+    )
+    bar.set_label("difference in drops (points); red: loses more than the full model")
     bar.outline.set_visible(False)
     return figure
+
+
+def _grid(panels: int, columns: int) -> tuple[int, int]:
+    """Lines of panels, and panels in a line, as even as can be."""
+    most = max(1, int(ROOM / (CELL * columns + BESIDE)))
+    down = -(-panels // most)
+    return down, -(-panels // down)
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, names: list[str], severities: list[int], limit: float) -> None:

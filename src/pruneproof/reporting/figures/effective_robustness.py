@@ -8,11 +8,14 @@ from matplotlib.figure import Figure
 
 from pruneproof.reporting import style
 from pruneproof.reporting.figures import _curves
+from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
 
 ORDER = 1
 TITLE = "Effective robustness"
 FAMILIES = {"image": "corrupted images", "text": "reworded questions"}
+MARKER = 5.0
+"""Size of the points, in typographic points."""
 COLUMNS = ["family", "method", "clean", "value", "low", "high"]
 CURVE, CHANCE = "(random pruning)", "(chance)"
 """Names in the column `method` for the curve and for the model that sees nothing; no method can have them."""
@@ -63,26 +66,42 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
     style.percent_axis(panels[0], "accuracy under perturbation (%)")
     methods = _curves.used_methods(frame, report)
     style.legend_above(figure, _curves.legend_handles(methods, line=False), columns=5)
+    style.settle(figure)
+    for axes, family in zip(panels, families, strict=True):
+        _name_points(axes, frame[frame["family"] == family], report)
     return figure
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, report: Report) -> None:
-    curve = rows[rows["method"] == CURVE].sort_values("clean")
+    curve = _curve(rows)
     axes.fill_between(curve["clean"], curve["low"], curve["high"], color="#d55e00", alpha=0.15, lw=0)
     axes.plot(curve["clean"], curve["value"], color="#d55e00", lw=1.2)
     for corner in rows[rows["method"] == CHANCE].itertuples():
         style.chance_line(axes, corner.value)
         axes.plot(corner.clean, corner.value, marker="x", color=style.GREY)
-    methods = _curves.used_methods(rows, report)
-    places = {row.method: (row.clean, row.value) for row in rows.itertuples() if row.method in methods}
-    for index, (name, place) in enumerate(sorted(places.items(), key=lambda item: item[1])):
-        method = methods[name]
+    for method, place in _points(rows, report):
         face = "white" if method.variant else method.colour
-        axes.plot(*place, marker=method.marker, color=method.colour, mfc=face, ms=5, ls="none", zorder=3)
-        text = method.label if method.keep is None else f"{100 * method.keep:g}%"
-        # Neighbours in clean accuracy are labelled on different sides.
-        away = ((0, 6, "center"), (7, -8, "left"), (-7, 3, "right"))[index % 3]
-        axes.annotate(
-            text, place, xytext=away[:2], textcoords="offset points", fontsize=6, color=method.colour, ha=away[2]
-        )
+        axes.plot(*place, marker=method.marker, color=method.colour, mfc=face, ms=MARKER, ls="none", zorder=3)
     axes.margins(0.08)
+
+
+def _name_points(axes: Axes, rows: pd.DataFrame, report: Report) -> None:
+    """A label for each point: its share of tokens in its method's colour. The panel's place must be settled."""
+    points, curve = _points(rows, report), _curve(rows)[["clean", "value"]].to_numpy(float)
+    style.label_points(
+        axes,
+        [place for _, place in points],
+        [method.label if method.keep is None else f"{100 * method.keep:g}%" for method, _ in points],
+        [method.colour for method, _ in points],
+        marker=MARKER,
+        curve=curve,
+    )
+
+
+def _curve(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["method"] == CURVE].sort_values("clean")
+
+
+def _points(rows: pd.DataFrame, report: Report) -> list[tuple[Method, tuple[float, float]]]:
+    methods = _curves.used_methods(rows, report)
+    return [(methods[row.method], (row.clean, row.value)) for row in rows.itertuples() if row.method in methods]
