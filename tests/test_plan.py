@@ -60,7 +60,7 @@ def image_ids(folders: Folders) -> list[str]:
 
 def finish(study: Study, folders: Folders, method: str, condition: Condition, batch: int, second: float) -> None:
     """Put one batch into the store as if it had been answered at that second."""
-    own = cells_of(study, folders, manifest.of_backbone(study, folders, "b", Digests()))[method]
+    own = cells_of(study, folders, manifest.of_backbone(study, folders, "b", Digests()), study.methods)[method]
     keys = [key for found, key in zip(own.asking.conditions, own.keys, strict=True) if found == condition]
     store = Store(folders.cells)
     store.put(keys[batch], CELL.empty_table())

@@ -64,10 +64,10 @@ def report(folder: Path) -> None:
     progress, known = progress_of(study, folders)
     console = Console(highlight=False, soft_wrap=True)
     images = study.benchmark.images
-    pairs = len(study.backbones) * len(study.methods)
+    runs = sum(len(study.methods_of(backbone)) for backbone in study.backbones)
     console.print(
         f"Study {study.study.name}: {images} images, about {asked:.0f} questions on each, {len(grid)} conditions, "
-        f"{len(study.backbones)} x {len(study.methods)} backbones and methods: {len(grid) * pairs} cells.",
+        f"{runs} runs of a backbone with a method: {len(grid) * runs} cells.",
     )
     if not known:
         console.print("The inputs do not exist yet; progress can be shown once they do.")
@@ -172,7 +172,7 @@ def per_image(samples: Sequence[Sample]) -> float:
 def progress_of(study: Study, folders: Folders) -> tuple[list[Progress], bool]:
     """Progress of every backbone and method, and whether the inputs that it is counted from exist."""
     store = Store(folders.cells)
-    rows = [Progress(backbone, method) for backbone in study.backbones for method in study.methods]
+    rows = [Progress(backbone, method) for backbone in study.backbones for method in study.methods_of(backbone)]
     inputs = [
         folders.benchmark / "samples.parquet",
         folders.corrupted / "manifest.json",
@@ -186,7 +186,7 @@ def progress_of(study: Study, folders: Folders) -> tuple[list[Progress], bool]:
         return rows, False
     with remembered(folders.cells / "digests.json") as digests:
         facts = {name: manifest.of_backbone(study, folders, name, digests) for name in study.backbones}
-    cells = {name: cells_of(study, folders, found) for name, found in facts.items()}
+    cells = {name: cells_of(study, folders, found, study.methods_of(name)) for name, found in facts.items()}
     for row in rows:
         own = cells[row.backbone][row.method]
         row.batches = len(own.keys)

@@ -118,6 +118,8 @@ class BackboneSettings(Frozen):
     """Overrides the benchmark's caption prompt if not empty."""
     max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = 8
     max_caption_tokens: Annotated[int, Field(ge=1, le=4096)] = 64
+    methods: Annotated[tuple[Identifier, ...], Field(min_length=1)] | None = None
+    """Ids of the methods that it is run with, `scoring.baseline` among them; None for all."""
 
 
 class MethodSettings(BaseModel):
@@ -207,3 +209,8 @@ class Study(Frozen):
     scoring: ScoringSettings = ScoringSettings()
     costs: CostSettings = CostSettings()
     report: ReportSettings = ReportSettings()
+
+    def methods_of(self, backbone: str) -> dict[str, MethodSettings]:
+        """The methods that a backbone is run with, in the order of `methods`."""
+        chosen = self.backbones[backbone].methods
+        return {name: settings for name, settings in self.methods.items() if chosen is None or name in chosen}

@@ -137,6 +137,19 @@ def _backbones(values: Any) -> Iterator[Problem]:
         yield Problem(("backbones",), "is empty: give at least one backbone")
     for name, settings in backbones.items():
         yield from _known(("backbones", name, "family"), _at(settings, "family"), families(), "backbone family")
+        yield from _own_methods(values, name)
+
+
+def _own_methods(values: Any, backbone: str) -> Iterator[Problem]:
+    """The methods that a backbone names for itself."""
+    where = ("backbones", backbone, "methods")
+    own = _names(values, *where)
+    for index, name in own:
+        yield from _known((*where, index), name, _mapping(values, "methods"), "method of this study")
+    yield from _repeated(values, *where)
+    baseline = _at(values, "scoring", "baseline") or "full"
+    if own and baseline not in [name for _, name in own]:
+        yield Problem(where, f"lacks the baseline {short(baseline)}, which every difference is taken from: add it")
 
 
 def _methods(values: Any) -> Iterator[Problem]:
@@ -155,10 +168,13 @@ def _methods(values: Any) -> Iterator[Problem]:
 
 def _text_towers(values: Any) -> Iterator[Problem]:
     """A method that asks for the control text tower needs one in every backbone."""
-    lacking = [
-        name for name, settings in _mapping(values, "backbones").items() if _at(settings, "control_text_tower") is None
-    ]
+    without = {
+        name: settings
+        for name, settings in _mapping(values, "backbones").items()
+        if _at(settings, "control_text_tower") is None
+    }
     for name, settings in _mapping(values, "methods").items():
+        lacking = [backbone for backbone, own in without.items() if name in (_at(own, "methods") or [name])]
         if _at(settings, "text_tower") == "control" and lacking:
             yield Problem(
                 ("methods", name, "text_tower"),

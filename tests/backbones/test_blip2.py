@@ -130,7 +130,7 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
     visual = blip2.connect(torch.cat([image.unprunable, image.features])[None])
     prompts = [blip2.prompt(question) for question in questions]
     if shared:
-        found = blip2.language.continue_shared(visual, prompts, LONGEST, together)
+        (found,) = blip2.language.continue_shared(visual, [prompts], LONGEST, together)
     else:
         found = blip2.language.continue_each(visual.expand(batch, -1, -1), prompts, LONGEST)
     assert [row.tokens for row in found] == expected

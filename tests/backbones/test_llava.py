@@ -71,7 +71,7 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
         prefix = torch.cat([before.expand(rows, -1, -1), visual.expand(rows, -1, -1)], dim=1)
         behind = [prompt.after for prompt in prompts]
         if shared:
-            found = llava.language.continue_shared(prefix, behind, LONGEST, together)
+            (found,) = llava.language.continue_shared(prefix, [behind], LONGEST, together)
         else:
             found = llava.language.continue_each(prefix, behind, LONGEST)
     assert [row.tokens for row in found] == expected

@@ -64,8 +64,7 @@ class Answerer:
     def answer(self, batch: Batch, images: Sequence[EncodedImage], pruner: Pruner) -> pa.Table:
         """Answer every question of a batch.
 
-        Questions that see the same tokens are answered after one reading of them; the others, and the long captions,
-        are pooled over the batch's images.
+        Questions are pooled over the batch's images, captions apart, because their answers are long.
 
         Args:
             batch: the questions.
@@ -78,11 +77,10 @@ class Answerer:
         asked = [
             self._select(pruner, batch.shown, image, tokens) for image, tokens in zip(batch.images, images, strict=True)
         ]
-        questions, captions = ([_of_kind(own, caption) for own in asked] for caption in (False, True))
-        pools = [_joined(questions)] if pruner.question_dependent else questions
-        alike = (part for pool in (*pools, _joined(captions)) for part in _of_one_length(pool))
-        replies = {id(one): reply for part in alike for one, reply in self._reply(part, not pruner.question_dependent)}
         rows = _joined(asked)
+        questions, captions = ([one for one in rows if one.question.caption == kind] for kind in (False, True))
+        alike = (part for pool in (questions, captions) for part in _of_one_length(pool))
+        replies = {id(one): reply for part in alike for one, reply in self._reply(part)}
         return _table(rows, [replies[id(one)] for one in rows])
 
     def _select(self, pruner: Pruner, shown: str, image: AskedImage, tokens: EncodedImage) -> list[_Asked]:
@@ -97,23 +95,17 @@ class Answerer:
                 found |= {i: _Asked(q, tokens, row) for (i, q), row in zip(chosen.items(), rows, strict=True)}
         return [found[i] for i in range(len(image.questions))]
 
-    def _reply(self, pool: list[_Asked], same_tokens: bool) -> Iterable[tuple[_Asked, Reply]]:
-        """Answers to questions that keep equally many tokens; on one image they may be the `same_tokens`."""
-        alike = same_tokens and all(one.image is pool[0].image for one in pool)
-        shown = pool[:1] if alike else pool
+    def _reply(self, pool: list[_Asked]) -> Iterable[tuple[_Asked, Reply]]:
+        """Answers to questions that keep equally many tokens."""
         longest = self.settings.max_caption_tokens if pool[0].question.caption else self.settings.max_new_tokens
         replies = self.backbone.answer(
-            [one.image for one in shown],
+            [one.image for one in pool],
             [prompt_text(one.question, self.settings) for one in pool],
-            torch.stack([one.kept for one in shown]),
+            torch.stack([one.kept for one in pool]),
             longest,
             [prompt_history(one.question, self.settings) for one in pool],
         )
         return zip(pool, replies, strict=True)
-
-
-def _of_kind(asked: list[_Asked], caption: bool) -> list[_Asked]:
-    return [one for one in asked if one.question.caption == caption]
 
 
 def _joined(lists: Iterable[list[_Asked]]) -> list[_Asked]:

@@ -70,7 +70,7 @@ def run(study: Study, folders: Folders) -> None:
     latencies: list[LatencyRow] = []
     for name, settings in study.backbones.items():
         backbone = backbones.load(settings, root, device)
-        pruners = {method: pruning.load(chosen) for method, chosen in study.methods.items()}
+        pruners = {method: pruning.load(chosen) for method, chosen in study.methods_of(name).items()}
         for method, pruner in pruners.items():
             flops += count_flops(backbone, settings, pruner, images[0], name, method, study.study.seed)
         latencies += measure_latency(backbone, settings, pruners, images, name, study)

@@ -102,7 +102,7 @@ def of_backbone(study: Study, folders: Folders, backbone: str, digests: Digests)
                 "settings": {"method": chosen.method, **chosen.options},
                 "sources": _sources(digests, f"pruneproof.pruning.{chosen.method}", without={*WITHOUT, *shared}),
             }
-            for name, chosen in study.methods.items()
+            for name, chosen in study.methods_of(backbone).items()
         },
         tables=_sources(digests, "pruneproof.answering.stage", *_perturbations()),
     )
@@ -151,7 +151,7 @@ def _perturbations() -> list[str]:
 
 
 def _settings(backbone: BackboneSettings) -> dict[str, Any]:
-    return backbone.model_dump(exclude={"checkpoint", "revision", "text_tower", "control_text_tower"})
+    return backbone.model_dump(exclude={"checkpoint", "revision", "text_tower", "control_text_tower", "methods"})
 
 
 def _sources(digests: Digests, *roots: str, without: frozenset[str] | set[str] = frozenset()) -> dict[str, str]:

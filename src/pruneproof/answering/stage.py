@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +19,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import write_table
 from pruneproof.folders import Folders
 from pruneproof.records import ANSWERS, LOGITS
-from pruneproof.settings import Study
+from pruneproof.settings import MethodSettings, Study
 from pruneproof.workers import Start, run_in_order
 
 
@@ -40,7 +40,8 @@ def run(study: Study, folders: Folders, backbone: str) -> None:
     """
     with remembered(folders.cells / "digests.json") as digests:
         facts = manifest.of_backbone(study, folders, backbone, digests)
-    cells = cells_of(study, folders, facts)
+    methods = study.methods_of(backbone)
+    cells = cells_of(study, folders, facts, methods)
     store = Store(folders.cells)
     missing: dict[str, list[tuple[str, str]]] = {}
     for method, own in cells.items():
@@ -48,7 +49,7 @@ def run(study: Study, folders: Folders, backbone: str) -> None:
             if store.get(key) is None:
                 missing.setdefault(content, []).append((key, method))
     if missing:
-        layers = {layer for chosen in study.methods.values() for layer in pruning.load(chosen).attention_layers}
+        layers = {layer for chosen in methods.values() for layer in pruning.load(chosen).attention_layers}
         job = Job(
             study.backbones[backbone],
             tuple(sorted(layers)),
@@ -61,18 +62,20 @@ def run(study: Study, folders: Folders, backbone: str) -> None:
         )
         left = sum(map(len, missing.values()))
         total = sum(len(own.keys) for own in cells.values())
-        _answer(job, _tasks(study, folders, missing), left, total, backbone)
+        _answer(job, _tasks(study, folders, methods, missing), left, total, backbone)
     for method, own in cells.items():
         _write(folders, backbone, method, own, store)
 
 
-def cells_of(study: Study, folders: Folders, facts: manifest.Manifest) -> dict[str, Cells]:
-    """The cells of every method with the backbone of a manifest.
+def cells_of(
+    study: Study, folders: Folders, facts: manifest.Manifest, methods: Mapping[str, MethodSettings]
+) -> dict[str, Cells]:
+    """The cells of some methods with the backbone of a manifest.
 
     Raises:
         PruneProofError: if a table of pictures or questions is missing.
     """
-    by_question = {name: pruning.load(chosen).question_dependent for name, chosen in study.methods.items()}
+    by_question = {name: pruning.load(chosen).question_dependent for name, chosen in methods.items()}
     asked = {kind: read_asking(study, folders, kind) for kind in sorted(set(by_question.values()))}
     return {
         method: Cells(asked[kind], tuple(fingerprint(facts.base(method), content) for content in asked[kind].contents))
@@ -80,7 +83,12 @@ def cells_of(study: Study, folders: Folders, facts: manifest.Manifest) -> dict[s
     }
 
 
-def _tasks(study: Study, folders: Folders, missing: dict[str, list[tuple[str, str]]]) -> Iterator[Task]:
+def _tasks(
+    study: Study,
+    folders: Folders,
+    methods: Mapping[str, MethodSettings],
+    missing: dict[str, list[tuple[str, str]]],
+) -> Iterator[Task]:
     """The batches with missing cells, read again: the pictures of all of them may not fit in memory.
 
     What both kinds of method ask comes once, for all methods.
@@ -91,7 +99,7 @@ def _tasks(study: Study, folders: Folders, missing: dict[str, list[tuple[str, st
             for batch in sheet.batches:
                 wanted = left.pop(batch.content, [])
                 if wanted:
-                    yield Task(batch, tuple((key, study.methods[method]) for key, method in wanted))
+                    yield Task(batch, tuple((key, methods[method]) for key, method in wanted))
 
 
 def _answer(job: Job, tasks: Iterable[Task], missing: int, total: int, title: str) -> None:

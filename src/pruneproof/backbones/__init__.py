@@ -116,7 +116,7 @@ class Backbone(Protocol):
         max_new_tokens: int,
         histories: Sequence[History] = (),
     ) -> list[Reply]:
-        """Answer questions greedily; with one image and one selection for all of them, the image is read once.
+        """Answer questions greedily; what several of them see of an image is read once.
 
         Args:
             images: from `encode`; one for each question, or a single one that all of them are asked on.

@@ -55,17 +55,20 @@ class EncoderDecoder:
         return embedded
 
     def continue_shared(
-        self, prefix: Tensor, suffixes: Sequence[Sequence[int]], longest: int, together: int
-    ) -> list[Generated]:
+        self, prefixes: Tensor, suffixes: Sequence[Sequence[Sequence[int]]], longest: int, together: int
+    ) -> list[list[Generated]]:
         """Answer prompts that begin alike; see `CausalModel.continue_shared`.
 
         An encoder looks both ways, so the shared beginning has to be read again with each question.
         """
-        found: list[Generated] = []
-        for part in even_parts(len(suffixes), together):
-            some = suffixes[part]
-            found += self.continue_each(prefix.expand(len(some), -1, -1), some, longest)
-        return found
+        return [
+            [
+                answer
+                for part in even_parts(len(own), together)
+                for answer in self.continue_each(prefix.expand(part.stop - part.start, -1, -1), own[part], longest)
+            ]
+            for prefix, own in zip(prefixes, suffixes, strict=True)
+        ]
 
     @torch.inference_mode()
     def continue_each(self, prefixes: Tensor, suffixes: Sequence[Sequence[int]], longest: int) -> list[Generated]:

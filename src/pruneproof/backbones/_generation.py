@@ -1,16 +1,16 @@
 """Greedy answers from a causal language model whose prompt begins with embeddings, for many questions at once.
 
-Questions that share everything up to the image are packed after one reading of it (`continue_shared`); questions with
-tokens of their own are rows of a batch (`continue_each`). Both give what transformers' `generate` gives: a packed
-question sees the shared prefix and itself only and is numbered as if it were alone, and rows are padded after their
-last real token, where causal attention does not look.
+Questions that share everything up to the image are packed after one reading of it, several images as the rows of a
+batch (`continue_shared`); questions with tokens of their own are a row each (`continue_each`). Both give what
+transformers' `generate` gives: a packed question sees the shared prefix and itself only and is numbered as if it were
+alone, and rows are padded after their last real token, where no real token looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import torch
@@ -52,6 +52,8 @@ class CausalModel:
     """transformers' base model, such as `LlamaModel`."""
     head: Any
     eos: frozenset[int]
+    cache: Callable[[], DynamicCache] = DynamicCache
+    """Makes an empty cache for the rows of one call."""
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token embeddings, [..., D]."""
@@ -60,23 +62,30 @@ class CausalModel:
 
     @torch.inference_mode()
     def continue_shared(
-        self, prefix: Tensor, suffixes: Sequence[Sequence[int]], longest: int, together: int
-    ) -> list[Generated]:
-        """Continue prompts that begin alike; the prefix is read once.
+        self, prefixes: Tensor, suffixes: Sequence[Sequence[Sequence[int]]], longest: int, together: int
+    ) -> list[list[Generated]]:
+        """Continue prompts of which several begin alike; each beginning is read once.
 
         Args:
-            prefix: [1, P, D] embeddings.
-            suffixes: Q lists of token ids that follow the prefix.
+            prefixes: [B, P, D] embeddings, P at least 1.
+            suffixes: for each row, lists of token ids that follow its prefix.
             longest: at least 1 new token.
-            together: most suffixes in one forward.
+            together: most suffixes of one row in one forward.
+
+        Returns:
+            For each row, what follows each of its suffixes.
         """
-        cache = DynamicCache()
+        cache = self.cache()
         # Nothing is read but the cache; a forward needs one position.
-        self._read(prefix, cache, torch.zeros(1, 1, dtype=torch.long, device=prefix.device))
-        found: list[Generated] = []
-        for part in even_parts(len(suffixes), together):
-            found += self._packed(cache, prefix.shape[1], suffixes[part], longest)
-            cache.crop(prefix.shape[1] - cache.get_seq_length())
+        self._read(prefixes, cache, torch.zeros(len(prefixes), 1, dtype=torch.long, device=prefixes.device))
+        found: list[list[Generated]] = [[] for _ in suffixes]
+        parts = [even_parts(len(row), together) for row in suffixes]
+        for turn in range(max(map(len, parts))):
+            some = [row[own[turn]] if turn < len(own) else [] for row, own in zip(suffixes, parts, strict=True)]
+            packed = iter(self._packed(cache, prefixes.shape[1], some, longest))
+            for row, own in zip(found, some, strict=True):
+                row += islice(packed, len(own))
+            cache.crop(prefixes.shape[1] - cache.get_seq_length())
         return found
 
     @torch.inference_mode()
@@ -92,7 +101,7 @@ class CausalModel:
         sizes = torch.tensor([len(suffix) for suffix in suffixes], device=device)
         width = int(sizes.max())
         padded = torch.tensor([[*suffix, *[0] * (width - len(suffix))] for suffix in suffixes], device=device)
-        cache = DynamicCache()
+        cache = self.cache()
         lengths = start + sizes
         prompts = torch.cat([prefixes, self.embed(padded)], dim=1)
         hidden = self._read(prompts, cache, lengths[:, None] - 1)
@@ -123,7 +132,7 @@ class CausalModel:
         Returns:
             The cache.
         """
-        cache = DynamicCache()
+        cache = self.cache()
         self.head(self._run(embeddings, cache)[:, -1])
         return cache
 
@@ -150,25 +159,36 @@ class CausalModel:
         )
 
     def _packed(
-        self, cache: DynamicCache, start: int, suffixes: Sequence[Sequence[int]], longest: int
+        self, cache: DynamicCache, start: int, suffixes: Sequence[Sequence[Sequence[int]]], longest: int
     ) -> list[Generated]:
-        """Continue after `start` cached positions; the cache is left longer."""
+        """Continue all suffixes of all rows after `start` cached positions; the cache is left longer."""
         device = self.head.weight.device
-        sizes = torch.tensor([len(suffix) for suffix in suffixes], device=device)
-        owner = torch.arange(len(suffixes), device=device).repeat_interleave(sizes)
-        ids = torch.tensor([token for suffix in suffixes for token in suffix], device=device)
-        places = start + torch.cat([torch.arange(len(suffix), device=device) for suffix in suffixes])
-        causal = torch.ones(len(ids), len(ids), dtype=torch.bool, device=device).tril()
-        last = sizes.cumsum(0) - 1
-        packed = self._placed(ids, places, (owner[:, None] == owner) & causal, start)
-        first = self.head(self._read(cache=cache, columns=last[None], **packed)[0]).float()
-        active, lengths = torch.arange(len(suffixes), device=device), start + sizes
+        row = torch.tensor([i for i, own in enumerate(suffixes) for _ in own], device=device)
+        number = torch.tensor([i for own in suffixes for i in range(len(own))], device=device)
+        lengths = start + torch.tensor([len(suffix) for own in suffixes for suffix in own], device=device)
+        flat = [[(i, j, token) for i, suffix in enumerate(own) for j, token in enumerate(suffix)] for own in suffixes]
+        width = max(map(len, flat))
+        # Padding belongs to no question; it comes last and sees its own kind, so that no row of a mask is empty.
+        padded = torch.tensor([[*own, *[(-1, 0, 0)] * (width - len(own))] for own in flat], device=device)
+        owner, places, ids = padded[..., 0], start + padded[..., 1], padded[..., 2]
+        causal = torch.ones(width, width, dtype=torch.bool, device=device).tril()
+        packed = self._placed(ids, places, (owner[:, :, None] == owner[:, None, :]) & causal, start)
+        slot = _slots(row)
+        last = owner.new_zeros(len(suffixes), int(slot.max()) + 1)
+        ends = [sum(map(len, own[: i + 1])) - 1 for own in suffixes for i in range(len(own))]
+        last[row, slot] = torch.tensor(ends, device=device)
+        first = self.head(self._read(cache=cache, columns=last, **packed)[row, slot]).float()
 
         def advance(going: Tensor, tokens: Tensor) -> Tensor:
-            nonlocal owner, active, lengths
-            active, lengths = active[going], lengths[going]
-            owner = torch.cat([owner, active])
-            state = self._run(cache=cache, **self._placed(tokens, lengths, active[:, None] == owner, start))[0]
+            nonlocal owner, row, number, lengths
+            row, number, lengths = row[going], number[going], lengths[going]
+            slot = _slots(row)
+            shape = len(suffixes), int(slot.max()) + 1
+            own, ids, places = owner.new_full(shape, -1), owner.new_zeros(shape), owner.new_full(shape, start)
+            own[row, slot], ids[row, slot], places[row, slot] = number, tokens, lengths
+            owner = torch.cat([owner, own], dim=1)
+            sees = own[:, :, None] == owner[:, None, :]
+            state = self._run(cache=cache, **self._placed(ids, places, sees, start))[row, slot]
             lengths = lengths + 1
             logits: Tensor = self.head(state).float()
             return logits
@@ -176,13 +196,27 @@ class CausalModel:
         return self._decode(first, longest, advance)
 
     def _placed(self, ids: Tensor, places: Tensor, sees: Tensor, start: int) -> dict[str, Tensor]:
-        """Inputs of packed tokens [T]; `sees` [T, keys after the prefix] is where they look besides the prefix."""
-        embedded = self.embed(ids)[None]
-        everything = torch.cat([sees.new_ones(len(ids), start), sees], dim=1)
+        """Inputs of packed tokens [B, T].
+
+        Args:
+            ids: [B, T].
+            places: [B, T] positions.
+            sees: [B, T, keys after the prefix] where they look besides the prefix.
+            start: length of the prefix.
+        """
+        embedded = self.embed(ids)
+        everything = torch.cat([sees.new_ones(*ids.shape, start), sees], dim=-1)
         mask = torch.zeros_like(everything, dtype=embedded.dtype)
-        mask = mask.masked_fill(~everything, torch.finfo(embedded.dtype).min)[None, None]
-        return {"embeddings": embedded, "attention_mask": mask, "position_ids": places[None]}
+        mask = mask.masked_fill(~everything, torch.finfo(embedded.dtype).min)[:, None]
+        return {"embeddings": embedded, "attention_mask": mask, "position_ids": places}
 
     def _decode(self, first: Tensor, longest: int, advance: Advance) -> list[Generated]:
         tokens = greedy(first, self.eos, longest, advance)
         return [Generated(row, logit) for row, logit in zip(tokens, first, strict=True)]
+
+
+def _slots(rows: Tensor) -> Tensor:
+    """Of ascending numbers of rows [Q], how often each number has come before: 0 0 0 1 1 -> 0 1 2 0 1."""
+    places = torch.arange(len(rows), device=rows.device)
+    starts = torch.searchsorted(rows, rows)
+    return places - starts

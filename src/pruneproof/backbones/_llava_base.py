@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +16,11 @@ from pruneproof import machine
 from pruneproof.backbones import Components, EncodedImage, History, Reply
 from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._conversation import chat_text, prompt_ids, shortened, sound_template
-from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
+from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones._room import require_room
+from pruneproof.backbones._sharing import Reading, continued, readings
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
@@ -114,41 +114,27 @@ class LlavaBase(ABC):
         The projector works patch by patch, so projecting all patches once and then taking the kept ones equals pruning
         before it; what pruning before it saves is counted in `answering.costs`.
         """
-        visual = {key: self.visual(image) for key, image in {id(image): image for image in images}.items()}
-        kept = kept.to(self.device)
-        shown = [
-            (images[i if len(images) > 1 else 0], kept[i if len(kept) > 1 else 0])
-            for i in range(max(len(images), len(kept)))
-        ]
-        read = [(id(image), self.reading(image, row)) for image, row in shown]
-        shared = len(read) == 1
-        place = [0 if shared else i for i in range(len(questions))]
         prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
-        for i, (question, prompt) in enumerate(zip(questions, prompts, strict=True)):
-            require_room(self.model.config, question, len(prompt), len(read[place[i]][1]), max_new_tokens)
-
-        def prefix(i: int) -> tuple[tuple[int, ...], int]:
-            return prompts[i].before, len(read[place[i]][1])
-
-        order = sorted(range(len(questions)), key=lambda i: (*prefix(i), len(prompts[i].after)))
+        visual = {key: self.visual(image) for key, image in {id(image): image for image in images}.items()}
+        groups: dict[tuple[tuple[int, ...], int], list[tuple[Reading, Tensor]]] = {}
+        for reading in readings(images, kept.to(self.device), len(questions), [prompt.before for prompt in prompts]):
+            rows = self.reading(reading.image, reading.kept)
+            for i in reading.asked:
+                require_room(self.model.config, questions[i], len(prompts[i]), len(rows), max_new_tokens)
+            groups.setdefault((prompts[reading.asked[0]].before, len(rows)), []).append((reading, rows))
         generated: dict[int, Generated] = {}
-        # Rows of a batch begin with prefixes of one length.
-        for (before, _), group in groupby(order, key=prefix):
-            rows = list(group)
-            after = [prompts[i].after for i in rows]
-            start = self.language.embed(torch.tensor(before, device=self.device))
-            if shared:
-                key, reading = read[0]
-                embedded = torch.cat([start, visual[key][reading]])[None]
-                # Packed questions cost no image each, so twice as many fit.
-                found = self.language.continue_shared(embedded, after, max_new_tokens, 2 * self._rows)
-            else:
-                found = []
-                for part in even_parts(len(rows), self._rows):
-                    chosen = [visual[key][reading] for key, reading in (read[i] for i in rows[part])]
-                    prefixes = torch.stack([torch.cat([start, patches]) for patches in chosen])
-                    found += self.language.continue_each(prefixes, after[part], max_new_tokens)
-            generated |= zip(rows, found, strict=True)
+        for (before, _), group in groups.items():
+            read = {id(reading): rows for reading, rows in group}
+            begin = self.language.embed(torch.tensor(before, device=self.device))
+
+            def start(
+                part: Sequence[Reading], begin: Tensor = begin, read: Mapping[int, Tensor] = read
+            ) -> tuple[CausalModel, Tensor]:
+                patches = [visual[id(one.image)][read[id(one)]] for one in part]
+                return self.language, torch.stack([torch.cat([begin, rows]) for rows in patches])
+
+            after = [prompt.after for prompt in prompts]
+            generated |= continued([one for one, _ in group], start, after, max_new_tokens, self._rows)
         return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
 
     def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:

@@ -6,9 +6,9 @@ connector gets cheaper and the language model does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import torch
 from PIL.Image import Image
@@ -16,16 +16,17 @@ from torch import Tensor
 from transformers import Blip2ForConditionalGeneration
 
 from pruneproof import machine
-from pruneproof.backbones import Components, EncodedImage, History, Reply
+from pruneproof.backbones import Components, EncodedImage, History, Reply, _sharing
 from pruneproof.backbones._blip2_seq2seq import EncoderDecoder
 from pruneproof.backbones._blip2_vision import Blip2Image, split_layer
 from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._conversation import chat_text, prompt_ids, shortened, sound_template
-from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
+from pruneproof.backbones._generation import CausalModel, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones._room import require_room
+from pruneproof.backbones._sharing import Reading, continued, readings
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
@@ -37,25 +38,11 @@ TURN = f"{PROMPT} {{}}. "
 """An earlier turn before it. Source: salesforce/LAVIS `examples/blip2_instructed_generation.ipynb`."""
 
 
-Key: TypeAlias = tuple[int, ...]
-"""An image's identity and the indices that are kept of it."""
-
-
-class Language(Protocol):
+class Language(_sharing.Language, Protocol):
     """What both kinds of language model have in common; the cache of each is its own."""
 
     def embed(self, ids: Tensor, /) -> Tensor:
         """Token embeddings, [..., D]."""
-        ...
-
-    def continue_shared(
-        self, prefix: Tensor, suffixes: Sequence[Sequence[int]], longest: int, together: int, /
-    ) -> list[Generated]:
-        """Answer prompts that begin with the same embeddings [1, P, D]."""
-        ...
-
-    def continue_each(self, prefixes: Tensor, suffixes: Sequence[Sequence[int]], longest: int, /) -> list[Generated]:
-        """Answer prompts that each begin with their own embeddings, [Q, P, D]."""
         ...
 
     def prefill(self, embeddings: Tensor, /) -> Any:
@@ -130,33 +117,33 @@ class Blip2:
         histories: Sequence[History] = (),
     ) -> list[Reply]:
         """Answer questions greedily; see `Backbone.answer`. The Q-Former reads each image and selection once."""
-        kept = kept.to(self.device)
-        asked = range(len(questions))
-        pairs = [(images[i if len(images) > 1 else 0], kept[i if len(kept) > 1 else 0]) for i in asked]
-        keys = [(id(image), *chosen.tolist()) for image, chosen in pairs]
-        visual = self._connect_once(dict(zip(keys, pairs, strict=True)))
         prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
         for question, prompt in zip(questions, prompts, strict=True):
             config = self.model.config
             require_room(config, question, len(prompt), config.num_query_tokens, max_new_tokens)
-        order = sorted(asked, key=lambda i: len(prompts[i]))
-        ids = [prompts[i] for i in order]
-        if len(images) == len(kept) == 1:
-            # A decoder keeps the image's queries once for all of these, so twice as many fit.
-            found = self.language.continue_shared(visual[keys[0]][None], ids, max_new_tokens, 2 * self._rows)
-        else:
-            found = []
-            for part in even_parts(len(order), self._rows):
-                prefixes = torch.stack([visual[keys[i]] for i in order[part]])
-                found += self.language.continue_each(prefixes, ids[part], max_new_tokens)
-        placed: dict[int, Generated] = dict(zip(order, found, strict=True))
-        return replies(self.processor.tokenizer, [placed[i] for i in asked], self._verdicts)
+        shown = readings(images, kept.to(self.device), len(questions))
+        visual = self._connect_all(shown)
+        generated = continued(
+            shown,
+            lambda part: (self.language, torch.stack([visual[one.asked] for one in part])),
+            prompts,
+            max_new_tokens,
+            self._rows,
+        )
+        return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
 
-    def _connect_once(self, pairs: Mapping[Key, tuple[EncodedImage, Tensor]]) -> dict[Key, Tensor]:
-        """What the Q-Former makes of each image and selection, [queries, width of the language model]."""
-        read = [_read(image, chosen) for image, chosen in pairs.values()]
-        parts = [self.connect(torch.stack(read[part])) for part in even_parts(len(read), self._rows)]
-        return dict(zip(pairs, torch.cat(parts), strict=True))
+    def _connect_all(self, shown: Sequence[Reading]) -> dict[tuple[int, ...], Tensor]:
+        """What the Q-Former makes of each, [queries, width of the language model], by the questions that see it."""
+        read: dict[int, list[Reading]] = {}
+        for one in shown:
+            read.setdefault(len(one.kept), []).append(one)
+        found: dict[tuple[int, ...], Tensor] = {}
+        for alike in read.values():
+            for part in even_parts(len(alike), self._rows):
+                some = alike[part]
+                connected = self.connect(torch.stack([_read(one.image, one.kept) for one in some]))
+                found |= zip((one.asked for one in some), connected, strict=True)
+        return found
 
     def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
         """[Q, E] questions in CLIP space."""

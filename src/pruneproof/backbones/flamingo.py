@@ -8,7 +8,7 @@ cross-attention, which then has fewer keys. The language model's own sequence ho
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from pruneproof import machine
 from pruneproof.backbones import Components, EncodedImage, History, Reply
 from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._conversation import sound_template
-from pruneproof.backbones._flamingo_decoder import LookingDecoder
+from pruneproof.backbones._flamingo_decoder import LookingCache, LookingDecoder
 from pruneproof.backbones._flamingo_prompts import END, FAKE, IMAGE, Prompt, build_prompt, prompt_text
 from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones._room import require_room
+from pruneproof.backbones._sharing import Reading, continued, readings
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
@@ -105,44 +106,28 @@ class Flamingo:
     ) -> list[Reply]:
         """Answer questions greedily; see `Backbone.answer`.
 
-        The resampler runs once for each distinct pair of image and kept tokens. Questions are packed into one row, in
-        which every token looks at its own question's image (see `LookingDecoder`).
+        The resampler runs once for each distinct pair of image and kept tokens.
         """
         prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
         for question, prompt in zip(questions, prompts, strict=True):
             require_room(self.model.config, question, len(prompt), 0, max_new_tokens)
-        visual, shown = self._visual(images, kept, len(questions))
-        order = sorted(range(len(questions)), key=lambda i: (prompts[i].before, shown[i]))
-        generated: dict[int, Generated] = {}
-        for before, group in groupby(order, key=lambda i: prompts[i].before):
-            rows = list(group)
-            for part in even_parts(len(rows), self._rows):
-                asked = rows[part]
-                after = [prompts[i].after for i in asked]
-                # Sorted by what they are shown, so a part needs one run of it.
-                first, last = shown[asked[0]], shown[asked[-1]]
-                image_of = [shown[i] - first for i in asked]
-                language = self._language(before, after, visual[first : last + 1], image_of)
-                prefix = language.embed(torch.tensor(before, device=self.device))[None]
-                found = language.continue_shared(prefix, after, max_new_tokens, len(after))
-                generated |= zip(asked, found, strict=True)
-        return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
-
-    def _visual(self, images: Sequence[EncodedImage], kept: Tensor, count: int) -> tuple[Tensor, list[int]]:
-        """[V, L, D] what the cross-attention reads of the distinct pairs, and which of them each question is shown."""
-        tokens = kept.tolist()
-        numbers: dict[tuple[int, tuple[int, ...]], int] = {}
-        contexts: list[Tensor] = []
-        shown: list[int] = []
-        for i in range(count):
-            image, row = images[i if len(images) > 1 else 0], i if len(kept) > 1 else 0
-            pair = (id(image), tuple(tokens[row]))
-            if pair not in numbers:
-                numbers[pair] = len(contexts)
-                contexts.append(self._context(image, kept[row]))
-            shown.append(numbers[pair])
+        shown = readings(images, kept.to(self.device), len(questions), [prompt.before for prompt in prompts])
+        contexts = [self._context(reading.image, reading.kept) for reading in shown]
         parts = even_parts(len(contexts), self._rows)
-        return torch.cat([self.connect(torch.stack(contexts[part])) for part in parts]), shown
+        latents = torch.cat([self.connect(torch.stack(contexts[part])) for part in parts])
+        visual = {reading.asked: row for reading, row in zip(shown, latents, strict=True)}
+
+        def start(part: Sequence[Reading]) -> tuple[CausalModel, Tensor]:
+            before = prompts[part[0].asked[0]].before
+            language = self._language(before, torch.stack([visual[reading.asked] for reading in part]))
+            return language, language.embed(torch.tensor(before, device=self.device)).expand(len(part), -1, -1)
+
+        generated: dict[int, Generated] = {}
+        after = [prompt.after for prompt in prompts]
+        for before in dict.fromkeys(prompt.before for prompt in prompts):
+            alike = [reading for reading in shown if prompts[reading.asked[0]].before == before]
+            generated |= continued(alike, start, after, max_new_tokens, self._rows)
+        return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
 
     def connect(self, contexts: Tensor) -> Tensor:
         """What the cross-attention reads of each image.
@@ -175,7 +160,7 @@ class Flamingo:
         """
         prompt = self.prompt(question)
         contexts = self._context(image, kept[0])[None]
-        language = self._language(prompt.before, [prompt.after], self.connect(contexts), [0])
+        language = self._language(prompt.before, self.connect(contexts))
         ids = torch.tensor([*prompt.before, *prompt.after], device=self.device)
         inputs = language.embed(ids)[None]
         cache = language.prefill(inputs)
@@ -195,14 +180,10 @@ class Flamingo:
     def _context(self, image: EncodedImage, kept: Tensor) -> Tensor:
         return torch.cat([image.unprunable, image.features[kept.to(self.device)]])
 
-    def _language(
-        self, before: Sequence[int], after: Sequence[Sequence[int]], visual: Tensor, image_of: Sequence[int]
-    ) -> CausalModel:
-        """The language model in front of some images; question i looks at `visual[image_of[i]]`."""
-        keys = [image for image, tokens in zip(image_of, after, strict=True) for _ in tokens]
-        image_of_key = torch.tensor(keys, device=self.device)
-        decoder = LookingDecoder(self.model.model, visual, len(before), image_of_key)
-        return CausalModel(decoder, self.model.lm_head, self.ends)
+    def _language(self, before: Sequence[int], visual: Tensor) -> CausalModel:
+        """The language model, whose rows each look at their own image [B, L, D] after what comes `before` it."""
+        decoder = LookingDecoder(self.model.model, len(before))
+        return CausalModel(decoder, self.model.lm_head, self.ends, partial(LookingCache, visual))
 
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Flamingo:

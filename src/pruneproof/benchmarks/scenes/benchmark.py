@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from pruneproof.benchmarks import Benchmark
 from pruneproof.benchmarks.scenes import facts
 from pruneproof.benchmarks.scenes.composition import PIXELS, compose, draw
-from pruneproof.benchmarks.scenes.pope import CoOccurrence
-from pruneproof.benchmarks.scenes.questions import Examiner
+from pruneproof.benchmarks.scenes.pope import PAIRS, CoOccurrence
+from pruneproof.benchmarks.scenes.questions import PER_KIND, Examiner
 from pruneproof.benchmarks.scenes.vocabulary import NOUN_NAMES, surface_forms
 from pruneproof.pictures import encode_png
 from pruneproof.records import Sample
@@ -17,7 +19,13 @@ from pruneproof.settings import Frozen
 
 
 class Options(Frozen):
-    """The scenes benchmark has no settings of its own."""
+    """How much is asked of each scene: more scenes with fewer questions tell more in the same time, because questions
+    about one picture succeed and fail together."""
+
+    pope_pairs: Annotated[int, Field(ge=1, le=PAIRS)] = PAIRS
+    """Present and absent objects in each of POPE's three samplings; the official number is 3."""
+    per_kind: Annotated[int, Field(ge=1, le=PER_KIND)] = PER_KIND
+    """Most questions about colour, about number and about relation."""
 
 
 def build(images: int, seed: int, options: Options) -> Benchmark:
@@ -27,9 +35,8 @@ def build(images: int, seed: int, options: Options) -> Benchmark:
         images: number of scenes; the first n scenes of a larger study are the same, but POPE's absent objects follow
             the frequencies of the sampled set, as officially.
         seed: the study's seed.
-        options: none so far.
+        options: how much is asked.
     """
-    del options
     scenes = {f"scene_{index:05d}": compose(seed, f"test/{index:06d}") for index in range(images)}
     together = CoOccurrence([facts.present(scene) for scene in scenes.values()], NOUN_NAMES)
     image_rows: list[dict[str, Any]] = []
@@ -43,5 +50,7 @@ def build(images: int, seed: int, options: Options) -> Benchmark:
             x0, y0, x1, y1 = box
             row = {"image_id": image_id, "object_id": index, "noun": placed.noun, "colour": placed.colour}
             object_rows.append(row | {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "mask": encode_png(mask)})
-        samples += Examiner(image_id, scene, generator(seed, "questions", image_id)).all(together)
+        samples += Examiner(image_id, scene, generator(seed, "questions", image_id)).chosen(
+            together, options.pope_pairs, options.per_kind
+        )
     return Benchmark(tuple(image_rows), tuple(object_rows), tuple(samples), surface_forms())

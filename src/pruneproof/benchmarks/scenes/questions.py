@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -201,6 +202,27 @@ class Examiner:
             absent=self.absent,
             alternatives=tuple(f"There is {name} in the image." for name in self.absent[:1]),
         )
+
+    def chosen(self, together: CoOccurrence, pairs: int, per_kind: int) -> list[Sample]:
+        """Those of `all` that a study asks, word for word the same however many these are.
+
+        Args:
+            together: of the sampled scenes.
+            pairs: present and absent objects in each of POPE's samplings.
+            per_kind: most questions about colour, number and relation.
+        """
+        found = list(self.all(together))
+        limit = {"existence": 2 * pairs, "colour": per_kind, "count": per_kind, "relation": per_kind}
+        axes = [sample.sample_id for sample in found if sample.kind == "relation"]
+        order = {axes[i]: place for place, i in enumerate(self.rng.permutation(len(axes)), start=1)}
+        numbers: Counter[tuple[str, str]] = Counter()
+        kept = []
+        for sample in found:
+            numbers[sample.kind, sample.split] += 1
+            place = order.get(sample.sample_id, numbers[sample.kind, sample.split])
+            if place <= limit.get(sample.kind, place):
+                kept.append(sample)
+        return kept
 
     def all(self, together: CoOccurrence) -> Iterator[Sample]:
         """Every question on the scene."""
