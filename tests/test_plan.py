@@ -106,7 +106,7 @@ def test_the_printed_plan_names_cells_time_and_what_can_be_shown(
     plan.report(folders.study)
     out = capsys.readouterr().out
     assert "Study tiny: 12 images" in out
-    assert "1 x 2 backbones and methods: 6 cells" in out
+    assert "2 runs of a backbone with a method: 6 cells" in out
     assert next(line.split() for line in out.splitlines() if " full " in line) == ["b", "full", "3", "3", "0", "-"]
     row = next(line.split() for line in out.splitlines() if " atp_25 " in line)
     assert row == ["b", "atp_25", "3", "0", "6", "2", "min"]

@@ -67,6 +67,16 @@ def test_values_keep_their_meaning(tmp_path: Path) -> None:
     assert study.methods["atp_10"].options == {"keep": 0.1, "alpha": 0.5}
 
 
+def test_a_backbone_may_run_some_of_the_methods(tmp_path: Path) -> None:
+    whole = load_study(changed(tmp_path))
+    assert whole.methods_of("builtin_llava") == whole.methods
+    chosen = ["random_10", "full"]
+    some = load_study(
+        changed(tmp_path, backbones__builtin_llava__methods=chosen, methods__atp_25__text_tower="control")
+    )
+    assert list(some.methods_of("builtin_llava")) == ["full", "random_10"]
+
+
 def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allowed(tmp_path: Path) -> None:
     text = (PROJECT / "studies/small/params.yaml").read_text()
     for old, new in (
@@ -114,6 +124,10 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
         ({"methods__atp_25__method": "apt"}, "unknown pruning method 'apt' (did you mean 'atp'?)"),
         ({"methods__atp_25__alhpa": 0.5}, "methods.atp_25.alhpa: unknown key (did you mean 'alpha'?)"),
         ({"methods__atp_25": {"keep": 0.5}}, "methods.atp_25.method: is missing"),
+        ({"backbones__builtin_llava__methods": ["full", "atp_52"]}, "unknown method of this study 'atp_52'"),
+        ({"backbones__builtin_llava__methods": ["atp_25"]}, "methods: lacks the baseline 'full'"),
+        ({"backbones__builtin_llava__methods": []}, "builtin_llava.methods"),
+        ({"backbones__builtin_llava__methods": ["full", "full"]}, "'full' is given 2 times"),
         ({"methods__atp_25__text_tower": "control"}, "builtin_llava names no `control_text_tower`: add it"),
         ({"methods__atp_25__text_tower": "other"}, "'matched' or 'control'"),
         ({"methods__a-b": {"method": "full"}}, "methods.a-b: 'a-b' is not a valid id"),

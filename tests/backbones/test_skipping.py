@@ -23,7 +23,7 @@ from transformers import (
     OPTModel,
 )
 
-from pruneproof.backbones._flamingo_decoder import LookingDecoder
+from pruneproof.backbones._flamingo_decoder import LookingCache, LookingDecoder
 from pruneproof.backbones._skipping import last_states
 
 WIDTH, LENGTH = 32, 9
@@ -50,7 +50,7 @@ def idefics() -> LookingDecoder:
             vision_config={"embed_dim": 16, "image_size": 28, "num_hidden_layers": 1, "num_attention_heads": 2},
         )
     )
-    return LookingDecoder(model.eval(), torch.randn(1, 5, 16), 2, torch.zeros(LENGTH, dtype=torch.long))
+    return LookingDecoder(model.eval(), 2)
 
 
 GROUPED = SHAPE | {"num_key_value_heads": 2, "intermediate_size": 48}
@@ -82,10 +82,17 @@ def attention(request: pytest.FixtureRequest, decoder: Any) -> str:
     return str(request.param)
 
 
+def empty_cache(decoder: Any, rows: int) -> DynamicCache:
+    """With an image for each row where the decoder looks at images."""
+    if not isinstance(decoder, LookingDecoder):
+        return DynamicCache()
+    return LookingCache(torch.randn(rows, 5, 16, generator=torch.Generator().manual_seed(3)))
+
+
 def check(decoder: Any, columns: Tensor, inputs: dict[str, Any], cached: int = 0) -> None:
     """The same forward twice, whole and narrowed, each after a prefix of `cached` positions."""
     prefix = torch.randn(1, cached, WIDTH, generator=torch.Generator().manual_seed(1))
-    caches = [DynamicCache(), DynamicCache()]
+    caches = [empty_cache(decoder, len(inputs["inputs_embeds"])) for _ in range(2)]
     for cache in caches:
         if cached:
             decoder(inputs_embeds=prefix, past_key_values=cache, use_cache=True)
@@ -111,8 +118,6 @@ def test_several_positions_of_one_row(decoder: Any, attention: str) -> None:
 
 
 def test_rows_that_end_at_different_places(decoder: Any, attention: str) -> None:
-    if isinstance(decoder, LookingDecoder):
-        pytest.skip("its questions are packed into one row")
     check(decoder, torch.tensor([[8], [3], [5]]), {"inputs_embeds": random(3)})
 
 

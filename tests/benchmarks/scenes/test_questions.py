@@ -106,3 +106,18 @@ def test_ids_are_unique_and_synonyms_stand_in_their_question() -> None:
     for sample in samples:
         for word, _ in sample.synonyms:
             assert word in sample.question
+
+
+def test_fewer_questions_of_a_scene_are_some_of_its_questions_word_for_word() -> None:
+    few = build(14, 5, Options(pope_pairs=2, per_kind=1))
+    assert few.images == benchmark().images
+    whole = {sample.sample_id: sample for sample in benchmark().samples}
+    assert all(whole[sample.sample_id] == sample for sample in few.samples)
+    assert set(Counter((s.image_id, s.split, s.answer) for s in few.samples if s.kind == "existence").values()) == {2}
+    for kind in ("colour", "count", "relation"):
+        asked = Counter(s.image_id for s in few.samples if s.kind == kind)
+        assert set(asked) == {s.image_id for s in of(kind)}
+        assert set(asked.values()) == {1}
+    assert {s.detail for s in few.samples if s.kind == "relation"} == {"horizontal", "vertical"}
+    for kind in ("compositional", "caption"):
+        assert [s for s in few.samples if s.kind == kind] == of(kind)
