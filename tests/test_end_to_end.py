@@ -61,7 +61,7 @@ def new_project(folder: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(PROJECT / "src", folder / "src", ignore=ignore)
     shutil.copytree(PROJECT / "data/backbones/builtin_llava", folder / "data/backbones/builtin_llava")
-    shutil.copytree(PROJECT / "benchmarks/results", folder / "benchmarks/results")
+    shutil.copytree(PROJECT / "performance/results", folder / "performance/results")
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(PROJECT / name, folder / name)
     (folder / "params.yaml").write_text(PARAMS)

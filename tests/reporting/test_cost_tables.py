@@ -55,7 +55,7 @@ def test_one_family_has_nothing_beside_it(report: Report) -> None:
 
 def with_results(report: Report, folder: Path, **changes: Any) -> Report:
     """A report whose project holds a measurement."""
-    results = folder / "benchmarks/results"
+    results = folder / "performance/results"
     results.mkdir(parents=True)
     (results / "true_shapes_cuda.json").write_text(json.dumps(RESULT | changes))
     (results / "answering_profile.json").write_text("{}")
@@ -73,13 +73,13 @@ def test_published_shapes_are_judged_by_the_claims_rules(report: Report, tmp_pat
 
 def test_smoke_runs_and_missing_measurements_are_left_out(report: Report, tmp_path: Path) -> None:
     assert published_table(with_results(report, tmp_path, scale="tiny")).rows == ()
-    shutil.rmtree(tmp_path / "benchmarks")
+    shutil.rmtree(tmp_path / "performance")
     assert published_table(dataclasses.replace(report, folders=type(report.folders)(tmp_path))).rows == ()
 
 
 @pytest.mark.parametrize("changes", [{"families": {"x": {}}}, {"families": []}])
 def test_a_file_that_is_no_result_is_named(report: Report, tmp_path: Path, changes: dict[str, Any]) -> None:
-    with pytest.raises(PruneProofError, match=r"true_shapes_cuda.json is not a result of benchmarks/true_shapes.py"):
+    with pytest.raises(PruneProofError, match=r"true_shapes_cuda.json is not a result of performance/true_shapes.py"):
         published_table(with_results(report, tmp_path, **changes))
 
 

@@ -75,12 +75,12 @@ def _family_row(report: Report, backbone: str, method: Method) -> tuple[str, ...
 
 
 def published_table(report: Report) -> Table:
-    """ATP's costs at the published shapes, from `benchmarks/true_shapes.py`, by the claims' own rules."""
-    folder = report.folders.study / report.study.study.root / "benchmarks" / "results"
+    """ATP's costs at the published shapes, from `performance/true_shapes.py`, by the claims' own rules."""
+    folder = report.folders.study / report.study.study.root / "performance" / "results"
     rows = [row for path in sorted(folder.glob("true_shapes_*.json")) for row in _published_rows(path)]
     return Table(
         "published_shapes", "Costs at the published shapes",
-        "Random weights, because costs depend on shapes alone; `python -m benchmarks.true_shapes` measures full model "
+        "Random weights, because costs depend on shapes alone; `python -m performance.true_shapes` measures full model "
         "and ATP in turns. FLOPs ATP over full, summed over the answer: supported if at most "
         f"{claims.FLOPS_AT_MOST}. Time full over ATP, median and range over rounds: supported if the range lies above "
         f"{claims.SPEEDUP_AT_LEAST}, not supported if below.",
@@ -97,7 +97,7 @@ def _published_rows(path: Path) -> Iterator[tuple[str, ...]]:
                 yield from _measured_rows(family, f"{result['device']}, {result['dtype']}, {result['keep']:.0%} kept")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PruneProofError(
-            f"{path} is not a result of benchmarks/true_shapes.py ({error!r}): delete it, or measure again"
+            f"{path} is not a result of performance/true_shapes.py ({error!r}): delete it, or measure again"
         ) from None
 
 

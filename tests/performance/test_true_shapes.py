@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks._true_models import SHAPES, Parts, Shape, random_model
-from benchmarks._true_tables import _gains
-from benchmarks._true_turns import Stopwatch, Turn
-from benchmarks.true_shapes import Options, chosen_shapes, main, needed_bytes, ratio
+from performance._true_models import SHAPES, Parts, Shape, random_model
+from performance._true_tables import _gains
+from performance._true_turns import Stopwatch, Turn
+from performance.true_shapes import Options, chosen_shapes, main, needed_bytes, ratio
 from torch import Tensor
 from transformers import DynamicCache
 
-from benchmarks import _true_turns, true_shapes
+from performance import _true_turns, true_shapes
 from pruneproof.backbones._vision import cls_attention
 from pruneproof.pruning.atp import Atp, Settings
 

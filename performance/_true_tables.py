@@ -22,7 +22,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"{result['device']}, {result['dtype']}, {result['threads']} threads, torch {result['torch']}, transformers "
         f"{result['transformers']}; random weights; {result['keep']:.0%} of the visual tokens kept; "
         f"{result['text_tokens']} text tokens in the prompt; {result['rounds']} rounds. Made by "
-        "`python -m benchmarks.true_shapes`.",
+        "`python -m performance.true_shapes`.",
     ]
     if result["scale"] == "tiny":
         lines += ["", "**A smoke run of tiny models: the numbers say nothing about the published ones.**"]

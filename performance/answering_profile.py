@@ -1,9 +1,9 @@
 """How fast questions are answered, and how much of the time is spent inside the model's forwards.
 
-    python benchmarks/answering_profile.py [--images 10] [--checkpoint FOLDER]
+    python -m performance.answering_profile [--images 10] [--checkpoint FOLDER]
 
 One process, one thread, clean scenes, all questions but captions; `builtin_llava` unless another LLaVA is named.
-Writes `benchmarks/results/answering_profile.json`.
+Writes `performance/results/answering_profile.json`.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def main() -> None:
         "weights": chosen.checkpoint.name,
         "methods": measured,
     }
-    write_json(HOME / "benchmarks/results/answering_profile.json", result)
+    write_json(HOME / "performance/results/answering_profile.json", result)
     for method, ways in measured.items():
         for way, row in ways.items():
             print(f"{method:10s} {way:22s} {row['answers_per_s']:7.1f}/s, {row['share_in_forwards']:.0%} in forwards")

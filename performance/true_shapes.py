@@ -1,11 +1,11 @@
 """The full model against ATP at the published shapes: FLOPs, latency, memory, and where the gain ends.
 
-    python -m benchmarks.true_shapes [--families llava-1.5-7b] [--device cuda] [--layers 4] [--help]
+    python -m performance.true_shapes [--families llava-1.5-7b] [--device cuda] [--layers 4] [--help]
 
 Run it in the repository's root. Weights are random (nothing is downloaded): costs depend on shapes alone. Full and ATP
 answer the same batch in turns in one process, and ratios are taken inside a round. A batch is that many questions, each
 on its own image; ATP scores by the CLS attention of the vision tower's last layer and the similarity of patches
-and question, both weighted alike. Writes `benchmarks/results/true_shapes_<device>.json` and `.md`.
+and question, both weighted alike. Writes `performance/results/true_shapes_<device>.json` and `.md`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from benchmarks._true_models import SHAPES, Shape, random_text_tower
-from benchmarks._true_tables import COMPONENTS, markdown
-from benchmarks._true_turns import FlopMeter, Inputs, Turn, answer, take_turn
+from performance._true_models import SHAPES, Shape, random_text_tower
+from performance._true_tables import COMPONENTS, markdown
+from performance._true_turns import FlopMeter, Inputs, Turn, answer, take_turn
 
 from pruneproof.answering.costs import _processor
 from pruneproof.backbones._memory import free_bytes, model_bytes
@@ -102,7 +102,7 @@ def random_inputs(shape: Shape, batch: int, options: Options) -> Inputs:
 
 
 def cell(mode: str, batch: int, turns: Sequence[Turn], lengths: Sequence[int]) -> dict[str, Any]:
-    """Medians over the rounds of one mode at one batch size; the fields are told in `benchmarks/README.md`."""
+    """Medians over the rounds of one mode at one batch size; the fields are told in `performance/README.md`."""
     watches = [turn.watch for turn in turns]
     seconds = {name: float(np.median([np.mean(w.seconds[name]) for w in watches])) for name in watches[0].seconds}
     peaks = [turn.peak_bytes for turn in turns if turn.peak_bytes is not None]
@@ -220,7 +220,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--repeats", type=_natural, default=5, help="rounds of full and ATP")
     add("--layers", type=_natural, help="language layers built, if memory does not suffice for all of them")
     add("--scale", choices=["published", "tiny"], default="published", help="tiny is a smoke run of small models")
-    add("--output", type=Path, help="results, without suffix; default: benchmarks/results/true_shapes_<device>")
+    add("--output", type=Path, help="results, without suffix; default: performance/results/true_shapes_<device>")
     return parser.parse_args(arguments)
 
 
@@ -280,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write; 2 if refused."""
     chosen = parse(arguments)
     scale = "tiny_" if chosen.scale == "tiny" else ""
-    stem = chosen.output or HOME / f"benchmarks/results/true_shapes_{scale}{chosen.device.partition(':')[0]}"
+    stem = chosen.output or HOME / f"performance/results/true_shapes_{scale}{chosen.device.partition(':')[0]}"
     try:
         result = run(chosen)
     except PruneProofError as error:
