@@ -169,6 +169,7 @@ def test_a_layer_that_a_vision_tower_lacks_is_refused_before_anything_runs(tmp_p
     assert what in complaint(study(-6))
     assert load_study(study(-5)).methods["atp_25"].options["attention_layer"] == -5
     assert "1 problem" in complaint(study(-6, methods__atp_10__attention_layer=-5))
+    assert load_study(study(-6, backbones__builtin_llava__methods=["full", "atp_10"])), "the method is not run there"
     assert "half" in complaint(study(-6, methods__atp_25__alpha="half"))
     for damaged in ("{", "[]", '{"vision_config": {}}', '{"vision_config": {"num_hidden_layers": "five"}}'):
         (home / "config.json").write_text(damaged)

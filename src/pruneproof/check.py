@@ -67,7 +67,7 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
         return
     yield from _pipeline(folder)
     named = f"study {study.study.name} in {folder.absolute()}"
-    yield Finding("ok", "settings", f"{named}: {len(study.backbones)} backbones x {len(study.methods)} methods")
+    yield Finding("ok", "settings", f"{named}: {len(study.backbones)} backbones, {len(study.methods)} methods")
     root = folder / study.study.root
     yield from _machine(quick=quick)
     yield from _benchmark(study, folder)

@@ -132,7 +132,8 @@ def _time(seconds: float, left: int, known: float | None) -> str:
 def comparisons(study: Study) -> int:
     """Number of primary contrasts, over which Holm's correction runs."""
     families = sum(bool(part.names) for part in (study.perturbations.image, study.perturbations.text))
-    return len(study.scoring.primary) * len(study.backbones) * families
+    primary = sum(name in study.methods_of(backbone) for backbone in study.backbones for name in study.scoring.primary)
+    return primary * families
 
 
 def shown(study: Study, asked: float, count: int) -> float:

@@ -35,9 +35,10 @@ def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
         folder: of the study, to which the project's root is relative.
     """
     root = folder / str(_at(values, "study", "root") or ".")
+    backbones = _mapping(values, "backbones")
     depths = {
         name: depth
-        for name, settings in _mapping(values, "backbones").items()
+        for name, settings in backbones.items()
         if (depth := tower_depth(root / str(_at(settings, "checkpoint")))) is not None
     }
     found = []
@@ -54,7 +55,7 @@ def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
             )
             for layer in layers
             for backbone, depth in depths.items()
-            if not -depth <= layer <= -1
+            if method in (_at(backbones[backbone], "methods") or [method]) and not -depth <= layer <= -1
         ]
     return found
 

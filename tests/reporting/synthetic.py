@@ -100,6 +100,13 @@ class Grid:
     turns: int = 3
     images: int = 4
     intervals: bool = True
+    some: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Backbones that are run with some of the methods."""
+
+    def methods_of(self, backbone: str) -> dict[str, dict[str, Any]]:
+        """The methods of one backbone."""
+        chosen = self.some.get(backbone, tuple(self.methods))
+        return {name: options for name, options in self.methods.items() if name in chosen}
 
     def conditions(self) -> list[tuple[str, str, int]]:
         """(family, perturbation, severity) of every condition, the clean one first."""
@@ -127,6 +134,7 @@ def study(grid: Grid) -> Study:
             },
             "backbones": {
                 name: {"family": "llava", "checkpoint": f"data/backbones/{name}", "text_tower": "clip"}
+                | ({"methods": grid.some[name]} if name in grid.some else {})
                 for name in grid.backbones
             },
             "methods": grid.methods,
@@ -203,7 +211,7 @@ def summary(grid: Grid) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     for backbone in grid.backbones:
-        for method in grid.methods:
+        for method in grid.methods_of(backbone):
             for family, perturbation, severity in grid.conditions():
                 for metric, value in metrics(method, family, perturbation, severity).items():
                     noisy = value if metric.startswith("tokens") else max(value + rng.normal(0, 0.4), 0.0)
@@ -261,7 +269,7 @@ def contrasts(grid: Grid, table: pd.DataFrame) -> pd.DataFrame:
     pairs += [(m, "random_" + m.split("_")[1]) for m in grid.methods if m.startswith("atp")]
     for (backbone, method, family, perturbation, severity, metric), value in values.items():
         for name, baseline in pairs:
-            if name != method or baseline not in grid.methods:
+            if name != method or baseline not in grid.methods_of(backbone):
                 continue
             other = values[(backbone, baseline, family, perturbation, severity, metric)]
             clean = values[(backbone, method, "clean", "clean", "0", metric)]
@@ -334,7 +342,7 @@ def costs(grid: Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
     flops: list[dict[str, Any]] = []
     latency: list[dict[str, Any]] = []
     for backbone in grid.backbones:
-        for method, options in grid.methods.items():
+        for method, options in grid.methods_of(backbone).items():
             keep = options.get("keep", 1.0)
             parts = {
                 "vision_tower": 1.6e9, "text_tower": 4e7 if options["method"] == "atp" else 0.0,
@@ -436,7 +444,7 @@ def write_images(grid: Grid, folders: Folders) -> None:
             files.write_rows(folders.corrupted / f"{perturbation}_{severity}.parquet", rows, records.CORRUPTED)
     scored: list[dict[str, Any]] = []
     for backbone in grid.backbones:
-        for method, options in grid.methods.items():
+        for method, options in grid.methods_of(backbone).items():
             count = round(256 * options.get("keep", 1.0))
             rows = []
             for family, perturbation, severity in grid.conditions():

@@ -11,7 +11,6 @@ import pytest
 from pruneproof.errors import PruneProofError
 from pruneproof.reporting.cost_tables import component_table, family_table, published_table
 from pruneproof.reporting.documents import claims_page, judgements
-from pruneproof.reporting.paper_claims import paper_method
 from pruneproof.reporting.report import Report, load
 from pruneproof.reporting.tables import tables
 
@@ -43,14 +42,14 @@ def test_families_stand_side_by_side(synthetic: Any, tmp_path: Path) -> None:
     names = ("builtin_llava", "builtin_blip2")
     grid = synthetic.Grid(corruptions=("fog",), rewordings=(), methods=methods, backbones=names, images=2)
     both = load(*synthetic.write(tmp_path, grid))
-    table = family_table(both, paper_method(both))
+    table = family_table(both)
     shown = ("Full", "ATP 60%", "Random 60%")
     assert [row[0] for row in table.rows] == [f"{name}, {label}" for name in names for label in shown]
     assert [row[5:8] for row in table.rows[:2]] == [("1.00", "1.00", "1.00"), ("0.78", "0.60", "0.63")]
 
 
 def test_one_family_has_nothing_beside_it(report: Report) -> None:
-    assert family_table(report, paper_method(report)).rows == ()
+    assert family_table(report).rows == ()
 
 
 def with_results(report: Report, folder: Path, **changes: Any) -> Report:

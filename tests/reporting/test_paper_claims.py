@@ -12,7 +12,7 @@ from pruneproof.reporting.report import Report
 
 
 def claim(report: Report, key: str) -> Claim:
-    method = paper_claims.paper_method(report)
+    method = paper_claims.paper_method(report, "builtin_llava")
     assert method is not None
     return next(c for c in paper_claims.judge(report, "builtin_llava", method) if c.key == key)
 
@@ -31,13 +31,13 @@ def with_contrast(report: Report, baseline: str, metric: str, family: str, low: 
 
 
 def test_judged_at_the_papers_budget(report: Report) -> None:
-    method = paper_claims.paper_method(report)
+    method = paper_claims.paper_method(report, "builtin_llava")
     assert method is not None
     assert method.id == "atp_60"
 
 
 def test_every_claim_has_a_rule_and_a_control(report: Report) -> None:
-    method = paper_claims.paper_method(report)
+    method = paper_claims.paper_method(report, "builtin_llava")
     assert method is not None
     found = paper_claims.judge(report, "builtin_llava", method)
     assert [c.key for c in found] == ["flops", "latency", "accuracy", "captions", "images", "text", "hallucination"]

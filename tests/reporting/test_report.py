@@ -43,7 +43,7 @@ def test_a_family_mean_that_is_not_in_the_summary_is_the_plain_mean(report: Repo
 
 def test_keeps_need_a_random_control(report: Report) -> None:
     assert report.keeps() == [0.6, 0.25]
-    assert [method.id for method in report.at_keep(0.25)] == ["full", "random_25", "atp_25"]
+    assert [method.id for method in report.at_keep(0.25, "builtin_llava")] == ["full", "random_25", "atp_25"]
 
 
 @pytest.mark.parametrize("name", ["summary.csv", "contrasts.csv"])

@@ -412,6 +412,14 @@ def test_pruner_is_also_compared_with_random_pruning_to_as_many_tokens(study: St
     assert (control["primary"], full["primary"]) == ("false", "true")
 
 
+def test_a_backbone_is_scored_with_the_methods_that_it_is_run_with(study: Study, folders: Folders) -> None:
+    own = study.backbones["tiny"].model_copy(update={"methods": ("full", "thin")})
+    folders.answers_of("tiny", "thinner").unlink()
+    run(study.model_copy(update={"backbones": {"tiny": own}}), folders)
+    for name, methods in (("summary", {"full", "thin"}), ("contrasts", {"thin"}), ("effective", {"full", "thin"})):
+        assert {row["method"] for row in csv_rows(folders.scores / f"{name}.csv")} == methods
+
+
 def test_primary_contrasts_alone_are_corrected(scored: Folders) -> None:
     rows = csv_rows(scored.scores / "contrasts.csv")
     assert {row["method"] for row in rows} == {"thin", "thinner"}

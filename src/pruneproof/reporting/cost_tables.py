@@ -12,6 +12,7 @@ from pruneproof.reporting import claims
 from pruneproof.reporting.estimates import Estimate, interval, number
 from pruneproof.reporting.headline import LANGUAGE_MODEL
 from pruneproof.reporting.methods import Method
+from pruneproof.reporting.paper_claims import paper_method
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.table import Table, known
 
@@ -31,7 +32,7 @@ MEGA = 1e6
 def component_table(report: Report, backbone: str) -> Table:
     """FLOPs of one question, component by component."""
     rows = []
-    for method in report.methods:
+    for method in report.methods_of(backbone):
         parts = [report.total_flops(backbone, method.id, (name,)) for name in COMPONENTS]
         sums = (number(part / MEGA) for part in (*parts, report.total_flops(backbone, method.id)))
         rows.append((method.label, *sums, number(report.flops_ratio(backbone, method.id), 2)))
@@ -44,14 +45,15 @@ def component_table(report: Report, backbone: str) -> Table:
     )  # fmt: skip
 
 
-def family_table(report: Report, method: Method | None) -> Table:
-    """All backbones side by side: the full model, one method, and random pruning to as many tokens."""
+def family_table(report: Report) -> Table:
+    """All backbones that are run with ATP side by side: the full model, ATP at about the paper's budget, and random
+    pruning to as many tokens."""
     rows: list[tuple[str, ...]] = []
-    control = report.control(method) if method else None
-    if method is not None and len(report.backbones) > 1:
-        full = next(one for one in report.methods if one.id == report.baseline)
-        shown = [one for one in (full, method, control) if one is not None]
-        rows = [_family_row(report, backbone, one) for backbone in report.backbones for one in shown]
+    found = {name: method for name in report.backbones if (method := paper_method(report, name))}
+    for backbone, method in found.items() if len(found) > 1 else ():
+        full = next(one for one in report.methods_of(backbone) if one.id == report.baseline)
+        shown = (full, method, report.control(method, backbone))
+        rows += [_family_row(report, backbone, one) for one in shown if one is not None]
     return Table(
         "families", "Families side by side",
         "Accuracy over the study's claimed kinds and share of absent objects affirmed on clean images (%); FLOPs of "

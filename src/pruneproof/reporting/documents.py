@@ -51,21 +51,22 @@ class Judgement:
 
 
 def judgements(report: Report) -> tuple[Judgement, ...]:
-    """The claims of every backbone, judged at the paper's budget and, in short, for every other ATP entry."""
-    chosen = paper_claims.paper_method(report)
-    if chosen is None:
-        return ()
-    atp = [method for method in report.methods if method.base == "atp"]
-    found = {name: {m.id: paper_claims.judge(report, name, m) for m in atp} for name in report.backbones}
-    general = paper_claims.generality(report, {name: claims[chosen.id] for name, claims in found.items()})
+    """The claims of every backbone that is run with ATP, judged at the paper's budget and, in short, for every other
+    ATP entry of it."""
+    chosen = {name: method for name in report.backbones if (method := paper_claims.paper_method(report, name))}
+    found = {
+        name: {m: paper_claims.judge(report, name, m) for m in report.methods_of(name) if m.base == "atp"}
+        for name in chosen
+    }
+    general = paper_claims.generality(report, {name: found[name][method] for name, method in chosen.items()})
     return tuple(
         Judgement(
             backbone=name,
             built_in=paper_claims.is_built_in(report, name),
             tower_mismatch=report.study.backbones[name].allow_tower_mismatch,
-            label=chosen.label,
-            claims=(*claims[chosen.id], general),
-            budgets=tuple((m.label, tuple(claim.verdict for claim in claims[m.id])) for m in atp),
+            label=chosen[name].label,
+            claims=(*claims[chosen[name]], general),
+            budgets=tuple((m.label, tuple(claim.verdict for claim in judged)) for m, judged in claims.items()),
         )
         for name, claims in found.items()
     )

@@ -57,7 +57,7 @@ METRICS = {
 
 def headline(report: Report) -> pd.DataFrame:
     """The table of `summary.csv`; shares in percent, differences in points, `_low` and `_high` beside each."""
-    rows = [_row(report, backbone, method) for backbone in report.backbones for method in report.methods]
+    rows = [_row(report, backbone, method) for backbone in report.backbones for method in report.methods_of(backbone)]
     return pd.DataFrame(rows)
 
 

@@ -41,9 +41,9 @@ class Claim:
     """Whether ATP beats the random control: without that no benefit is due to its selection."""
 
 
-def paper_method(report: Report) -> Method | None:
-    """The ATP entry that is nearest to the paper's budget and not a variant; None if the study has none."""
-    candidates = [m for m in report.methods if m.base == "atp" and not m.variant and m.keep is not None]
+def paper_method(report: Report, backbone: str) -> Method | None:
+    """Of a backbone's ATP entries the one nearest to the paper's budget that is not a variant; None if it has none."""
+    candidates = [m for m in report.methods_of(backbone) if m.base == "atp" and not m.variant and m.keep is not None]
     return min(candidates, key=lambda method: abs((method.keep or 1.0) - claims.PAPER_KEEP), default=None)
 
 
@@ -54,7 +54,7 @@ def is_built_in(report: Report, backbone: str) -> bool:
 
 def judge(report: Report, backbone: str, method: Method) -> list[Claim]:
     """All claims of the paper for one backbone and one ATP entry."""
-    return _Judge(report, backbone, method, report.control(method)).all()
+    return _Judge(report, backbone, method, report.control(method, backbone)).all()
 
 
 @dataclass(frozen=True, slots=True)

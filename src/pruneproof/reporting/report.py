@@ -64,9 +64,21 @@ class Report:
 
     @cached_property
     def methods(self) -> tuple[Method, ...]:
-        """The study's methods that have scores, in the order of params.yaml."""
+        """The study's methods that have scores with any backbone, in the order of params.yaml."""
         scored = set(self.summary["method"])
         return tuple(method for method in describe(self.study.methods) if method.id in scored)
+
+    @cached_property
+    def _own(self) -> dict[str, tuple[Method, ...]]:
+        pairs = set(zip(self.summary["backbone"], self.summary["method"], strict=True))
+        return {
+            name: tuple(m for m in self.methods if m.id in self.study.methods_of(name) and (name, m.id) in pairs)
+            for name in self.backbones
+        }
+
+    def methods_of(self, backbone: str) -> tuple[Method, ...]:
+        """Those of `methods` that the backbone is run with."""
+        return self._own[backbone]
 
     @cached_property
     def backbones(self) -> tuple[str, ...]:
@@ -97,13 +109,15 @@ class Report:
         keeps = self.keeps()
         return keeps[len(keeps) // 2] if keeps else None
 
-    def at_keep(self, keep: float | None) -> tuple[Method, ...]:
-        """The baseline and the methods with this keep ratio, without variants."""
-        return tuple(m for m in self.methods if m.id == self.baseline or (not m.variant and m.keep == keep and keep))
+    def at_keep(self, keep: float | None, backbone: str) -> tuple[Method, ...]:
+        """The baseline and a backbone's methods with this keep ratio, without variants."""
+        own = self.methods_of(backbone)
+        return tuple(m for m in own if m.id == self.baseline or (not m.variant and m.keep == keep and keep))
 
-    def control(self, method: Method) -> Method | None:
-        """The random method that keeps as many tokens, if the study has one."""
-        return next((m for m in self.methods if m.base == "random" and not m.variant and m.keep == method.keep), None)
+    def control(self, method: Method, backbone: str) -> Method | None:
+        """The random method that keeps as many tokens, if the backbone is run with one."""
+        own = self.methods_of(backbone)
+        return next((m for m in own if m.base == "random" and not m.variant and m.keep == method.keep), None)
 
     def perturbations(self, family: str) -> list[str]:
         """Names in the order of params.yaml that have scores, without the mean."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pruneproof.records import KINDS
-from pruneproof.reporting import paper_claims
 from pruneproof.reporting.cost_tables import component_table, family_table, published_table
 from pruneproof.reporting.estimates import Contrast, interval, number, p_value
 from pruneproof.reporting.methods import Method
@@ -24,7 +23,7 @@ def tables(report: Report) -> list[Table]:
         caption_table, corruption_table,
         dialogue_table,
     )  # fmt: skip
-    made = [family_table(report, paper_claims.paper_method(report)), published_table(report)]
+    made = [family_table(report), published_table(report)]
     made += [replace(build(report, backbone), backbone=backbone) for backbone in report.backbones for build in builders]
     return [table for table in made if table.rows]
 
@@ -32,7 +31,7 @@ def tables(report: Report) -> list[Table]:
 def main_table(report: Report, backbone: str) -> Table:
     """Cost, accuracy and hallucination of every method."""
     rows = []
-    for method in report.methods:
+    for method in report.methods_of(backbone):
         tokens = report.estimate(backbone, method.id, "tokens/visual").value
         flops = report.flops_ratio(backbone, method.id)
         cells = [number(tokens, 0), number(100 * flops, 0), number(report.speedup(backbone, method.id).value, 2)]
@@ -57,7 +56,7 @@ def main_table(report: Report, backbone: str) -> Table:
 def stability_table(report: Report, backbone: str) -> Table:
     """Retention and effective robustness of every method, and its flips against the full model."""
     rows = []
-    for method in report.methods:
+    for method in report.methods_of(backbone):
         cells = [interval(report.estimate(backbone, method.id, "accuracy/all"))]
         for family in ("image", "text"):
             above = report.effective_robustness(backbone, method.id, family)
@@ -87,7 +86,7 @@ def sensitivity_table(report: Report, backbone: str) -> Table:
         "ECE": ("calibration/ece", 1),
     }  # fmt: skip
     rows = []
-    for method in report.methods:
+    for method in report.methods_of(backbone):
         cells = [
             number(report.estimate(backbone, method.id, metric, family).value, digits)
             for family in ("clean", "image")
@@ -119,12 +118,12 @@ def kind_chance(report: Report, kinds: Sequence[str]) -> str:
 def contrast_table(report: Report, backbone: str) -> Table:
     """Differences with the full model and, where scored, with the random control."""
     rows = []
-    for method in report.methods:
+    for method in report.methods_of(backbone):
         if method.id == report.baseline:
             continue
         clean = report.contrast(backbone, method.id, "clean/accuracy/all")
         drops = [report.contrast(backbone, method.id, "accuracy/all", family, "live") for family in ("image", "text")]
-        control = report.control(method)
+        control = report.control(method, backbone)
         versus = [
             report.contrast(backbone, method.id, "accuracy/all", family, "live", baseline=control.id)
             if control
@@ -151,7 +150,7 @@ def pope_table(report: Report, backbone: str) -> Table:
     """Accuracy, precision, recall, F1 and yes ratio by split on clean images."""
     measures = ("accuracy", "precision", "recall", "f1", "yes_ratio")
     rows = []
-    for method in report.methods:
+    for method in report.methods_of(backbone):
         cells = [
             _level(report, backbone, method, f"pope/{measure}_{split}", "clean")
             for split in SPLITS
@@ -171,7 +170,7 @@ def kind_table(report: Report, backbone: str) -> Table:
     scored = set(report.summary["metric"])
     kinds = [kind for kind in KINDS if f"accuracy/{kind}" in scored]
     rows = []
-    for method in report.methods:
+    for method in report.methods_of(backbone):
         cells = [
             _level(report, backbone, method, f"accuracy/{kind}", family)
             for family in ("clean", "image")
@@ -189,7 +188,7 @@ def kind_table(report: Report, backbone: str) -> Table:
 def caption_table(report: Report, backbone: str) -> Table:
     """CHAIR on clean images and over the corruptions under which captions were asked for."""
     rows = []
-    for method in report.methods:
+    for method in report.methods_of(backbone):
         cells = [
             interval(report.estimate(backbone, method.id, f"chair/{name}", family))
             for family in ("clean", "image")
@@ -206,7 +205,7 @@ def caption_table(report: Report, backbone: str) -> Table:
 
 def corruption_table(report: Report, backbone: str) -> Table:
     """Accuracy under every perturbation, mean over severities."""
-    methods = [method for method in report.methods if not method.variant]
+    methods = [method for method in report.methods_of(backbone) if not method.variant]
     rows = []
     for family in ("image", "text"):
         for name in report.perturbations(family):
@@ -225,7 +224,7 @@ def dialogue_table(report: Report, backbone: str) -> Table:
     """Accuracy at every turn of a dialogue, by the question that tokens are selected by."""
     chosen, turns = report.dialogues(), report.turns()
     rows = []
-    for method in report.methods:
+    for method in report.methods_of(backbone):
         cells = [
             number(report.estimate(backbone, method.id, "accuracy/all", "dialogue", name, turn).value)
             for name in chosen.values()

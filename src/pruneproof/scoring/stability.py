@@ -120,14 +120,14 @@ def effective_robustness(
 ) -> tuple[list[EffectiveRow], list[CurveRow]]:
     """How every method compares with random pruning to the same clean accuracy, over a family's live conditions.
 
-    The curve goes through chance, every method of the study whose module is `random`, and the baseline. A random method
-    is compared with the curve of the others: its distance from that shows how well so few points draw the curve.
-    There are no rows if the study has no random method.
+    The curve goes through chance, all of these methods whose module is `random`, and the baseline. A random method is
+    compared with the curve of the others: its distance from that shows how well so few points draw the curve.
+    There are no rows if none of them is random.
 
     Args:
         backbone: written into every row.
         found: from `accuracies`.
-        methods: of the study.
+        methods: that the backbone is run with.
         scoring: baseline, primary methods (their rows over all severities are primary) and confidence.
         groups: from `groups.with_live`.
     """

@@ -63,7 +63,7 @@ def run(study: Study, folders: Folders) -> None:
         pq.ParquetWriter(path, PER_ANSWER, compression="zstd") as writer,
         Progress(console=Console(stderr=True)) as progress,
     ):
-        task = progress.add_task("scoring", total=len(study.backbones) * len(study.methods))
+        task = progress.add_task("scoring", total=sum(len(study.methods_of(name)) for name in study.backbones))
         for backbone in study.backbones:
             for rows in _score_backbone(study, folders, backbone, bench, tables):
                 writer.write_table(rows)
@@ -118,7 +118,7 @@ def _score_backbone(
     live = live_conditions(conditions, retention(correct[settings.baseline], questions, bench.draws).value)
     groups = with_live(groups_of(conditions), live)
     matched: dict[str, Measured] = {}
-    for method in sorted(study.methods, key=lambda name: name != settings.baseline):
+    for method in sorted(study.methods_of(backbone), key=lambda name: name != settings.baseline):
         first = method == settings.baseline
         scored = full if first else scored_answers(method, _answers(folders, backbone, method))
         correct[method] = questions.by_unit(scored.correct)
@@ -142,8 +142,8 @@ def _compare(
     tables: _Tables,
 ) -> None:
     """Methods side by side: by unit `correct`, and `matched` where there are existence questions."""
-    settings, common = study.scoring, (groups, study.scoring.confidence)
-    for method, other in pairs(study.methods, settings.baseline):
+    settings, common, methods = study.scoring, (groups, study.scoring.confidence), study.methods_of(backbone)
+    for method, other in pairs(methods, settings.baseline):
         primary = method in settings.primary and other == settings.baseline
         own = (backbone, method, other, correct[method], correct[other])
         tables.contrasts.extend(contrast(*own, bench.questions, *common, primary))
@@ -151,7 +151,7 @@ def _compare(
             rates = (matched[method], matched[other])
             tables.contrasts.extend(matched_contrast(backbone, method, other, *rates, *common))
     standing = accuracies(correct, bench.questions, bench.draws)
-    rows, curves = effective_robustness(backbone, standing, study.methods, settings, groups)
+    rows, curves = effective_robustness(backbone, standing, methods, settings, groups)
     tables.effective.extend(rows)
     tables.curves.extend(curves)
 

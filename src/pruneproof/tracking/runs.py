@@ -78,7 +78,7 @@ def plan_runs(study: Study, folders: Folders) -> list[PlannedRun]:
     parents: list[PlannedRun] = []
     children: list[PlannedRun] = []
     for backbone in study.backbones:
-        for method in study.methods:
+        for method in study.methods_of(backbone):
             rows = by_cell.get((backbone, method), [])
             if rows:
                 chosen = [row for row in headline if (row["backbone"], row["method"]) == (backbone, method)]

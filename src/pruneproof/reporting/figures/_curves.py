@@ -47,11 +47,13 @@ def mean_of(
 
 
 def curve_frame(report: Report, backbone: str, measures: Sequence[Measure]) -> pd.DataFrame:
-    """Rows of (measure, keep, method, severity) for every keep ratio that has a random control."""
+    """Rows of (measure, keep, method, severity) for every keep ratio that has a random control and that the backbone is
+    run with."""
     rows = []
     for measure in measures:
         for keep in report.keeps():
-            for method in report.at_keep(keep):
+            own = report.at_keep(keep, backbone)
+            for method in own if len(own) > 1 else ():
                 if method.id == report.baseline and not measure.baseline:
                     continue
                 for severity in severities(report):

@@ -33,7 +33,7 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
 def _frame(report: Report, backbone: str) -> pd.DataFrame:
     rows = []
     for name in report.perturbations("image"):
-        for method in report.at_keep(report.shown_keep()):
+        for method in report.at_keep(report.shown_keep(), backbone):
             for severity in _curves.severities(report):
                 cell = _curves.mean_of(report, backbone, method.id, ("accuracy/all",), severity, name)
                 rows.append((name, method.id, severity, cell.value, cell.low, cell.high))

@@ -33,7 +33,7 @@ def _frame(report: Report, backbone: str) -> pd.DataFrame:
     rows = []
     full = report.total_flops(backbone, report.baseline)
     for family in INPUTS:
-        for method in report.methods:
+        for method in report.methods_of(backbone):
             flops = report.total_flops(backbone, method.id)
             cell = report.estimate(backbone, method.id, "accuracy/all", family)
             rows.append((family, method.id, flops, 100 * flops / full, cell.value, cell.low, cell.high))

@@ -35,7 +35,7 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
 def _frame(report: Report, backbone: str) -> pd.DataFrame:
     rows = []
     for chosen, name in report.dialogues().items():
-        for method in report.at_keep(report.shown_keep()):
+        for method in report.at_keep(report.shown_keep(), backbone):
             for turn in report.turns():
                 cell = report.estimate(backbone, method.id, "accuracy/all", "dialogue", name, turn)
                 rows.append((chosen, method.id, turn, cell.value, cell.low, cell.high))

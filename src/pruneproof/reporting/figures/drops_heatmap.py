@@ -47,7 +47,7 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
 def _frame(report: Report, backbone: str) -> pd.DataFrame:
     rows = []
     floor = set(report.floor_cells(backbone, "image"))
-    for method in _ordered(report):
+    for method in (one for one in _ordered(report) if one in report.methods_of(backbone)):
         for name in [*report.perturbations("image"), "live"]:
             for severity in sorted(set(report.study.perturbations.image.severities)):
                 cell = report.contrast(backbone, method.id, "accuracy/all", "image", name, severity)

@@ -73,7 +73,7 @@ def _frame(report: Report, backbone: str, sample: records.Sample) -> pd.DataFram
     }
     boxes = _boxes(report, sample)
     rows = []
-    for method in report.at_keep(report.shown_keep()):
+    for method in report.at_keep(report.shown_keep(), backbone):
         path = report.folders.answers_of(backbone, method.id)
         answers = {
             (row["family"], row["perturbation"], row["severity"]): row

@@ -36,7 +36,7 @@ def _frame(report: Report, backbone: str) -> pd.DataFrame:
     for family in INPUTS:
         for measure in MEASURES:
             for split in SPLITS:
-                for method in report.at_keep(report.shown_keep()):
+                for method in report.at_keep(report.shown_keep(), backbone):
                     cell = report.estimate(backbone, method.id, f"pope/{measure}_{split}", family)
                     rows.append((family, measure, split, method.id, cell.value, cell.low, cell.high))
     frame = pd.DataFrame(rows, columns=["input", "measure", "split", "method", "value", "low", "high"])

@@ -39,7 +39,7 @@ def _frame(report: Report, backbone: str) -> pd.DataFrame:
     names = report.perturbations("text")
     for metric in MEASURES:
         for name in ["clean", *names] if metric == "hallucination/rate" and names else names:
-            for method in report.at_keep(report.shown_keep()):
+            for method in report.at_keep(report.shown_keep(), backbone):
                 where = ("clean",) if name == "clean" else ("text", name, "mean")
                 cell = report.estimate(backbone, method.id, metric, *where)
                 rows.append((metric, name, method.id, cell.value, cell.low, cell.high))
