@@ -58,6 +58,19 @@ def test_curves_pass_through_the_rows_of_the_csv(report: Report) -> None:
         assert len(axes.collections) == 3
 
 
+def test_hallucination_is_drawn_at_matched_recall_and_as_answered(report: Report) -> None:
+    drawing, frame = first("hallucination_severity", report)
+    for label, metric in zip(
+        dict.fromkeys(frame["measure"]), ("hallucination/matched", "hallucination/rate"), strict=False
+    ):
+        rows = frame[(frame["measure"] == label) & (frame["method"] == "atp_25") & (frame["severity"] == 3)]
+        expected = report.estimate("builtin_llava", "atp_25", metric, "image", "mean", 3)
+        assert rows[["value", "low", "high"]].to_numpy().tolist() == [[expected.value, expected.low, expected.high]]
+    with style.styled():
+        figure = drawing.draw(frame, report)
+    assert "matched" in figure.axes[0].get_ylabel()
+
+
 def test_heat_map_cells_show_the_contrasts(report: Report) -> None:
     drawing, frame = first("drops_heatmap", report)
     with style.styled():

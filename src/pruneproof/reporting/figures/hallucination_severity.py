@@ -1,4 +1,4 @@
-"""Hallucination over severity, with the recall and the yes ratio that it must be read with."""
+"""Hallucination over severity at matched recall, and as answered with the recall and the yes ratio to read it with."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ ORDER = 20
 TITLE = "Hallucination under image corruption"
 SPLITS = ("random", "popular", "adversarial")
 MEASURES = (
+    _curves.Measure("absent, affirmed\nat matched\nrecall (%)", ("hallucination/matched",)),
     _curves.Measure("absent objects\naffirmed (%)", ("hallucination/rate",)),
     _curves.Measure("present objects\naffirmed (%)", tuple(f"pope/recall_{split}" for split in SPLITS)),
     _curves.Measure("answers that\nare yes (%)", tuple(f"pope/yes_ratio_{split}" for split in SPLITS)),
@@ -21,16 +22,16 @@ MEASURES = (
 def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
     return (
-        "Top: share of absent objects that are affirmed. Middle: share of present objects that are affirmed (recall). "
-        "Bottom: share of yes among all answers. A model that only says no more often lowers all three: fewer "
-        "hallucinations count as better only where recall holds. Recall and yes ratio are means of POPE's three "
-        "splits, "
+        "From the top: share of absent objects that are affirmed once the threshold between yes and no is moved, under "
+        "every condition, to the full model's clean recall, by which claims are judged; the same as answered; share of "
+        "present objects that are affirmed (recall); share of yes among all answers. A model that only says no more "
+        "often lowers the last three and leaves the first. Recall and yes ratio are means of POPE's three splits, "
         "without bands. " + _curves.band_note(report)
     )
 
 
 def frames(report: Report) -> dict[str, pd.DataFrame]:
-    """Three measures for every method and keep ratio."""
+    """Four measures for every method and keep ratio."""
     return {f"{name}/hallucination_severity": _curves.curve_frame(report, name, MEASURES) for name in report.backbones}
 
 
