@@ -7,8 +7,11 @@ import pytest
 from pruneproof import summary
 from pruneproof.errors import PruneProofError
 
-HEAD = "backbone,method,label,visual_tokens,language_model_flops_ratio,accuracy_clean,accuracy_image,accuracy_text,"
-HEAD += "hallucination_image,extra_drop_image,extra_drop_image_low,extra_drop_image_high,extra_drop_text\n"
+HEAD = "backbone,method,label,language_model_flops_ratio,accuracy_clean,accuracy_image,accuracy_text,retention_image,"
+HEAD += "effective_image,effective_image_low,effective_image_high,effective_text,d_prime_image,"
+HEAD += "hallucination_matched_image\n"
+FULL = "builtin_llava,full,full model,1,91.234,80.5,,81.6,,,,,2.345,7.1"
+ATP = "builtin_llava,atp_25,ATP 25% (mismatched),0.31,88.0,74.0,80.0,70.4,-12.96,-14.51,-10.42,nan,1.5,9.0"
 
 
 def study(folder: Path, *rows: str) -> Path:
@@ -18,22 +21,40 @@ def study(folder: Path, *rows: str) -> Path:
 
 
 def test_the_table_shows_values_intervals_and_dashes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    full = "builtin_llava,full,full model,256,1,91.234,80.5,,7.1,,,,"
-    atp = "builtin_llava,atp_25,ATP 25%,64,0.31,88.0,74.0,80.0,9.0,2.96,0.51,5.42,nan"
-    summary.report(study(tmp_path, full, atp))
+    summary.report(study(tmp_path, FULL, ATP))
     lines = capsys.readouterr().out.splitlines()
-    row = next(line for line in lines if "ATP 25%" in line)
-    assert row.split() == ["ATP", "25%", "64", "31%", "88.0", "74.0", "80.0", "9.0", "+3.0", "[+0.5,", "+5.4]", "-"]
-    assert next(line for line in lines if "full model" in line).split()[-2:] == ["-", "-"]
+    row = next(line for line in lines if "ATP 25% (mismatched)" in line)
+    interval = ["-13.0", "[-14.5,", "-10.4]"]
+    assert row.split()[3:] == ["31%", "88.0", "74.0", "80.0", "70", *interval, "-", "1.50", "9.0"]
+    row = next(line for line in lines if "full model" in line and "%" in line)
+    assert row.split()[2:] == ["100%", "91.2", "80.5", "-", "82", "-", "-", "2.35", "7.1"]
     assert str(tmp_path / "reports/report.html") in "\n".join(lines)
-    assert all(len(line) <= 160 or "/" in line for line in lines)
+
+
+def test_it_fits_into_120_characters_with_the_longest_intervals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each row is one line, and no number is cut."""
+    head = HEAD.replace("effective_text,", "effective_text,effective_text_low,effective_text_high,")
+    row = "builtin_flamingo,atp_25,ATP 25% (mismatched),0.31,88.0,74.0,80.0,70.4,-12.96,-14.51,-10.42,"
+    row += "-5.96,-8.51,-3.42,1.53,19.0"
+    folder = study(tmp_path, row, row.replace("flamingo", "blip2"))
+    (folder / "reports/summary.csv").write_text(head + f"{row}\n" + row.replace("flamingo", "blip2") + "\n")
+    summary.report(folder)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 120 for line in lines if str(tmp_path) not in line)
+    found = [line for line in lines if "mismatched" in line]
+    assert len(found) == 2
+    expected = ["-13.0", "[-14.5,", "-10.4]", "-6.0", "[-8.5,", "-3.4]", "1.53", "19.0"]
+    assert all(line.split()[-8:] == expected for line in found)
 
 
 def test_backbones_are_named_when_there_are_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    summary.report(study(tmp_path, "a,full,full model,256,1,9,8,7,6,,,,", "b,full,full model,256,1,9,8,7,6,,,,"))
-    out = capsys.readouterr().out
-    assert "a, full model" in out
-    assert "b, full model" in out
+    summary.report(study(tmp_path, FULL, FULL.replace("builtin_llava", "other")))
+    lines = capsys.readouterr().out.splitlines()
+    named = [line.strip() for line in lines if line.strip() in ("builtin_llava:", "other:")]
+    assert named == ["builtin_llava:", "other:"]
+    assert sum(line.startswith("full model") for line in lines) == 2
 
 
 @pytest.mark.parametrize(("place", "command"), [("studies/mine", "make ui STUDY=mine"), ("project", "make ui")])
@@ -41,7 +62,7 @@ def test_the_command_for_the_runs_names_the_study(
     tmp_path: Path, place: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / place).mkdir(parents=True)
-    summary.report(study(tmp_path / place, "a,full,full model,256,1,9,8,7,6,,,,"))
+    summary.report(study(tmp_path / place, FULL))
     assert capsys.readouterr().out.splitlines()[-1].split(maxsplit=1)[1] == command
 
 

@@ -9,17 +9,26 @@ from pathlib import Path
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders, make_command
 
-COLUMNS = {
-    "tokens": ("visual_tokens", "{:.0f}", ""),
-    "LM FLOPs %": ("language_model_flops_ratio", "{:.0%}", ""),
-    "clean %": ("accuracy_clean", "{:.1f}", ""),
-    "corrupted %": ("accuracy_image", "{:.1f}", ""),
-    "reworded %": ("accuracy_text", "{:.1f}", ""),
-    "hallucinates %": ("hallucination_image", "{:.1f}", ""),
-    "extra drop, corrupted": ("extra_drop_image", "{:+.1f}", "[{:+.1f}, {:+.1f}]"),
-    "extra drop, reworded": ("extra_drop_text", "{:+.1f}", "[{:+.1f}, {:+.1f}]"),
-}
-"""Heading to (column of summary.csv, how its value is written, how its interval is written)."""
+COLUMNS = (
+    ("LM\nFLOPs\n%", "language_model_flops_ratio", "{:.0%}", ""),
+    ("clean\n%", "accuracy_clean", "{:.1f}", ""),
+    ("corrupted\n%", "accuracy_image", "{:.1f}", ""),
+    ("reworded\n%", "accuracy_text", "{:.1f}", ""),
+    ("kept\n%", "retention_image", "{:.0f}", ""),
+    ("effective,\ncorrupted", "effective_image", "{:+.1f}", "[{:+.1f}, {:+.1f}]"),
+    ("effective,\nreworded", "effective_text", "{:+.1f}", "[{:+.1f}, {:+.1f}]"),
+    ("d'", "d_prime_image", "{:.2f}", ""),
+    ("invents\n%", "hallucination_matched_image", "{:.1f}", ""),
+)
+"""Heading, column of summary.csv, how its value is written, how its interval is written."""
+NOTES = (
+    "Clean, corrupted, reworded: accuracy. Kept: what corruption leaves of the lead over chance.",
+    "Effective: points of accuracy above random pruning to the same clean accuracy; plus is more robust.",
+    "d', corrupted: how well present and absent objects are told apart.",
+    "Invents, corrupted: absent objects affirmed where as many present ones are found as by the full model.",
+)
+WIDTH = 120
+"""Characters of the table where the output is no terminal."""
 
 
 def report(folder: Path) -> None:
@@ -31,24 +40,27 @@ def report(folder: Path) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     reports = Folders(folder).reports
     rows = _rows(folder)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    backbones = {row["backbone"] for row in rows}
-    table.add_column("method" if len(backbones) == 1 else "backbone, method")
-    for heading in COLUMNS:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    backbones = dict.fromkeys(row["backbone"] for row in rows)
+    table.add_column("method" if len(backbones) == 1 else "backbone,\nmethod", no_wrap=True)
+    for heading, *_ in COLUMNS:
         table.add_column(heading, justify="right")
-    for row in rows:
-        label = row.get("label") or row["method"]
-        table.add_row(label if len(backbones) == 1 else f"{row['backbone']}, {label}", *map(str, _cells(row)))
+    for backbone in backbones:
+        if len(backbones) > 1:
+            table.add_section()
+            table.add_row(Text(f"{backbone}:"))
+        for row in (row for row in rows if row["backbone"] == backbone):
+            table.add_row(Text(row.get("label") or row["method"]), *_cells(row))
     console = Console(highlight=False, soft_wrap=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=160)
+        console = Console(highlight=False, width=WIDTH)
     console.print(table)
-    console.print(
-        "Extra drop: points of accuracy that the method loses more than the full model does; plus is worse for it."
-    )
+    for note in NOTES:
+        console.print(note)
     for what, name in (("Page", "report.html"), ("Claims", "claims.md"), ("Figures", "figures")):
         console.print(f"{what + ':':<9}{(reports / name).resolve()}", soft_wrap=True)
     console.print(f"{'Runs:':<9}{make_command('ui', folder)}")
@@ -70,7 +82,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 def _cells(row: Mapping[str, str]) -> list[str]:
     """The row's values as text, a dash where nothing was measured."""
     cells = []
-    for column, form, interval in COLUMNS.values():
+    for _, column, form, interval in COLUMNS:
         value = _number(row.get(column))
         low, high = _number(row.get(f"{column}_low")), _number(row.get(f"{column}_high"))
         text = "-" if value is None else form.format(value)

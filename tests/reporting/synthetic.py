@@ -334,6 +334,7 @@ def stability(grid: Grid, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFra
 def chance() -> pd.DataFrame:
     """`chance.csv`."""
     levels = {"accuracy/all": CHANCE, "accuracy/existence": 66.0, "pope/accuracy_random": 50.0}
+    levels |= {"pope/accuracy_popular": 50.0, "pope/accuracy_adversarial": 49.0}
     return pd.DataFrame([{"metric": m, "answer": "no", "value": v, "n": 40} for m, v in levels.items()])
 
 

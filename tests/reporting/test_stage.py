@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -55,7 +56,7 @@ def test_metrics_are_one_short_row_a_method(reports: Path) -> None:
     found = {path.stem: files.read_json(path) for path in (reports / "metrics" / "builtin_llava").iterdir()}
     assert set(found) == {"full", "atp_60", "random_60"}
     assert list(found["atp_60"]) == sorted(headline.METRICS)
-    assert set(headline.METRICS) - set(found["full"]) == {"extra_corrupted", "extra_reworded"}
+    assert set(headline.METRICS) - set(found["full"]) == {"effective_corrupted", "effective_reworded"}
     table = pd.read_csv(reports / "summary.csv").set_index("method")
     assert found["atp_60"]["corrupted"] == pytest.approx(table.loc["atp_60", "accuracy_image"], abs=5e-4)
 
@@ -78,6 +79,10 @@ def test_summary_holds_what_was_scored(reports: Path, synthetic: Any, small: Any
     assert table.loc["atp_60", "accuracy_image"] == pytest.approx(expected.value, rel=1e-5)
     assert table.loc["atp_60", "accuracy_image_low"] == pytest.approx(expected.low, rel=1e-5)
     assert table.loc["full", "flops_ratio"] == 1.0
+    for column in ("retention_image", "effective_image", "effective_text", "d_prime_image"):
+        own = table.loc["atp_60"]
+        assert own[f"{column}_low"] < own[column] < own[f"{column}_high"]
+    assert np.isnan(table.loc["full", "effective_image"])
     assert table.loc["atp_60", "label"] == "ATP 60%"
 
 
@@ -119,6 +124,14 @@ def test_tables_are_whole(report: Report) -> None:
                 assert len(re.findall(r"(?<!\\)&", line)) == len(table.header) - 1
         assert text.count("{") == text.count("}")
         assert not re.search(r"(?<!\\)%(?! Needs|\n)", text)
+
+
+def test_tables_with_accuracies_say_what_chance_is(report: Report) -> None:
+    captions = {table.name.removeprefix("builtin_llava_"): table.caption for table in tables(report)}
+    assert captions["pope"].endswith("Accuracy by chance: random 50.0%, popular 50.0%, adversarial 49.0%.")
+    for name in ("main", "stability", "perturbations", "dialogues"):
+        assert "Chance: 55.0%." in captions[name]
+    assert "Chance: existence 66.0%" in captions["kinds"]
 
 
 def test_latex_escapes() -> None:

@@ -27,12 +27,12 @@ MEASURES = {
     "unparseable_image": ("hallucination/unparseable", "image"),
     "flip_rate_image": ("robust/flip_rate", "image"),
     "flip_rate_text": ("robust/flip_rate", "text"),
-    "retention_image": ("robust/retention", "image"),
-    "retention_text": ("robust/retention", "text"),
     "hallucination_matched_clean": ("hallucination/matched", "clean"),
     "hallucination_matched_image": ("hallucination/matched", "image"),
     "auc_clean": ("sensitivity/auc", "clean"),
     "auc_image": ("sensitivity/auc", "image"),
+    "d_prime_clean": ("sensitivity/d_prime", "clean"),
+    "d_prime_image": ("sensitivity/d_prime", "image"),
 }
 """Column to (metric, family); perturbed values are means over all conditions of the family."""
 
@@ -47,9 +47,11 @@ METRICS = {
     "clean": "accuracy_clean",
     "corrupted": "accuracy_image",
     "reworded": "accuracy_text",
-    "hallucinates": "hallucination_image",
-    "extra_corrupted": "extra_drop_image",
-    "extra_reworded": "extra_drop_text",
+    "kept": "retention_image",
+    "effective_corrupted": "effective_image",
+    "effective_reworded": "effective_text",
+    "d_prime": "d_prime_image",
+    "invents": "hallucination_matched_image",
     "flops": "flops_ratio",
 }
 """Name in the files of `metrics/` to the column it is taken from."""
@@ -79,6 +81,8 @@ def _row(report: Report, backbone: str, method: Method) -> dict[str, Any]:
         where = "" if family == "clean" else LIVE
         row |= _columns(name, report.contrast(backbone, method.id, metric, family, where))
     for family in ("image", "text"):
+        kept = report.estimate(backbone, method.id, "robust/retention", family, LIVE)
+        row |= _columns(f"retention_{family}", kept)
         row |= _columns(f"effective_{family}", report.effective_robustness(backbone, method.id, family))
     return row
 

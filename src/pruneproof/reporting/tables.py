@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pruneproof.records import KINDS
@@ -111,8 +111,13 @@ def chance_note(report: Report) -> str:
 
 def kind_chance(report: Report, kinds: Sequence[str]) -> str:
     """The chance level of each kind."""
-    levels = (f"{kind} {number(report.chance_level(f'accuracy/{kind}'))}%" for kind in kinds)
-    return f"Chance: {', '.join(levels).replace('compositional', 'two-step')}."
+    return _chances(report, {kind.replace("compositional", "two-step"): f"accuracy/{kind}" for kind in kinds})
+
+
+def _chances(report: Report, metrics: Mapping[str, str]) -> str:
+    """The chance levels of several accuracies, by what they are called."""
+    levels = (f"{name} {number(report.chance_level(metric))}%" for name, metric in metrics.items())
+    return f"Chance: {', '.join(levels)}."
 
 
 def contrast_table(report: Report, backbone: str) -> Table:
@@ -159,7 +164,8 @@ def pope_table(report: Report, backbone: str) -> Table:
         rows.append((method.label, *cells))
     return Table(
         f"{backbone}_pope", "POPE on clean images",
-        "POPE as its official scorer counts it, in %; Yes is the share of questions answered yes.",
+        "POPE as its official scorer counts it, in %; Yes is the share of questions answered yes. Accuracy by "
+        + _chances(report, {split: f"pope/accuracy_{split}" for split in SPLITS}).lower(),
         ("Method", *("Acc", "P", "R", "F1", "Yes") * 3), known(rows),
         (("", 1), ("Random", 5), ("Popular", 5), ("Adversarial", 5)),
     )  # fmt: skip

@@ -9,11 +9,16 @@ from pruneproof.tracking.tables import Row, number
 COLUMNS = {
     "tokens": ("visual_tokens", 0), "FLOPs ratio": ("flops_ratio", 2),
     "clean": ("accuracy_clean", 1), "corrupted": ("accuracy_image", 1), "reworded": ("accuracy_text", 1),
-    "hallucinates": ("hallucination_image", 1),
-    "extra drop, corrupted": ("extra_drop_image", 1), "extra drop, reworded": ("extra_drop_text", 1),
+    "kept": ("retention_image", 0),
+    "effective, corrupted": ("effective_image", 1), "effective, reworded": ("effective_text", 1),
+    "d'": ("d_prime_image", 2), "invents": ("hallucination_matched_image", 1),
 }  # fmt: skip
-"""Heading to (column of `reports/summary.csv`, decimals)."""
-UNITS = "Accuracy and hallucination in percent; extra drop: points lost by perturbation beyond the full model's loss."
+"""Heading to (column of `reports/summary.csv`, decimals); an effective robustness is written with its interval."""
+UNITS = (
+    "Accuracy in percent; kept: share of the lead over chance that corruption leaves (%); effective: points of "
+    "accuracy above random pruning to the same clean accuracy, plus is more robust; d' and invents, under corruption: "
+    "sensitivity, and absent objects affirmed at the full model's clean recall (%)."
+)
 CURVES = (
     "Line charts of `accuracy/all/...` over the step are curves over severity (0 = clean), of dialogues over turns."
 )
@@ -38,8 +43,7 @@ def _table(rows: Sequence[Row]) -> str:
     lines = ["| backbone | method | " + " | ".join(COLUMNS) + " |", "|---|---|" + "---:|" * len(COLUMNS)]
     length = sum(map(len, lines))
     for index, row in enumerate(rows):
-        values = [(number(row.get(name)), digits) for name, digits in COLUMNS.values()]
-        cells = ["" if value is None else f"{value:.{digits}f}" for value, digits in values]
+        cells = [_cell(row, name, digits) for name, digits in COLUMNS.values()]
         names = [_plain(row["backbone"]), _plain(row.get("label") or row["method"])]
         line = "| " + " | ".join([*names, *cells]) + " |"
         length += len(line)
@@ -48,6 +52,17 @@ def _table(rows: Sequence[Row]) -> str:
             break
         lines.append(line)
     return "\n".join(lines)
+
+
+def _cell(row: Row, name: str, digits: int) -> str:
+    """A value, of an effective robustness with its interval; nothing where it was not measured."""
+    value, low, high = (number(row.get(f"{name}{end}")) for end in ("", "_low", "_high"))
+    if value is None:
+        return ""
+    text = f"{value:.{digits}f}"
+    if name.startswith("effective") and low is not None and high is not None:
+        text += f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return text
 
 
 def _plain(text: str) -> str:
