@@ -157,7 +157,7 @@ def test_a_malformed_environment_is_named(study: Path, monkeypatch: pytest.Monke
 
 
 def test_the_study_is_named(study: Path) -> None:
-    assert find(study, "settings").detail.startswith(f"study small in {study}: 1 backbones x ")
+    assert find(study, "settings").detail.startswith(f"study small in {study}: 1 backbones, ")
 
 
 def test_little_room_is_seen(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,14 @@ def finish(study: Study, folders: Folders, method: str, condition: Condition, ba
     os.utime(path, (second, second))
 
 
+def test_primary_contrasts_are_those_of_methods_that_a_backbone_is_run_with(study: Study) -> None:
+    """Two backbones, one of them with the full model alone; corruptions are perturbed, questions are not."""
+    both = {"b": study.backbones["b"], "c": study.backbones["b"].model_copy(update={"methods": ("full",)})}
+    assert plan.comparisons(study) == 1
+    assert plan.comparisons(study.model_copy(update={"backbones": both})) == 1
+    assert plan.comparisons(study.model_copy(update={"backbones": {**both, "c": both["b"]}})) == 2
+
+
 def test_nothing_is_done_before_the_inputs_are_made(study: Study, tmp_path: Path) -> None:
     rows, known = plan.progress_of(study, Folders(tmp_path))
     assert not known
