@@ -126,6 +126,7 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
         ({"methods__atp_25": {"keep": 0.5}}, "methods.atp_25.method: is missing"),
         ({"backbones__builtin_llava__methods": ["full", "atp_52"]}, "unknown method of this study 'atp_52'"),
         ({"backbones__builtin_llava__methods": ["atp_25"]}, "methods: lacks the baseline 'full'"),
+        ({"backbones__builtin_llava__methods": 5, "methods__atp_25__text_tower": "control"}, "5: should be a valid"),
         ({"backbones__builtin_llava__methods": []}, "builtin_llava.methods"),
         ({"backbones__builtin_llava__methods": ["full", "full"]}, "'full' is given 2 times"),
         ({"methods__atp_25__text_tower": "control"}, "builtin_llava names no `control_text_tower`: add it"),

@@ -29,11 +29,8 @@ def needed(study: Study, folders: Folders) -> int:
     if (folders.corrupted / "manifest.json").exists():
         pictures = 0
     picture = picture_pixels(study, folders) * PIXEL_BYTES * COPIES
-    batches = (
-        ceil(images / IMAGES_PER_BATCH)
-        * len(grid)
-        * sum(len(study.methods_of(backbone)) for backbone in study.backbones)
-    )
+    runs = sum(len(study.methods_of(backbone)) for backbone in study.backbones)
+    batches = ceil(images / IMAGES_PER_BATCH) * len(grid) * runs
     finished = sum(1 for _ in folders.cells.glob("*/*.cell"))
     return round(images * pictures * picture) + max(0, batches - finished) * BATCH_BYTES + REST_BYTES
 

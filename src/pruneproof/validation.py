@@ -55,7 +55,7 @@ def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
             )
             for layer in layers
             for backbone, depth in depths.items()
-            if method in (_at(backbones[backbone], "methods") or [method]) and not -depth <= layer <= -1
+            if _runs(backbones[backbone], method) and not -depth <= layer <= -1
         ]
     return found
 
@@ -141,6 +141,12 @@ def _backbones(values: Any) -> Iterator[Problem]:
         yield from _own_methods(values, name)
 
 
+def _runs(backbone: Any, method: str) -> bool:
+    """Whether a backbone is run with a method, as far as its settings can be read."""
+    own = _at(backbone, "methods")
+    return not isinstance(own, list) or method in own
+
+
 def _own_methods(values: Any, backbone: str) -> Iterator[Problem]:
     """The methods that a backbone names for itself."""
     where = ("backbones", backbone, "methods")
@@ -175,7 +181,7 @@ def _text_towers(values: Any) -> Iterator[Problem]:
         if _at(settings, "control_text_tower") is None
     }
     for name, settings in _mapping(values, "methods").items():
-        lacking = [backbone for backbone, own in without.items() if name in (_at(own, "methods") or [name])]
+        lacking = [backbone for backbone, own in without.items() if _runs(own, name)]
         if _at(settings, "text_tower") == "control" and lacking:
             yield Problem(
                 ("methods", name, "text_tower"),
