@@ -112,15 +112,15 @@ def measure(
     With `found` the encoded images lie on disk already, as they do for a method that joins a study later.
     """
     features = FeatureStore(root / f"features_{found}", "", 2**30 if found else 0)
-    pruner = pruning.load(MethodSettings.model_validate(method))
-    answerer = load_answerer(settings, 0, root, "cpu", features, pruner.attention_layers)
+    chosen = pruning.load(MethodSettings.model_validate(method))
+    answerer = load_answerer(settings, 0, root, "cpu", features, chosen.signals)
 
     def answer(batch: Batch) -> None:
-        answerer.answer(batch, answerer.encode(batch), pruner)
+        answerer.answer(batch, answerer.encode(batch), chosen, "profiled", str(method))
 
     for batch in asked if found else asked[:1]:
         answer(batch)
-    answerer.backbone.forget()
+    answerer.backbone.clip.forget()
     watch = Stopwatch()
     with watch.watching(answerer):
         begin = time.perf_counter()

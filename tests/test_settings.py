@@ -107,6 +107,9 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
     assert text.splitlines()[numbers[0] - 1].strip() == "imags: 8"
 
 
+BLIP2 = {"backbones__builtin_llava__family": "blip2", "backbones__builtin_llava__checkpoint": "x"}
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
@@ -130,7 +133,14 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
         ({"backbones__builtin_llava__methods": []}, "builtin_llava.methods"),
         ({"backbones__builtin_llava__methods": ["full", "full"]}, "'full' is given 2 times"),
         ({"methods__atp_25__text_tower": "control"}, "builtin_llava names no `control_text_tower`: add it"),
+        ({"methods__atp_25__rank_from": "noise"}, "rank_from: 'noise' is not allowed; allowed: 'shown' or 'clean'"),
         ({"methods__atp_25__text_tower": "other"}, "'matched' or 'control'"),
+        (
+            {"methods__inside": {"method": "fastv", "keep": 0.5}, **BLIP2},
+            "methods.inside: acts at the door 'language', which builtin_llava does not have: its language model reads "
+            "the few queries of a Q-Former, which already sum up the picture; leave it out of "
+            "`backbones.builtin_llava.methods`",
+        ),
         ({"methods__a-b": {"method": "full"}}, "methods.a-b: 'a-b' is not a valid id"),
         ({"backbones__builtin_llava__family": "lava"}, "unknown backbone family 'lava' (did you mean 'llava'?)"),
         ({"backbones__builtin_llava__dtype": "int8"}, "'float32', 'bfloat16' or 'float16'"),
@@ -172,6 +182,11 @@ def test_a_layer_that_a_vision_tower_lacks_is_refused_before_anything_runs(tmp_p
     assert "1 problem" in complaint(study(-6, methods__atp_10__attention_layer=-5))
     assert load_study(study(-6, backbones__builtin_llava__methods=["full", "atp_10"])), "the method is not run there"
     assert "half" in complaint(study(-6, methods__atp_25__alpha="half"))
+    (home / "config.json").write_text('{"text_config": {"num_hidden_layers": 4}}')
+    deep = {"method": "fastv", "keep": 0.5, "layer": 4}
+    what = "methods.deep: never drops a token in builtin_llava, whose language model has 4 layers: lower its layer"
+    assert what in complaint(study(-1, methods__deep=deep))
+    assert load_study(study(-1, methods__deep=deep | {"layer": 3}))
     for damaged in ("{", "[]", '{"vision_config": {}}', '{"vision_config": {"num_hidden_layers": "five"}}'):
         (home / "config.json").write_text(damaged)
         assert load_study(study(-6)), "loading the checkpoint says what is wrong with it"

@@ -155,9 +155,20 @@ ANSWERS = pa.schema(
         pa.field("text", pa.string(), nullable=False),
         pa.field("kept", pa.list_(pa.int16()), nullable=False),
         pa.field("visual_tokens", pa.int32(), nullable=False),
+        pa.field("input_tokens", pa.int32(), nullable=False),
+        pa.field("mean_tokens", pa.float32(), nullable=False),
+        pa.field("sequence_length", pa.int32(), nullable=False),
     ]
 )
-"""`answers/<backbone>/<method>.parquet`: every answer of one backbone and method."""
+"""`answers/<backbone>/<method>.parquet`: every answer of one backbone and method.
+
+`kept` are the patches that are left at the end, as tokens of their own or as what others were merged around;
+`visual_tokens` are the tokens that a method leaves where it acts (all of them, if that is the language model);
+`input_tokens` are the visual ones that the language model's first layer read, or that its cross-attention did,
+`mean_tokens` the mean over its layers, and `sequence_length` all tokens of the prompt that its first layer read."""
+
+TOKENS = ("visual_tokens", "input_tokens", "mean_tokens", "sequence_length")
+"""Columns of `ANSWERS` that count tokens."""
 
 LOGITS = pa.schema(
     [

@@ -1,21 +1,25 @@
 """Finding things by name: the members of a package are its modules, so that adding one means adding a file.
 
-A module whose name starts with `_`, or is `stage`, is not a member. Listing names imports no member.
+A module whose name starts with `_`, or is `stage` or `protocol`, is not a member. Listing names imports no member.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
 from pruneproof.errors import PruneProofError
 
-NOT_MEMBERS = frozenset({"stage"})
-"""Public modules of a package that are never members: the body of its stage."""
+NOT_MEMBERS = frozenset({"stage", "protocol"})
+"""Public modules of a package that are never members: the body of its stage, and what its members promise."""
 
 
 def module_names(package: str, exclude: Iterable[str] = ()) -> tuple[str, ...]:
@@ -61,6 +65,25 @@ def load_module(
             f"{noun} {name!r} ({module.__file__}) does not define {', '.join(lacking)}: see {package}.__doc__"
         )
     return module
+
+
+def constants(package: str, name: str, exclude: Iterable[str] = ()) -> dict[str, Any]:
+    """The top-level names of one member that are given literal values, read from its source without running it.
+
+    Args:
+        package: Dotted name, such as `pruneproof.backbones`.
+        name: of a member.
+        exclude: Further public modules of that package that are not members.
+    """
+    spec = importlib.util.find_spec(f"{package}.{name}") if name in module_names(package, exclude) else None
+    if spec is None or spec.origin is None:
+        return {}
+    found: dict[str, Any] = {}
+    for node in ast.parse(Path(spec.origin).read_bytes()).body:
+        if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name):
+            with suppress(ValueError):
+                found[target.id] = ast.literal_eval(node.value)
+    return found
 
 
 def merge(package: str, attribute: str, noun: str, exclude: Iterable[str] = ()) -> Mapping[str, Any]:

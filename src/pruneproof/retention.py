@@ -216,7 +216,7 @@ def answered(part: Part) -> list[bool]:
     Raises:
         PruneProofError: if a picture cannot be perturbed.
     """
-    import torch
+    from pruneproof.answering.doors import whole
 
     model = _loaded(part.backbone, part.root, machine.device())
     pngs = {picture.image_id: picture.png for picture in part.pictures}
@@ -231,9 +231,8 @@ def answered(part: Part) -> list[bool]:
         questions = [one for one in part.questions if one.image_id == picture.image_id]
         if not questions:
             continue
-        replies = model.answer(
-            [image], [one.question for one in questions], torch.arange(image.count)[None], _NEW_TOKENS
-        )
+        shown = [whole(model, image)] * len(questions)
+        replies = model.answer(shown, [one.question for one in questions], _NEW_TOKENS)
         for one, reply in zip(questions, replies, strict=True):
             how = parsing.answer_type(one.kind, one.truth)
             right[one] = parsing.parse(reply.text, how).prediction == one.truth

@@ -129,10 +129,13 @@ class MethodSettings(BaseModel):
 
     method: Identifier
     """A module of `pruneproof.pruning`."""
+    rank_from: Literal["shown", "clean"] = "shown"
+    """The picture that the method looks at: the one that is shown, or its clean original, while the model reads the one
+    that is shown. What is lost with `shown` and not with `clean` is lost by ranking."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """All keys but `method`."""
+        """The method's own keys."""
         return dict(self.model_extra or {})
 
 

@@ -10,19 +10,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from pruneproof import registry
 from pruneproof.backbones import families
-from pruneproof.backbones._depth import tower_depth
+from pruneproof.method_checks import door_problems, layer_problems
 from pruneproof.perturbations import images, text
 from pruneproof.problems import Location, Problem, model_problems, short, suggestion
-from pruneproof.settings import Study
+from pruneproof.settings import MethodSettings, Study
 
 
 def semantic_problems(values: Any) -> list[Problem]:
     """Everything wrong with the values of params.yaml that its types do not show."""
-    checks = (_benchmark, _perturbations, _backbones, _methods, _text_towers, _captions, _scoring)
+    checks = (_benchmark, _perturbations, _backbones, _methods, _doors, _captions, _scoring)
     return [problem for check in checks for problem in check(values)]
 
 
@@ -35,53 +33,7 @@ def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
         folder: of the study, to which the project's root is relative.
     """
     root = folder / str(_at(values, "study", "root") or ".")
-    backbones = _mapping(values, "backbones")
-    depths = {
-        name: depth
-        for name, settings in backbones.items()
-        if (depth := tower_depth(root / str(_at(settings, "checkpoint")))) is not None
-    }
-    found = []
-    for method, settings in _mapping(values, "methods").items():
-        try:
-            layers = _attention_layers(settings)
-        except OSError as error:
-            found.append(Problem(("methods", method), _unreadable(settings["method"], error)))
-            continue
-        found += [
-            Problem(
-                ("methods", method, "attention_layer"),
-                f"{layer}, but the vision tower of {backbone} has {depth} layers: give -{depth} to -1",
-            )
-            for layer in layers
-            for backbone, depth in depths.items()
-            if _runs(backbones[backbone], method) and not -depth <= layer <= -1
-        ]
-    return found
-
-
-def _unreadable(method: str, error: OSError) -> str:
-    """What to say of a file that a method could not open."""
-    why = f"{error.filename} ({error.strerror})" if error.filename else (str(error).splitlines() or [repr(error)])[0]
-    return f"pruning method {method!r} cannot read what it needs: {why}: restore it, or change the method's options"
-
-
-def _attention_layers(settings: Any) -> tuple[int, ...]:
-    """The layers whose attention a method looks at; none where its options are wrong, which is reported elsewhere.
-
-    Raises:
-        OSError: if building the method opens a file, and that fails.
-    """
-    method = _at(settings, "method")
-    if method not in registry.module_names("pruneproof.pruning"):
-        return ()
-    module = registry.load_module("pruneproof.pruning", method, "pruning method")
-    try:
-        options = module.Settings.model_validate({key: settings[key] for key in settings if key != "method"})
-    except ValidationError:
-        return ()
-    layers: tuple[int, ...] = module.build(options).attention_layers
-    return layers
+    return list(layer_problems(_mapping(values, "methods"), _mapping(values, "backbones"), root))
 
 
 def _at(values: Any, *where: str) -> Any:
@@ -141,12 +93,6 @@ def _backbones(values: Any) -> Iterator[Problem]:
         yield from _own_methods(values, name)
 
 
-def _runs(backbone: Any, method: str) -> bool:
-    """Whether a backbone is run with a method, as far as its settings can be read."""
-    own = _at(backbone, "methods")
-    return not isinstance(own, list) or method in own
-
-
 def _own_methods(values: Any, backbone: str) -> Iterator[Problem]:
     """The methods that a backbone names for itself."""
     where = ("backbones", backbone, "methods")
@@ -169,24 +115,12 @@ def _methods(values: Any) -> Iterator[Problem]:
         yield from _known((*where, "method"), method, known, "pruning method")
         if isinstance(method, str) and method in known:
             module = registry.load_module("pruneproof.pruning", method, "pruning method", needs=("Settings", "build"))
-            options = {key: value for key, value in settings.items() if key != "method"}
+            options = {key: value for key, value in settings.items() if key not in MethodSettings.model_fields}
             yield from model_problems(module.Settings, options, where)
 
 
-def _text_towers(values: Any) -> Iterator[Problem]:
-    """A method that asks for the control text tower needs one in every backbone."""
-    without = {
-        name: settings
-        for name, settings in _mapping(values, "backbones").items()
-        if _at(settings, "control_text_tower") is None
-    }
-    for name, settings in _mapping(values, "methods").items():
-        lacking = [backbone for backbone, own in without.items() if _runs(own, name)]
-        if _at(settings, "text_tower") == "control" and lacking:
-            yield Problem(
-                ("methods", name, "text_tower"),
-                f"'control', but {', '.join(lacking)} names no `control_text_tower`: add it under `backbones`",
-            )
+def _doors(values: Any) -> Iterator[Problem]:
+    yield from door_problems(_mapping(values, "methods"), _mapping(values, "backbones"))
 
 
 def _captions(values: Any) -> Iterator[Problem]:

@@ -63,6 +63,88 @@ def test_every_sample_is_answered_under_every_condition(answer: Answer, folders:
     assert all(len(row["kept"]) == 4 and row["kept"] == sorted(row["kept"]) for row in found)
 
 
+INSIDE: dict[str, dict[str, Any]] = {
+    "tome_25": {"method": "tome", "keep": 0.25},
+    "tome_50": {"method": "tome", "keep": 0.5},
+    "divprune_25": {"method": "divprune", "keep": 0.25},
+    "fastv_25": {"method": "fastv", "keep": 0.25, "layer": 1},
+}
+
+
+def with_methods(study: Study, methods: dict[str, dict[str, Any]]) -> Study:
+    return Study.model_validate(study.model_dump() | {"methods": {"full": {"method": "full"}, **methods}})
+
+
+def test_answers_say_what_the_language_model_read(answer: Answer, study: Study, folders: Folders) -> None:
+    """By hand: 16 patches and two layers; the small LLaVA's prompt is as long as the full model's less its patches."""
+    own = with_methods(study, INSIDE)
+    counted = {}
+    for method in own.methods:
+        answer(method, own)
+        found = [row for row in rows(folders, method) if row["sample_id"] == "one/dog/random"]
+        names = ("visual_tokens", "input_tokens", "mean_tokens", "sequence_length")
+        (counted[method],) = {tuple(row[name] for name in names) for row in found if row["perturbation"] != "typo_swap"}
+        assert {len(row["kept"]) for row in found} == {4 if method.endswith("25") else 16 if method == "full" else 8}
+    text = counted["full"][3] - 16
+    assert counted == {
+        "full": (16, 16, 16.0, text + 16),
+        "tome_25": (4, 4, 4.0, text + 4),
+        "tome_50": (8, 8, 8.0, text + 8),
+        "divprune_25": (4, 4, 4.0, text + 4),
+        "fastv_25": (16, 16, 10.0, text + 16),
+    }
+
+
+RANKED: dict[str, dict[str, Any]] = {
+    "tome": {"method": "tome", "keep": 0.75},
+    "atp": {"method": "atp", "keep": 0.25},
+    "divprune": {"method": "divprune", "keep": 0.25},
+    "fastv": {"method": "fastv", "keep": 0.25, "layer": 1},
+    "random": {"method": "random", "keep": 0.25},
+}
+
+
+@pytest.mark.parametrize("method", RANKED)
+def test_tokens_ranked_on_the_clean_picture_are_those_of_the_clean_picture(
+    answer: Answer, study: Study, folders: Folders, method: str
+) -> None:
+    own = with_methods(study, {method: RANKED[method], f"{method}_clean": RANKED[method] | {"rank_from": "clean"}})
+    ranked = {}
+    for name in (method, f"{method}_clean"):
+        answer(name, own)
+        ranked[name] = {(row["perturbation"], row["severity"], row["sample_id"]): row for row in rows(folders, name)}
+    shown, clean = ranked.values()
+    noisy = [key for key in shown if key[0] == "gaussian_noise"]
+    assert any(shown[key]["kept"] != clean[key]["kept"] for key in noisy)
+    for key in noisy:
+        assert clean[key]["kept"] == shown["clean", 0, key[2]]["kept"]
+    assert any(abs(clean[key]["yes_logit"] - shown["clean", 0, key[2]]["yes_logit"]) > 0.01 for key in noisy)
+    for key in shown:
+        if key[0] != "gaussian_noise":
+            assert clean[key] == shown[key], "elsewhere the picture is the clean one"
+
+
+def test_a_tower_that_merges_never_reads_pictures_that_another_method_encoded(
+    answer: Answer, study: Study, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = with_methods(study, INSIDE)
+    monkeypatch.setenv("PRUNEPROOF_FEATURES_MB", "0")
+    expected = {method: answer(method, own) for method in ("full", "tome_25", "tome_50")}
+    assert len(set(expected.values())) == 3
+    monkeypatch.delenv("PRUNEPROOF_FEATURES_MB")
+    worker._LOADED.clear()
+    for order in (("full", "tome_25", "tome_50"), ("tome_50", "full", "tome_25")):
+        folders.cells.rename(tmp_path / f"aside {order[0]}")
+        for method in order:
+            assert answer(method, own) == expected[method]
+    # All three found in the folder of encoded pictures.
+    for path in folders.cells.rglob("*.cell"):
+        path.unlink()
+    monkeypatch.setattr(Llava, "encode", lambda *_, **__: pytest.fail("the pictures are encoded already"))
+    for method in ("full", "tome_25", "tome_50"):
+        assert answer(method, own) == expected[method]
+
+
 def test_samples_of_one_question_get_one_answer(answer: Answer, folders: Folders) -> None:
     answer("atp_25")
     answers = {(r["perturbation"], r["severity"], r["sample_id"]): r for r in rows(folders, "atp_25")}

@@ -17,7 +17,19 @@ from pruneproof.settings import Study
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 TABLE = pa.Table.from_pylist(
-    [{"text": "yes", "kept": [0, 3], "visual_tokens": 2, "yes_logit": 1.5, "no_logit": -0.5}], schema=CELL
+    [
+        {
+            "text": "yes",
+            "kept": [0, 3],
+            "visual_tokens": 2,
+            "input_tokens": 4,
+            "mean_tokens": 3.0,
+            "sequence_length": 12,
+            "yes_logit": 1.5,
+            "no_logit": -0.5,
+        }
+    ],
+    schema=CELL,
 )
 
 

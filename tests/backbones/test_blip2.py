@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tests.backbones._asking import ask, components, relevance
 from tests.backbones._blip2_checkpoint import LAYERS, QUERIES, WIDTH, blip2_settings, save_blip2
 from tests.conftest import EOS, IMAGE, PAD
 from torch import Tensor
@@ -127,14 +128,14 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
     questions = list(QUESTIONS[:batch])
     expected = stock_tokens(blip2, pictures[0], questions)
     image = blip2.encode(pictures[:1])[0]
-    visual = blip2.connect(torch.cat([image.unprunable, image.features])[None])
+    visual = blip2.q_former(torch.cat([image.cls, image.features])[None])
     prompts = [blip2.prompt(question) for question in questions]
     if shared:
         (found,) = blip2.language.continue_shared(visual, [prompts], LONGEST, together)
     else:
         found = blip2.language.continue_each(visual.expand(batch, -1, -1), prompts, LONGEST)
     assert [row.tokens for row in found] == expected
-    replies = blip2.answer([image], questions, everything(1 if shared else batch), LONGEST)
+    replies = ask(blip2, [image], questions, everything(1 if shared else batch), LONGEST)
     decode = blip2.processor.batch_decode
     assert [reply.text for reply in replies] == [t.strip() for t in decode(expected, skip_special_tokens=True)]
     if batch == 8:
@@ -150,7 +151,7 @@ def test_half_precision_gives_the_stock_logits_within_tolerance(
     assert half.model.qformer.dtype == {"bfloat16": torch.bfloat16, "float16": torch.float32}[dtype]
     logits = stock_first_logits(half, pictures[0], QUESTIONS[0])
     image = half.encode(pictures[:1])[0]
-    reply = half.answer([image], QUESTIONS[:1], everything(), 1)[0]
+    reply = ask(half, [image], QUESTIONS[:1], everything(), 1)[0]
     # bfloat16 has 8 bits: 1/128 of the largest logit, twice.
     tolerance = 2 * float(logits.abs().max()) / 128
     assert reply.yes_logit == pytest.approx(float(logits[half._verdicts.yes].max()), abs=tolerance)
@@ -167,9 +168,9 @@ def test_pruned_answers_are_stock_generate_behind_a_tower_that_gives_cls_and_the
     image = blip2.encode(pictures)[1]
     kept = torch.tensor([[0, 3, 4, 9, 15], [1, 2, 3, 4, 5], [7, 8, 11, 12, 13]])
     questions = list(QUESTIONS[:3])
-    replies = blip2.answer([image], questions, kept, LONGEST)
+    replies = ask(blip2, [image], questions, kept, LONGEST)
     for question, chosen, reply in zip(questions, kept, replies, strict=True):
-        seen = torch.cat([image.unprunable, image.features[chosen]])[None]
+        seen = torch.cat([image.cls, image.features[chosen]])[None]
         with monkeypatch.context() as patch:
             patch.setattr(blip2.model.vision_model, "forward", lambda *_, s=seen, **__: BaseModelOutputWithPooling(s))
             expected = stock_tokens(blip2, pictures[1], [question])[0]
@@ -177,7 +178,7 @@ def test_pruned_answers_are_stock_generate_behind_a_tower_that_gives_cls_and_the
         assert reply.text == blip2.processor.decode(expected, skip_special_tokens=True).strip()
         assert reply.yes_logit == pytest.approx(float(logits[blip2._verdicts.yes].max()), abs=1e-3, rel=3e-4)
         assert reply.no_logit == pytest.approx(float(logits[blip2._verdicts.no].max()), abs=1e-3, rel=3e-4)
-        whole = blip2.answer([image], [question], everything(), 1)[0]
+        whole = ask(blip2, [image], [question], everything(), 1)[0]
         assert abs(whole.yes_logit - reply.yes_logit) > 0.01, "a selection that changes nothing would prove nothing"
 
 
@@ -186,9 +187,9 @@ def test_a_shared_selection_answers_as_the_same_selection_for_each_question(
 ) -> None:
     image = blip2.encode(pictures)[0]
     kept = torch.tensor([[1, 2, 6, 10, 14]])
-    shared = blip2.answer([image], QUESTIONS, kept, LONGEST)
-    each = blip2.answer([image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
-    alone = [blip2.answer([image], [question], kept, LONGEST)[0] for question in QUESTIONS]
+    shared = ask(blip2, [image], QUESTIONS, kept, LONGEST)
+    each = ask(blip2, [image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
+    alone = [ask(blip2, [image], [question], kept, LONGEST)[0] for question in QUESTIONS]
     assert [r.text for r in shared] == [r.text for r in each] == [r.text for r in alone]
     for one, other, third in zip(shared, each, alone, strict=True):
         assert one.yes_logit == pytest.approx(other.yes_logit, abs=1e-3, rel=3e-4)
@@ -200,9 +201,9 @@ def test_rows_of_several_images_are_answered_as_if_alone(blip2: Blip2, pictures:
     images = [first, second, second, first]
     kept = torch.tensor([[0, 1, 2], [3, 4, 5], [0, 1, 2], [9, 10, 11]])
     questions = [QUESTIONS[3], QUESTIONS[1], QUESTIONS[3], QUESTIONS[5]]
-    together = blip2.answer(images, questions, kept, LONGEST)
+    together = ask(blip2, images, questions, kept, LONGEST)
     for image, question, chosen, reply in zip(images, questions, kept, together, strict=True):
-        alone = blip2.answer([image], [question], chosen[None], LONGEST)[0]
+        alone = ask(blip2, [image], [question], chosen[None], LONGEST)[0]
         assert alone.text == reply.text
         assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-3, rel=3e-4)
     assert together[0] != together[2], "the same question on another image"
@@ -215,8 +216,8 @@ def test_the_q_former_reads_each_image_and_selection_once(blip2: Blip2, pictures
         lambda _, __, inputs: read.append(len(inputs["encoder_hidden_states"])), with_kwargs=True
     )
     rows = torch.tensor([[0, 1], [0, 1], [2, 3], [0, 1]])
-    blip2.answer([first, first, first, second], QUESTIONS[:4], rows, 2)
-    blip2.answer([first], QUESTIONS, everything(), 2)
+    ask(blip2, [first, first, first, second], QUESTIONS[:4], rows, 2)
+    ask(blip2, [first], QUESTIONS, everything(), 2)
     hook.remove()
     assert sum(read[:-1]) == 3
     assert read[-1] == 1
@@ -235,9 +236,9 @@ def test_features_and_cls_are_what_the_q_former_of_transformers_receives(
     hook.remove()
     for image, picture, seen, projected in zip(encoded, pictures, received[0], expected, strict=True):
         assert (image.count, image.size) == (16, picture.size)
-        read = torch.cat([image.unprunable, image.features])
+        read = torch.cat([image.cls, image.features])
         torch.testing.assert_close(read, seen)
-        torch.testing.assert_close(blip2.connect(read[None])[0], projected)
+        torch.testing.assert_close(blip2.q_former(read[None])[0], projected)
 
 
 @pytest.mark.parametrize("layer", [-1, -2, -3])
@@ -253,14 +254,14 @@ def test_cls_attention_is_the_cls_row_of_eager_attention(blip2: Blip2, pictures:
         tower.set_attn_implementation(before)
     assert len(maps) == LAYERS - 1
     for i, image in enumerate(encoded):
-        row = image.attention(layer)
+        row = image.cls_attention(layer)
         torch.testing.assert_close(row, maps[layer][i, :, 0, 1:].mean(0))
         assert float(row.max() / row.min()) > 1.2, "flat attention would hide a wrong row"
 
 
 def test_attention_of_a_layer_that_is_not_there(blip2: Blip2, pictures: list[Image.Image]) -> None:
-    with pytest.raises(PruneProofError, match=r"attention_layer is -4.*3 layers"):
-        blip2.encode(pictures)[0].attention(-4)
+    with pytest.raises(PruneProofError, match=r"layer -4 .*3 layers"):
+        blip2.encode(pictures)[0].cls_attention(-4)
 
 
 def test_relevance_is_the_cosine_of_clips_own_patches_and_texts(blip2: Blip2, pictures: list[Image.Image]) -> None:
@@ -272,24 +273,22 @@ def test_relevance_is_the_cosine_of_clips_own_patches_and_texts(blip2: Blip2, pi
         patches = trunk.head(trunk.forward_features(blip2.pixels(pictures[:1])))[0, 1:]
         texts = clip.encode_text(blip2.clip.matched.tokenizer(list(QUESTIONS)), normalize=True)
     expected = texts @ torch.nn.functional.normalize(patches, dim=-1).T
-    torch.testing.assert_close(image.relevance(QUESTIONS), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(relevance(blip2, image, QUESTIONS), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_an_image_from_the_feature_store_is_answered_alike(blip2: Blip2, pictures: list[Image.Image]) -> None:
     image = blip2.encode(pictures)[0]
-    stored = StoredImage(
-        image.size, image.features, image.unprunable, image.aligned, {-1: image.attention(-1)}, blip2.embed_text
-    )
+    stored = StoredImage(image.size, image.features, image.cls, image.places, {})
     kept = torch.tensor([[1, 2, 3, 8]])
-    assert blip2.answer([stored], QUESTIONS, kept, LONGEST) == blip2.answer([image], QUESTIONS, kept, LONGEST)
-    assert blip2.components(stored, "is there a dog?", kept).kv_cache_bytes > 0
+    assert ask(blip2, [stored], QUESTIONS, kept, LONGEST) == ask(blip2, [image], QUESTIONS, kept, LONGEST)
+    assert components(blip2, stored, "is there a dog?", kept).kv_cache_bytes > 0
 
 
 def test_pruning_makes_the_connector_cheaper_and_the_language_model_not(
     blip2: Blip2, pictures: list[Image.Image], attention: str
 ) -> None:
     image = blip2.encode(pictures)[0]
-    full, pruned = (blip2.components(image, QUESTIONS[0], everything()[:, :kept]) for kept in (16, 4))
+    full, pruned = (components(blip2, image, QUESTIONS[0], everything()[:, :kept]) for kept in (16, 4))
 
     costs = {name: (count(full.work[name]), count(pruned.work[name])) for name in full.work}
     assert list(costs) == ["connector", "prefill", "decode"]
@@ -306,7 +305,7 @@ def test_pruning_makes_the_connector_cheaper_and_the_language_model_not(
 @pytest.mark.parametrize("kept", [16, 4])
 def test_flops_are_the_closed_formula(blip2: Blip2, pictures: list[Image.Image], attention: str, kept: int) -> None:
     image = blip2.encode(pictures[:1])[0]
-    parts = blip2.components(image, QUESTIONS[0], everything()[:, :kept])
+    parts = components(blip2, image, QUESTIONS[0], everything()[:, :kept])
     formula = _flops.blip2(blip2.model.config, kept, len(blip2.prompt(QUESTIONS[0])))
     assert count(lambda: blip2.encode(pictures[:1])) == formula.vision_tower
     assert [count(work) for work in parts.work.values()] == [formula.connector, formula.prefill, formula.decode]

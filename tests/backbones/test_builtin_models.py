@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.backbones._asking import ask
 
 from pruneproof import backbones
 from pruneproof.benchmarks.scenes import facts
@@ -43,7 +44,7 @@ def test_it_knows_what_is_there(name: str) -> None:
         image = backbone.encode([Image.fromarray(draw(SEED, scene).pixels)])[0]
         asked = [(noun, "yes") for noun in facts.present(scene)] + [(noun, "no") for noun in facts.absent(scene)[:5]]
         kept = torch.arange(image.count)[None]
-        replies = backbone.answer([image], [f"Is there a {noun} in the image?" for noun, _ in asked], kept, 4)
+        replies = ask(backbone, [image], [f"Is there a {noun} in the image?" for noun, _ in asked], kept, 4)
         right += [reply.text == truth for reply, (_, truth) in zip(replies, asked, strict=True)]
     assert np.mean(right) > 0.8
 

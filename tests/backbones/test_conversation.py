@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tests.backbones._asking import ask
 from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
@@ -108,7 +109,7 @@ def test_answers_are_those_of_the_stock_call_that_renders_tokenises_and_generate
             output = backbone.model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
         expected.append(processor.decode(output[0, len(ids) :], skip_special_tokens=True).strip())
     assert len(set(expected)) > 1
-    found = backbone.answer([image], QUESTIONS, torch.arange(image.count)[None], LONGEST)
+    found = ask(backbone, [image], QUESTIONS, torch.arange(image.count)[None], LONGEST)
     assert [reply.text for reply in found] == expected
 
 

@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tests.backbones._asking import ask, components, relevance
 from tests.backbones._flamingo_checkpoint import END, EOS, KINDS, save_flamingo, settings_of
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pruneproof import backbones
 from pruneproof.answering.features import FeatureStore
-from pruneproof.backbones import EncodedImage, Reply
+from pruneproof.backbones import Reply
 from pruneproof.backbones._flamingo_prompts import prompt_text
 from pruneproof.backbones.flamingo import Flamingo
 from pruneproof.errors import PruneProofError
+from pruneproof.pruning.protocol import Signals, VisualTokens
 from pruneproof.settings import BackboneSettings
 
 QUESTIONS = (
@@ -132,7 +134,7 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
     expected = stock_tokens(flamingo, stock_inputs(flamingo, pictures[:1] * batch, questions))
     image = flamingo.encode(pictures[:1])[0]
     replies, found = answered(
-        flamingo, lambda: flamingo.answer([image], questions, everything(1 if shared else batch), LONGEST)
+        flamingo, lambda: ask(flamingo, [image], questions, everything(1 if shared else batch), LONGEST)
     )
     assert found == expected
     texts = flamingo.processor.tokenizer.batch_decode(expected, skip_special_tokens=True)
@@ -155,9 +157,7 @@ def test_different_images_in_one_batch_are_stock_generate_token_for_token(
     questions = [QUESTIONS[i // 2] for i in range(8)]
     expected = stock_tokens(flamingo, stock_inputs(flamingo, [pictures[i] for i in which], questions))
     encoded = flamingo.encode(pictures)
-    _, found = answered(
-        flamingo, lambda: flamingo.answer([encoded[i] for i in which], questions, everything(8), LONGEST)
-    )
+    _, found = answered(flamingo, lambda: ask(flamingo, [encoded[i] for i in which], questions, everything(8), LONGEST))
     assert found == expected
     assert any(a != b for a, b in zip(expected[::2], expected[1::2], strict=True)), "the image must matter"
 
@@ -174,9 +174,7 @@ def test_questions_before_the_image_are_stock_generate_token_for_token(
     turns = [[question, pictures[i], "Answer:"] for question, i in zip(questions, which, strict=True)]
     expected = stock_tokens(flamingo, flamingo.processor(text=turns, padding=True, return_tensors="pt"))
     encoded = flamingo.encode(pictures)
-    _, found = answered(
-        flamingo, lambda: flamingo.answer([encoded[i] for i in which], questions, everything(4), LONGEST)
-    )
+    _, found = answered(flamingo, lambda: ask(flamingo, [encoded[i] for i in which], questions, everything(4), LONGEST))
     assert found == expected
 
 
@@ -197,7 +195,7 @@ def test_pruned_answers_are_stock_generate_on_cls_and_kept_patches(
     kept = torch.tensor([[0, 3, 4, 9, 15], [1, 2, 3, 4, 5], [7, 8, 11, 12, 13], [0, 3, 4, 9, 15]])
     which = [1, 0, 1, 1]
     questions = [QUESTIONS[i] for i in (0, 1, 2, 4)]
-    replies, found = answered(flamingo, lambda: flamingo.answer([encoded[i] for i in which], questions, kept, LONGEST))
+    replies, found = answered(flamingo, lambda: ask(flamingo, [encoded[i] for i in which], questions, kept, LONGEST))
     changed = False
     for i, question in enumerate(questions):
         inputs = stock_inputs(flamingo, [pictures[which[i]]], [question])
@@ -222,9 +220,9 @@ def test_a_shared_selection_answers_as_the_same_selection_for_each_question(
 ) -> None:
     image = flamingo.encode(pictures)[0]
     kept = torch.tensor([[1, 2, 6, 10, 14]])
-    shared = flamingo.answer([image], QUESTIONS, kept, LONGEST)
-    each = flamingo.answer([image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
-    alone = [flamingo.answer([image], [question], kept, LONGEST)[0] for question in QUESTIONS]
+    shared = ask(flamingo, [image], QUESTIONS, kept, LONGEST)
+    each = ask(flamingo, [image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
+    alone = [ask(flamingo, [image], [question], kept, LONGEST)[0] for question in QUESTIONS]
     for one, other, third in zip(shared, each, alone, strict=True):
         assert one.text == other.text == third.text
         assert one.yes_logit == pytest.approx(other.yes_logit, abs=1e-4)
@@ -235,14 +233,14 @@ def test_the_resampler_runs_once_for_each_distinct_image_and_selection(
     instructed: Flamingo, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes: list[tuple[int, ...]] = []
-    connect = instructed.connect
-    monkeypatch.setattr(instructed, "connect", lambda c: (shapes.append(tuple(c.shape)), connect(c))[1])
+    resample = instructed.resample
+    monkeypatch.setattr(instructed, "resample", lambda c: (shapes.append(tuple(c.shape)), resample(c))[1])
     first, second = instructed.encode(pictures)
     kept = torch.tensor([[0, 1, 2], [0, 1, 2], [0, 1, 2], [5, 6, 7], [0, 1, 2]])
-    instructed.answer([first, first, second, first, second], QUESTIONS[:5], kept, 2)
+    ask(instructed, [first, first, second, first, second], QUESTIONS[:5], kept, 2)
     assert shapes == [(3, 4, 48)]
     shapes.clear()
-    instructed.answer([first], QUESTIONS, kept[:1], 2)
+    ask(instructed, [first], QUESTIONS, kept[:1], 2)
     assert shapes == [(1, 4, 48)]
 
 
@@ -254,12 +252,12 @@ def test_a_stored_image_answers_as_the_encoded_one(
         picture.save(stream, "png")
     store = FeatureStore(tmp_path / "features", "base", 2**20)
     pngs = [stream.getvalue() for stream in streams]
-    store.encode(flamingo, pngs, ())
-    stored = store.encode(flamingo, pngs, ())
+    store.encode(flamingo, pngs, Signals())
+    stored = store.encode(flamingo, pngs, Signals())
     kept = torch.tensor([[0, 5, 9]])
     for image, encoded in zip(stored, flamingo.encode(pictures), strict=True):
-        assert flamingo.answer([image], QUESTIONS, kept, 4) == flamingo.answer([encoded], QUESTIONS, kept, 4)
-        assert image.unprunable.shape == (1, 48)
+        assert ask(flamingo, [image], QUESTIONS, kept, 4) == ask(flamingo, [encoded], QUESTIONS, kept, 4)
+        assert image.cls.shape == (1, 48)
 
 
 def test_bfloat16_gives_the_float32_logits_within_tolerance(
@@ -272,8 +270,8 @@ def test_bfloat16_gives_the_float32_logits_within_tolerance(
     with torch.inference_mode():
         stock = half.model(**inputs).logits[0, -1].float()
     yes, no = list(half._verdicts.yes), list(half._verdicts.no)
-    reply = half.answer(half.encode(pictures[:1]), [QUESTIONS[0]], everything(), 1)[0]
-    single = flamingo.answer(flamingo.encode(pictures[:1]), [QUESTIONS[0]], everything(), 1)[0]
+    reply = ask(half, half.encode(pictures[:1]), [QUESTIONS[0]], everything(), 1)[0]
+    single = ask(flamingo, flamingo.encode(pictures[:1]), [QUESTIONS[0]], everything(), 1)[0]
     # bfloat16 has 8 bits. Against the stock model in the same type: 1/128 of the largest logit, twice.
     step = float(stock.abs().max()) / 128
     assert reply.yes_logit == pytest.approx(float(stock[yes].max()), abs=2 * step)
@@ -297,7 +295,7 @@ def test_features_are_what_the_connector_of_transformers_receives(
     for image, expected, picture in zip(encoded, hidden, pictures, strict=True):
         assert image.count == 16
         assert image.size == picture.size
-        torch.testing.assert_close(torch.cat([image.unprunable, image.features]), expected)
+        torch.testing.assert_close(torch.cat([image.cls, image.features]), expected)
 
 
 @pytest.mark.parametrize("layer", [-1, -2, -3])
@@ -322,14 +320,14 @@ def test_cls_attention_is_the_cls_row_of_eager_attention(
             hook.remove()
     assert len(maps) == 3
     for i, image in enumerate(encoded):
-        row = image.attention(layer)
+        row = image.cls_attention(layer)
         torch.testing.assert_close(row, maps[layer][i, :, 0, 1:].mean(0))
         assert float(row.max()) > 1.5 * float(row.min())
 
 
 def test_a_layer_that_is_not_there(instructed: Flamingo, pictures: list[Image.Image]) -> None:
-    with pytest.raises(PruneProofError, match="give -3 to -1"):
-        instructed.encode(pictures)[0].attention(-4)
+    with pytest.raises(PruneProofError, match="or -3 to -1"):
+        instructed.encode(pictures)[0].cls_attention(-4)
 
 
 def test_relevance_is_open_clips_own(instructed: Flamingo, pictures: list[Image.Image]) -> None:
@@ -338,9 +336,9 @@ def test_relevance_is_open_clips_own(instructed: Flamingo, pictures: list[Image.
     with torch.inference_mode():
         expected = clip.encode_image(vision_pixels(instructed, pictures[:1]), normalize=True)[0]
         texts = clip.encode_text(instructed.clip.matched.tokenizer(list(QUESTIONS)), normalize=True)
-        whole = instructed.clip.project(torch.cat([image.unprunable, image.features]))
+        whole = instructed.clip.project(torch.cat([image.cls, image.features]))
     torch.testing.assert_close(whole[0], expected, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(image.relevance(QUESTIONS), texts @ whole[1:].T, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(relevance(instructed, image, QUESTIONS), texts @ whole[1:].T, atol=1e-5, rtol=1e-4)
 
 
 def test_components_are_the_parts_of_a_stock_forward(
@@ -348,7 +346,7 @@ def test_components_are_the_parts_of_a_stock_forward(
 ) -> None:
     image = flamingo.encode(pictures[:1])[0]
     kept = torch.tensor([[2, 3, 7, 11]])
-    parts = flamingo.components(image, QUESTIONS[0], kept)
+    parts = components(flamingo, image, QUESTIONS[0], kept)
     assert list(parts.work) == ["connector", "prefill", "decode"]
     inputs = stock_inputs(flamingo, pictures[:1], [QUESTIONS[0]])
     del inputs["pixel_values"]
@@ -375,8 +373,8 @@ def test_components_are_the_parts_of_a_stock_forward(
     assert parts.kv_cache_bytes == 4 * 2 * length * 4 * 16 * 4
 
 
-def flops(flamingo: Flamingo, image: EncodedImage, count: int) -> dict[str, int]:
-    work = flamingo.components(image, QUESTIONS[0], torch.arange(count)[None]).work
+def flops(flamingo: Flamingo, image: VisualTokens, count: int) -> dict[str, int]:
+    work = components(flamingo, image, QUESTIONS[0], torch.arange(count)[None]).work
     found = {}
     for part, run in work.items():
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:

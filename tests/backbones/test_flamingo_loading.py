@@ -92,7 +92,7 @@ def test_the_clip_of_another_tower(project: Path) -> None:
     assert f"text_tower {other!r} does not match the vision tower" in message
     assert "its weights differ" in message
     allowed = settings_of("instructed").model_copy(update={"text_tower": other, "allow_tower_mismatch": True})
-    assert backbones.load(allowed, project, "cpu").embed_text(["a"]).shape == (1, 24)
+    assert backbones.load(allowed, project, "cpu").clip.embed(["a"]).shape == (1, 24)
 
 
 def test_too_little_memory(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -280,7 +280,7 @@ def test_atp_scoring_and_the_text_that_it_needs(
     seen = (
         tuple(torch.randn(10, width) for _ in range(layers + 1)),
         torch.randn(9, width),
-        torch.randn(0, width),
+        torch.randn(1, width),
         (PIXELS, PIXELS),
     )
     space_of_clip = ClipSpace(pair.visual, tower, depth=layers)
@@ -293,7 +293,7 @@ def test_atp_scoring_and_the_text_that_it_needs(
         config = LlavaConfig(vision_config=CLIPVisionConfig(**vision_fields(shape)), text_config=SMALL_LLAMA)
         image = ClipImage(*seen, [CLIPEncoderLayer(config.vision_config)] * layers, space_of_clip)
         expected = _flops.llava(config, 4, 7, clip=clip)
-    assert counted(lambda: (image.attention(-1), image.relevance(["?"]))) == expected.scoring
+    assert counted(lambda: (image.cls_attention(-1), text @ image.aligned(-1).T)) == expected.scoring
     assert counted(lambda: pair.encode_text(ids)) == expected.text_tower
 
 
@@ -310,13 +310,32 @@ def test_a_loaded_llava_costs_what_the_formula_says(
     pictures[0].save(stream, "png")
     question = "is there a dog?"
     image = AskedImage("one", stream.getvalue(), (Question(question, False),))
-    pruner = pruning.load(MethodSettings.model_validate(method))
-    rows = costs.count_flops(llava, llava_settings, pruner, image, "tiny", "it", 0)
+    chosen = pruning.load(MethodSettings.model_validate(method))
+    rows = costs.count_flops(llava, llava_settings, chosen, image, "tiny", "it", 0)
     prompt = llava.prompt(question)
     clip = json.loads((llava_root / llava_settings.text_tower / "open_clip_config.json").read_text())["model_cfg"]
     text = len(prompt.before) + len(prompt.after)
-    formula = _flops.llava(llava.model.config, kept, text, clip=clip if pruner.question_dependent else None)
+    formula = _flops.llava(llava.model.config, kept, text, clip=clip if chosen.per_question else None)
     assert {row.component: row.flops for row in rows} == asdict(formula)
+
+
+def test_a_method_inside_the_language_model_costs_what_the_formula_says(
+    llava: Llava, llava_settings: BackboneSettings, pictures: list[Image.Image]
+) -> None:
+    """Each layer has its own length, and one row of attention is computed apart, which prefill holds."""
+    stream = BytesIO()
+    pictures[0].save(stream, "png")
+    question = "is there a dog?"
+    image = AskedImage("one", stream.getvalue(), (Question(question, False),))
+    chosen = pruning.load(MethodSettings.model_validate({"method": "fastv", "keep": 0.25, "layer": 1}))
+    rows = {row.component: row for row in costs.count_flops(llava, llava_settings, chosen, image, "tiny", "it", 0)}
+    text, config = len(llava.prompt(question)), llava.model.config
+    formula = _flops.llava(config, 16, text, budget=chosen.budget(16, 2))
+    scoring = _flops.attention_rows(config.text_config, 1, 16 + text)
+    found = {name: row.flops for name, row in rows.items()}
+    assert found == asdict(formula) | {"prefill": formula.prefill + scoring}
+    assert formula.prefill < _flops.llava(config, 16, text).prefill
+    assert rows["prefill"].visual_tokens == 16
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tests.backbones._asking import ask
 from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import END, save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
@@ -87,9 +88,9 @@ def check(backbone: Any, picture: Image.Image, inputs_of: Callable[..., Any]) ->
         expected.append(tokenizer.decode(new[:end], skip_special_tokens=True).strip())
     assert len(set(expected)) == len(HISTORIES), "histories that change nothing would not be tried"
     asked = [QUESTION] * len(HISTORIES)
-    shared = backbone.answer([image], asked, everything[None], LONGEST, HISTORIES)
+    shared = ask(backbone, [image], asked, everything[None], LONGEST, HISTORIES)
     assert [reply.text for reply in shared] == expected
-    each = backbone.answer([image] * len(asked), asked, everything.expand(len(asked), -1), LONGEST, HISTORIES)
+    each = ask(backbone, [image] * len(asked), asked, everything.expand(len(asked), -1), LONGEST, HISTORIES)
     assert [reply.text for reply in each] == expected
 
 
@@ -111,10 +112,10 @@ def test_llava_too(llava: Llava, pictures: list[Image.Image]) -> None:
 def test_the_image_token_in_an_earlier_turn(llava: Backbone, pictures: list[Image.Image]) -> None:
     image = llava.encode(pictures[:1])[0]
     with pytest.raises(PruneProofError, match="2 image placeholders"):
-        llava.answer([image], ["a?"], torch.arange(16)[None], 1, [(("a <image>?", "yes"),)])
+        ask(llava, [image], ["a?"], torch.arange(16)[None], 1, [(("a <image>?", "yes"),)])
 
 
 def test_one_history_for_each_question(llava: Backbone, pictures: list[Image.Image]) -> None:
     image = llava.encode(pictures[:1])[0]
     with pytest.raises(ValueError, match="shorter"):
-        llava.answer([image], ["a?", "b?"], torch.arange(16)[None], 1, [()])
+        ask(llava, [image], ["a?", "b?"], torch.arange(16)[None], 1, [()])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tests.backbones._asking import ask, relevance
 from torch import Tensor
 
 from pruneproof import backbones
@@ -75,7 +76,7 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
         else:
             found = llava.language.continue_each(prefix, behind, LONGEST)
     assert [row.tokens for row in found] == expected
-    replies = llava.answer([image], questions, everything(llava, rows), LONGEST)
+    replies = ask(llava, [image], questions, everything(llava, rows), LONGEST)
     decode = llava.processor.tokenizer.batch_decode
     assert [reply.text for reply in replies] == [t.strip() for t in decode(expected, skip_special_tokens=True)]
     if batch == 8:
@@ -93,7 +94,7 @@ def test_bfloat16_gives_the_stock_logits_within_tolerance(
     inputs = half.processor(images=pictures[0], text=half.prompt_text(question), return_tensors="pt")
     with torch.inference_mode():
         logits = half.model(**inputs.to(torch.bfloat16)).logits[0, -1].float()
-    reply = half.answer([image], [question], everything(half), 1)[0]
+    reply = ask(half, [image], [question], everything(half), 1)[0]
     yes, no = half._verdicts
     # bfloat16 has 8 bits: 1/128 of the largest logit, twice.
     tolerance = 2 * float(logits.abs().max()) / 128
@@ -105,7 +106,7 @@ def test_pruned_answers_are_stock_generate_on_the_kept_embeddings(llava: Llava, 
     image = llava.encode(pictures)[1]
     kept = torch.tensor([[0, 3, 4, 9, 15], [1, 2, 3, 4, 5], [7, 8, 11, 12, 13]])
     questions = list(QUESTIONS[:3])
-    replies = llava.answer([image], questions, kept, LONGEST)
+    replies = ask(llava, [image], questions, kept, LONGEST)
     for question, chosen, reply in zip(questions, kept, replies, strict=True):
         prompt = llava.prompt(question)
         embed = llava.model.get_input_embeddings()
@@ -126,9 +127,9 @@ def test_a_shared_selection_answers_as_the_same_selection_for_each_question(
 ) -> None:
     image = llava.encode(pictures)[0]
     kept = torch.tensor([[1, 2, 6, 10, 14]])
-    shared = llava.answer([image], QUESTIONS, kept, LONGEST)
-    each = llava.answer([image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
-    alone = [llava.answer([image], [question], kept, LONGEST)[0] for question in QUESTIONS]
+    shared = ask(llava, [image], QUESTIONS, kept, LONGEST)
+    each = ask(llava, [image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
+    alone = [ask(llava, [image], [question], kept, LONGEST)[0] for question in QUESTIONS]
     assert [r.text for r in shared] == [r.text for r in each] == [r.text for r in alone]
     for one, other, third in zip(shared, each, alone, strict=True):
         assert one.yes_logit == pytest.approx(other.yes_logit, abs=1e-4)
@@ -140,9 +141,9 @@ def test_rows_of_several_images_are_answered_as_if_alone(llava: Llava, pictures:
     images = [first, second, second, first]
     kept = torch.tensor([[0, 1, 2], [3, 4, 5], [0, 1, 2], [9, 10, 11]])
     questions = [QUESTIONS[3], QUESTIONS[1], QUESTIONS[3], QUESTIONS[5]]
-    together = llava.answer(images, questions, kept, LONGEST)
+    together = ask(llava, images, questions, kept, LONGEST)
     for image, question, chosen, reply in zip(images, questions, kept, together, strict=True):
-        alone = llava.answer([image], [question], chosen[None], LONGEST)[0]
+        alone = ask(llava, [image], [question], chosen[None], LONGEST)[0]
         assert alone.text == reply.text
         assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-4)
     assert together[0] != together[2], "the same question on another image"
@@ -172,14 +173,14 @@ def test_cls_attention_is_the_cls_row_of_eager_attention(llava: Llava, pictures:
         tower.set_attn_implementation(before)
     assert len(maps) == 3
     for i, image in enumerate(encoded):
-        row = image.attention(layer)
+        row = image.cls_attention(layer)
         torch.testing.assert_close(row, maps[layer][i, :, 0, 1:].mean(0))
         assert float(row.max() / row.min()) > 1.2, "a flat row would not tell layers apart"
 
 
 def test_attention_of_a_layer_that_is_not_there(llava: Llava, pictures: list[Image.Image]) -> None:
-    with pytest.raises(PruneProofError, match=r"attention_layer is -9.*3 layers"):
-        llava.encode(pictures)[0].attention(-9)
+    with pytest.raises(PruneProofError, match=r"layer -9 .*3 layers"):
+        llava.encode(pictures)[0].cls_attention(-9)
 
 
 def test_relevance_lives_in_clip_space(llava: Llava, pictures: list[Image.Image]) -> None:
@@ -192,10 +193,10 @@ def test_relevance_lives_in_clip_space(llava: Llava, pictures: list[Image.Image]
         texts = clip.encode_text(llava.clip.matched.tokenizer(list(QUESTIONS)), normalize=True)
         whole = llava.clip.project(image.states[-1])  # type: ignore[attr-defined]
     torch.testing.assert_close(whole[0], expected, atol=1e-5, rtol=1e-4)
-    relevance = image.relevance(QUESTIONS)
-    assert relevance.shape == (8, 16)
-    torch.testing.assert_close(relevance, texts @ whole[1:].T, atol=1e-5, rtol=1e-4)
-    assert float(relevance.abs().max()) <= 1.0 + 1e-5
+    scores = relevance(llava, image, QUESTIONS)
+    assert scores.shape == (8, 16)
+    torch.testing.assert_close(scores, texts @ whole[1:].T, atol=1e-5, rtol=1e-4)
+    assert float(scores.abs().max()) <= 1.0 + 1e-5
 
 
 def test_verdicts_begin_with_yes_and_no(llava: Llava) -> None:

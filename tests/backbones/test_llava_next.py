@@ -11,17 +11,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.backbones._asking import ask, components, relevance
 from tests.backbones._llava_next_checkpoint import SIDE, save_llava_next
 from tests.conftest import EOS, IMAGE
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pruneproof import backbones
+from pruneproof.answering.doors import Questions, whole
 from pruneproof.answering.features import FeatureStore
-from pruneproof.backbones import EncodedImage, _flops
+from pruneproof.backbones import _flops
 from pruneproof.backbones.llava_next import CroppedImage, LlavaNext
 from pruneproof.errors import PruneProofError
 from pruneproof.pruning import atp
+from pruneproof.pruning.protocol import Signals, VisualTokens
 from pruneproof.settings import BackboneSettings
 
 QUESTIONS = (
@@ -120,7 +123,7 @@ def stock_features(model: LlavaNext, shown: Image.Image) -> Tensor:
     return packed
 
 
-def everything(image: EncodedImage, rows: int = 1) -> Tensor:
+def everything(image: VisualTokens, rows: int = 1) -> Tensor:
     return torch.arange(image.count).expand(rows, -1)
 
 
@@ -134,7 +137,7 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
     inputs = stock_inputs(model, shown, questions)
     expected = stock_tokens(model, **inputs)
     image = model.encode([shown])[0]
-    assert len(model.reading(image, everything(image)[0])) == int((inputs.input_ids[0] == IMAGE).sum())
+    assert len(model.laid_out(whole(model, image))[0]) == int((inputs.input_ids[0] == IMAGE).sum())
     decoded: list[list[int]] = []
     decode = model.processor.tokenizer.batch_decode
 
@@ -144,7 +147,7 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
 
     with monkeypatch.context() as patch:
         patch.setattr(model.processor.tokenizer, "batch_decode", spy)
-        model.answer([image], questions, everything(image, 1 if shared else batch), LONGEST)
+        ask(model, [image], questions, everything(image, 1 if shared else batch), LONGEST)
     assert decoded == expected
     if batch == 8:
         assert len({len(row) for row in expected}) > 1, "answers of one length would not try rows that end early"
@@ -158,7 +161,7 @@ def test_bfloat16_gives_the_stock_logits_within_tolerance(project: Path) -> None
     inputs = stock_inputs(half, shown, [QUESTIONS[0]])
     with torch.inference_mode():
         logits = half.model(**inputs.to(torch.bfloat16)).logits[0, -1].float()
-    reply = half.answer([image], [QUESTIONS[0]], everything(image), 1)[0]
+    reply = ask(half, [image], [QUESTIONS[0]], everything(image), 1)[0]
     yes, no = half._verdicts
     # bfloat16 has 8 bits: 1/128 of the largest logit, twice.
     tolerance = 2 * float(logits.abs().max()) / 128
@@ -188,9 +191,9 @@ def test_pruned_answers_are_stock_generate_on_the_rows_that_are_kept(models: dic
     shown = picture(SIZES["wide"], 1)
     image = model.encode([shown])[0]
     kept = torch.tensor([[0, 9, 17, 40, 63], [1, 15, 29, 30, 31], [0, 3, 7, 8, 12]])
-    assert [len(model.reading(image, row)) - 5 for row in kept] == [3, 1, 0]
+    assert [len(model.layout(image.size).reading(row)) - 5 for row in kept] == [3, 1, 0]
     questions = list(QUESTIONS[:3])
-    replies = model.answer([image], questions, kept, LONGEST)
+    replies = ask(model, [image], questions, kept, LONGEST)
     packed, newline, embed = stock_features(model, shown), model.model.model.image_newline, model.language.embed
     for question, chosen, reply in zip(questions, kept.tolist(), replies, strict=True):
         prompt = model.prompt(question)
@@ -207,8 +210,8 @@ def test_pruned_answers_are_stock_generate_on_the_rows_that_are_kept(models: dic
 def test_a_shared_selection_answers_as_the_same_selection_for_each_question(vicuna: LlavaNext) -> None:
     image = vicuna.encode([picture(SIZES["tall"])])[0]
     kept = torch.tensor([[1, 2, 16, 20, 21, 45]])
-    shared = vicuna.answer([image], QUESTIONS, kept, LONGEST)
-    each = vicuna.answer([image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
+    shared = ask(vicuna, [image], QUESTIONS, kept, LONGEST)
+    each = ask(vicuna, [image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
     assert [reply.text for reply in shared] == [reply.text for reply in each]
     for one, other in zip(shared, each, strict=True):
         assert one.yes_logit == pytest.approx(other.yes_logit, abs=1e-4)
@@ -220,9 +223,9 @@ def test_rows_of_pictures_of_other_sizes_are_answered_as_if_alone(vicuna: LlavaN
     images = [square, narrow, narrow, wide]
     kept = torch.tensor([[0, 1, 2], [3, 20, 39], [0, 1, 2], [9, 20, 63]])
     questions = [QUESTIONS[3], QUESTIONS[1], QUESTIONS[3], QUESTIONS[5]]
-    together = vicuna.answer(images, questions, kept, LONGEST)
+    together = ask(vicuna, images, questions, kept, LONGEST)
     for image, question, chosen, reply in zip(images, questions, kept, together, strict=True):
-        alone = vicuna.answer([image], [question], chosen[None], LONGEST)[0]
+        alone = ask(vicuna, [image], [question], chosen[None], LONGEST)[0]
         assert alone.text == reply.text
         assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-4)
     assert together[0] != together[2], "the same question on another image"
@@ -231,8 +234,8 @@ def test_rows_of_pictures_of_other_sizes_are_answered_as_if_alone(vicuna: LlavaN
 def test_one_selection_for_several_pictures(vicuna: LlavaNext) -> None:
     images = vicuna.encode([picture(SIZES["square"], seed) for seed in range(2)])
     kept = torch.tensor([[2, 30, 31, 70]])
-    together = vicuna.answer(images, QUESTIONS[:2], kept, LONGEST)
-    alone = [vicuna.answer([image], [QUESTIONS[i]], kept, LONGEST)[0] for i, image in enumerate(images)]
+    together = ask(vicuna, images, QUESTIONS[:2], kept, LONGEST)
+    alone = [ask(vicuna, [image], [QUESTIONS[i]], kept, LONGEST)[0] for i, image in enumerate(images)]
     assert [reply.text for reply in together] == [reply.text for reply in alone]
 
 
@@ -241,19 +244,18 @@ def test_features_are_what_the_projector_of_transformers_receives(vicuna: LlavaN
     shown = picture(SIZES[size])
     image = vicuna.encode([shown])[0]
     assert image.size == SIZES[size]
-    assert image.unprunable.shape == (0, 48)
-    read = vicuna.reading(image, torch.arange(image.count))
+    assert image.cls.shape == (0, 48)
+    rows, places = vicuna.laid_out(whole(vicuna, image))
     with torch.inference_mode():
-        torch.testing.assert_close(vicuna.visual(image)[read], stock_features(vicuna, shown))
-        projected = vicuna.model.model.multi_modal_projector(image.features)
-        torch.testing.assert_close(vicuna.visual(image)[: image.count], projected)
+        torch.testing.assert_close(rows, stock_features(vicuna, shown))
+        torch.testing.assert_close(rows[places], vicuna.model.model.multi_modal_projector(image.features))
 
 
 def test_a_picture_is_encoded_the_same_whatever_stands_beside_it(vicuna: LlavaNext) -> None:
     shown = [picture(size) for size in SIZES.values()]
     for together, alone in zip(vicuna.encode(shown), (vicuna.encode([one])[0] for one in shown), strict=True):
         assert torch.equal(together.features, alone.features)
-        assert torch.equal(together.attention(-1), alone.attention(-1))
+        assert torch.equal(together.cls_attention(-1), alone.cls_attention(-1))
 
 
 @pytest.mark.parametrize("layer", [-1, -2, -3])
@@ -272,27 +274,28 @@ def test_attention_is_the_cls_row_of_each_crop_in_eager_attention(vicuna: LlavaN
     assert len(crops) == 1 + 3, "150 x 50 fits the grid of one row and three tiles best"
     # By hand: each tile gives its 4 x 4, tiles lie side by side, and nothing of this picture is padding.
     grid = torch.cat([crop.view(SIDE, SIDE) for crop in crops[1:]], dim=1)
-    row = image.attention(layer)
+    row = image.cls_attention(layer)
     torch.testing.assert_close(row, torch.cat([crops[0], grid.flatten()]))
     assert float(row.max() / row.min()) > 1.2, "a flat row would not tell layers apart"
 
 
 def test_attention_of_a_layer_that_is_not_there(vicuna: LlavaNext) -> None:
-    with pytest.raises(PruneProofError, match=r"attention_layer is -9.*3 layers"):
-        vicuna.encode([picture((60, 60))])[0].attention(-9)
+    with pytest.raises(PruneProofError, match=r"layer -9 .*3 layers"):
+        vicuna.encode([picture((60, 60))])[0].cls_attention(-9)
 
 
 def test_one_budget_is_shared_over_the_crops(vicuna: LlavaNext) -> None:
     """The best 24 of 80 patches, wherever they lie: no crop has a quota."""
     image = vicuna.encode([picture(SIZES["square"])])[0]
-    pruner = atp.build(atp.Settings(keep=0.3, alpha=0.0))
-    kept = pruner.select(image, list(QUESTIONS), np.random.default_rng(0))
-    assert kept.shape == (1, 24)
-    scores = image.attention(-1)
-    left = torch.ones(80, dtype=torch.bool).scatter(0, kept[0], False)
-    assert float(scores[kept[0]].min()) >= float(scores[left].max())
+    method = atp.build(atp.Settings(keep=0.3, alpha=0.0))
+    (one,) = method.select(image, Questions(QUESTIONS, vicuna, "matched"), np.random.default_rng(0))
+    kept = one.index
+    assert kept.shape == (24,)
+    scores = image.cls_attention(-1)
+    left = torch.ones(80, dtype=torch.bool).scatter(0, kept, False)
+    assert float(scores[kept].min()) >= float(scores[left].max())
     assert isinstance(image, CroppedImage)
-    of_crop = torch.bincount(image.order[kept[0]] // SIDE**2, minlength=5)
+    of_crop = torch.bincount(image.order[kept] // SIDE**2, minlength=5)
     assert int(of_crop.sum()) == 24
     assert len(set(of_crop.tolist())) > 1
 
@@ -310,9 +313,9 @@ def test_relevance_lives_in_clip_space(vicuna: LlavaNext) -> None:
     torch.testing.assert_close(torch.stack([one[0] for one in whole]), expected, atol=1e-5, rtol=1e-4)
     top, bottom = (torch.cat([whole[i][1:].view(SIDE, SIDE, -1) for i in pair], dim=1) for pair in ((1, 2), (3, 4)))
     patches = torch.cat([whole[0][1:], torch.cat([top, bottom]).flatten(0, 1)])
-    relevance = image.relevance(QUESTIONS)
-    assert relevance.shape == (8, 80)
-    torch.testing.assert_close(relevance, asked @ patches.T, atol=1e-5, rtol=1e-4)
+    scores = relevance(vicuna, image, QUESTIONS)
+    assert scores.shape == (8, 80)
+    torch.testing.assert_close(scores, asked @ patches.T, atol=1e-5, rtol=1e-4)
 
 
 def test_stored_images_answer_as_encoded_ones(vicuna: LlavaNext, tmp_path: Path) -> None:
@@ -322,14 +325,14 @@ def test_stored_images_answer_as_encoded_ones(vicuna: LlavaNext, tmp_path: Path)
         picture(SIZES[size]).save(buffer, "PNG")
         pngs.append(buffer.getvalue())
     store = FeatureStore(tmp_path, "base", 2**20)
-    written, read = (store.encode(vicuna, pngs, [-1]) for _ in range(2))
+    written, read = (store.encode(vicuna, pngs, Signals()) for _ in range(2))
     kept = torch.tensor([[0, 2, 17, 18, 39], [5, 16, 25, 30, 31]])
     fresh = vicuna.encode([picture(SIZES[size]) for size in ("square", "narrow")])
-    expected = vicuna.answer(fresh, QUESTIONS[:2], kept, LONGEST)
+    expected = ask(vicuna, fresh, QUESTIONS[:2], kept, LONGEST)
     for images in (written, read):
-        assert vicuna.answer(images, QUESTIONS[:2], kept, LONGEST) == expected
-        assert torch.equal(images[1].attention(-1), fresh[1].attention(-1))
-        torch.testing.assert_close(images[1].relevance(QUESTIONS), fresh[1].relevance(QUESTIONS))
+        assert ask(vicuna, images, QUESTIONS[:2], kept, LONGEST) == expected
+        assert torch.equal(images[1].cls_attention(-1), fresh[1].cls_attention(-1))
+        torch.testing.assert_close(images[1].aligned(-1), fresh[1].aligned(-1))
 
 
 @torch.inference_mode()
@@ -352,10 +355,10 @@ def test_components_cost_what_the_formula_says(
     image = vicuna.encode([shown])[0]
     assert image.count == 64
     assert counted(lambda: vicuna.encode([shown])) == formula.vision_tower
-    vicuna.forget()
-    assert counted(lambda: vicuna.embed_text(QUESTIONS[:1])) == formula.text_tower
-    assert counted(lambda: (image.attention(-1), image.relevance(QUESTIONS[:1]))) == formula.scoring
-    parts = vicuna.components(image, QUESTIONS[0], torch.tensor([kept]))
+    vicuna.clip.forget()
+    assert counted(lambda: vicuna.clip.embed(QUESTIONS[:1])) == formula.text_tower
+    assert counted(lambda: (image.cls_attention(-1), relevance(vicuna, image, QUESTIONS[:1]))) == formula.scoring
+    parts = components(vicuna, image, QUESTIONS[0], torch.tensor([kept]))
     assert {name: counted(work) for name, work in parts.work.items()} == {
         "connector": formula.connector, "prefill": formula.prefill, "decode": formula.decode,
     }  # fmt: skip
@@ -380,7 +383,7 @@ def test_a_picture_narrower_than_a_patch_keeps_its_bare_newlines(vicuna: LlavaNe
     image = vicuna.encode([picture((2, 400))])[0]
     layout = vicuna.layout(image.size)
     assert layout.order.tolist() == list(range(16))
-    assert layout.reading(torch.tensor([3, 4])).tolist() == [3, 4, 16, 16, 16, 16]
+    assert layout.reading(torch.tensor([3, 4])).tolist() == [0, 1, 2, 2, 2, 2]
 
 
 def broken(root: Path, to: Path, file: str, **changes: Any) -> str:

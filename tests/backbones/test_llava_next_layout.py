@@ -50,7 +50,20 @@ def test_a_newline_stays_with_its_row() -> None:
         ([4], [4, newline]),
         ([2, 3], [2, 3]),
     ):
-        assert layout.reading(torch.tensor(kept)).tolist() == read
+        numbers = torch.tensor([*kept, newline])
+        assert numbers[layout.reading(torch.tensor(kept))].tolist() == read
+
+
+def test_a_token_that_is_no_patch_comes_last_and_has_no_newline() -> None:
+    layout = lay_out((40, 20), [[28, 56]], 28, 2, "cpu")
+    assert layout.reading(torch.tensor([-1, 1, 5])).tolist() == [1, 2, 3, 0]
+
+
+def test_places_by_hand() -> None:
+    """40 x 20 pixels: the base crop of 2 x 2 patches, then two tiles side by side."""
+    base = [[0, row, column] for row in range(2) for column in range(2)]
+    tiles = [[1, row, column] for row in range(2) for column in range(4)]
+    assert lay_out((40, 20), [[28, 56]], 28, 2, "cpu").places(2).tolist() == base + tiles
 
 
 def test_boxes_of_tiles_by_hand() -> None:

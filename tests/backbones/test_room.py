@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tests.backbones._asking import ask
 from tests.backbones._blip2_checkpoint import QUERIES, blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
@@ -24,7 +25,7 @@ def refusal(backbone: Any, picture: Image.Image) -> str:
     image = backbone.encode([picture])[0]
     everything = torch.arange(image.count)[None]
     with pytest.raises(PruneProofError) as caught:
-        backbone.answer([image], ["a?", LONG], everything, 4)
+        ask(backbone, [image], ["a?", LONG], everything, 4)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
     return str(caught.value)
@@ -42,16 +43,16 @@ def test_the_limit_is_that_of_opts_positions(tmp_path: Path, pictures: list[Imag
     # 128 positions: the image's queries, the prompt, and all new tokens but the last.
     room = next(i for i in range(200) if QUERIES + len(opt.prompt("a" * i)) + 4 - 1 == 128)
     object.__setattr__(opt.language, "eos", frozenset())
-    assert len(opt.answer([image], ["a" * room], kept, 4)) == 1
+    assert len(ask(opt, [image], ["a" * room], kept, 4)) == 1
     with pytest.raises(PruneProofError, match="too long"):
-        opt.answer([image], ["a" * (room + 1)], kept, 4)
+        ask(opt, [image], ["a" * (room + 1)], kept, 4)
 
 
 def test_t5_counts_no_positions(tmp_path: Path, pictures: list[Image.Image]) -> None:
     save_blip2(tmp_path / "t5", "t5")
     t5: Any = backbones.load(blip2_settings("t5"), tmp_path, "cpu")
     image = t5.encode(pictures[:1])[0]
-    assert t5.answer([image], [LONG[:700]], torch.arange(16)[None], 2)
+    assert ask(t5, [image], [LONG[:700]], torch.arange(16)[None], 2)
 
 
 def test_every_family(llava: Llava, tmp_path: Path, pictures: list[Image.Image]) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.backbones._asking import ask
 from tests.backbones._blip2_checkpoint import blip2_settings
 from tests.backbones.test_histories import CASES
 
 from pruneproof import backbones
-from pruneproof.backbones import EncodedImage
+from pruneproof.backbones import Shown
 from pruneproof.backbones._generation import _slots
 from pruneproof.backbones._sharing import readings
 from pruneproof.settings import BackboneSettings
@@ -25,18 +27,14 @@ LONGEST = 6
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 1)), min_size=1, max_size=30))
 def test_questions_are_read_together_if_image_tokens_and_beginning_are_the_same(asked: list[tuple[int, ...]]) -> None:
-    images = [cast(EncodedImage, object()) for _ in range(3)]
-    rows = torch.tensor([[0, 1], [0, 2], [1, 2]])
-    found = readings(
-        [images[i] for i, _, _ in asked], rows[[j for _, j, _ in asked]], len(asked), [k for _, _, k in asked]
-    )
+    different = {pair: Shown(torch.zeros(1, 1), torch.zeros(1), (1, 1)) for pair in product(range(3), range(3))}
+    found = readings([different[i, j] for i, j, _ in asked], [k for _, _, k in asked])
     assert sorted(i for one in found for i in one.asked) == list(range(len(asked)))
     assert len(found) == len(set(asked))
     for one in found:
         assert len({asked[i] for i in one.asked}) == 1
-        image, row, _ = asked[one.asked[0]]
-        assert one.image is images[image]
-        assert one.kept.tolist() == rows[row].tolist()
+        image, tokens, _ = asked[one.asked[0]]
+        assert one.shown is different[image, tokens]
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=30))
@@ -63,14 +61,18 @@ def test_pictures_with_different_numbers_of_questions_answer_as_if_each_were_ask
     asked = [asked[i] for i in torch.randperm(len(asked), generator=torch.Generator().manual_seed(0))]
     questions = [" ".join(WORDS[n : 3 + 2 * n]) for _, n in asked]
     alone = [
-        backbone.answer([image], [question], torch.tensor([kept]), LONGEST)[0]
+        ask(backbone, [image], [question], torch.tensor([kept]), LONGEST)[0]
         for ((image, kept), _), question in zip(asked, questions, strict=True)
     ]
     assert len({reply.text for reply in alone}) > 3, "answers that are all alike would not tell them apart"
     for together in (16, 2):
         monkeypatch.setattr(backbone, "_rows", together)
-        found = backbone.answer(
-            [image for (image, _), _ in asked], questions, torch.tensor([kept for (_, kept), _ in asked]), LONGEST
+        found = ask(
+            backbone,
+            [image for (image, _), _ in asked],
+            questions,
+            torch.tensor([kept for (_, kept), _ in asked]),
+            LONGEST,
         )
         for one, other in zip(found, alone, strict=True):
             assert one.text == other.text

@@ -13,11 +13,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tests.backbones._asking import relevance
 from tests.backbones._blip2_checkpoint import LAYERS, SPACE, blip2_settings, save_blip2, save_eva_clip
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
 from pruneproof import backbones
+from pruneproof.answering.doors import Questions
 from pruneproof.backbones._clip_space_end import image_end
 from pruneproof.backbones._clip_space_pairing import LEAST_COSINE, check_pairing
 from pruneproof.backbones.blip2 import Blip2
@@ -25,6 +27,7 @@ from pruneproof.backbones.llava import Llava
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space, quick_gelu
 from pruneproof.errors import PruneProofError
 from pruneproof.pruning.atp import Atp, Settings
+from pruneproof.pruning.protocol import TextTowerName
 from pruneproof.seeds import generator
 from pruneproof.settings import BackboneSettings
 
@@ -176,7 +179,8 @@ def test_other_weights_are_refused_unless_a_mismatch_is_allowed(root: Path) -> N
     assert message.startswith("text_tower 'stranger' does not match the vision tower of 'short': its weights differ")
     assert "set `allow_tower_mismatch: true`" in message
     allowed = blip2(root, "short", text_tower="stranger", allow_tower_mismatch=True)
-    assert allowed.encode([Image.new("RGB", (60, 60))])[0].relevance(QUESTIONS).shape == (2, 16)
+    image = allowed.encode([Image.new("RGB", (60, 60))])[0]
+    assert relevance(allowed, image, QUESTIONS).shape == (2, 16)
 
 
 @pytest.mark.parametrize("block", [0, LAYERS - 2])
@@ -264,22 +268,26 @@ def test_a_control_text_tower_embeds_the_questions_of_methods_that_ask_for_it(ro
     assert clip.control is not None
     with torch.inference_mode():
         expected = stranger.encode_text(clip.control.tokenizer(list(QUESTIONS)), normalize=True)
-    torch.testing.assert_close(clip.embed(QUESTIONS, matched=False), expected)
+    torch.testing.assert_close(clip.embed(QUESTIONS, "control"), expected)
     assert not torch.allclose(clip.embed(QUESTIONS), expected, atol=0.1)
     assert clip.control.model.visual is None, "the image half of the other pair only takes memory"
 
-    image = blip2(root, "short", control_text_tower="stranger").encode([Image.effect_noise((60, 60), 90)])[0]
+    backbone = blip2(root, "short", control_text_tower="stranger")
+    image = backbone.encode([Image.effect_noise((60, 60), 90)])[0]
     by_hand = Atp(Settings(keep=0.25, alpha=1.0)), Atp(Settings(keep=0.25, alpha=1.0, text_tower="control"))
-    kept = [pruner.select(image, QUESTIONS, generator(0)) for pruner in by_hand]
-    for selection, matched in zip(kept, (True, False), strict=True):
-        best = image.relevance(QUESTIONS, matched).topk(4).indices.sort().values
-        assert torch.equal(selection, best)
-    assert not torch.equal(*kept)
+    towers: tuple[TextTowerName, ...] = ("matched", "control")
+    assert tuple(method.signals.text_tower for method in by_hand) == towers
+    kept = []
+    for method, tower in zip(by_hand, towers, strict=True):
+        kept.append(method.select(image, Questions(tuple(QUESTIONS), backbone, tower), generator(0)))
+        best = relevance(backbone, image, QUESTIONS, tower).topk(4).indices.sort().values
+        assert [one.index.tolist() for one in kept[-1]] == best.tolist()
+    assert [one.key for one in kept[0]] != [one.key for one in kept[1]]
 
 
 def test_a_control_text_tower_that_is_missing_or_of_another_dimension(root: Path) -> None:
     clip = load_clip_space(blip2_settings("short"), root, "cpu")
-    assert "has no `control_text_tower`" in refusal(lambda: clip.embed(QUESTIONS, matched=False))
+    assert "has no `control_text_tower`" in refusal(lambda: clip.embed(QUESTIONS, "control"))
     wider = blip2_settings("short", control_text_tower="wider_space")
     message = refusal(lambda: load_clip_space(wider, root, "cpu"))
     assert message == (

@@ -123,8 +123,8 @@ def answer(study: Study, folders: Folders, said: Iterator[str]) -> None:
     for method, count in (("full", TOKENS), ("random_25", 1), ("atp_25", 1)):
         by_question = method.startswith("atp")
         rows = [
-            {**row, "text": next(said), "kept": list(range(count)), "visual_tokens": count, "yes_logit": 1.0,
-             "no_logit": 0.5}
+            {**row, "text": next(said), "kept": list(range(count)), "visual_tokens": count, "input_tokens": count,
+             "mean_tokens": float(count), "sequence_length": count, "yes_logit": 1.0, "no_logit": 0.5}
             for row in read_asking(study, folders, by_question).rows.to_pylist()
         ]  # fmt: skip
         for path, schema in ((folders.answers_of, ANSWERS), (folders.logits_of, LOGITS)):

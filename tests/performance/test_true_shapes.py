@@ -79,7 +79,7 @@ def test_the_parts_with_all_tokens_are_the_stock_model(family: str) -> None:
 
 @dataclass(frozen=True)
 class Image:
-    """One image as `pruning.VisualTokens`."""
+    """One image and the question on it, as a method sees them."""
 
     parts: Parts
     seen: Any
@@ -90,13 +90,18 @@ class Image:
     def count(self) -> int:
         return int(self.seen.features.shape[1])
 
-    def attention(self, layer: int) -> Tensor:
+    def cls_attention(self, layer: int) -> Tensor:
         assert layer == -1
         return cls_attention(self.parts.attending, self.seen.before[self.row : self.row + 1])[0]
 
-    def relevance(self, questions: list[str], matched: bool = True) -> Tensor:
-        assert matched
-        return self.text[self.row][None] @ self.parts.image_end(self.seen.behind[self.row])[1:].T
+    def aligned(self, layer: int) -> Tensor:
+        assert layer == -1
+        aligned: Tensor = self.parts.image_end(self.seen.behind[self.row])[1:]
+        return aligned
+
+    @property
+    def in_clip(self) -> Tensor:
+        return self.text[self.row][None]
 
 
 @FAMILIES
@@ -109,7 +114,7 @@ def test_the_selection_is_that_of_the_method(family: str) -> None:
         chosen = _true_turns.atp_selection(parts, seen, text, 10)
         method = Atp(Settings(keep=10 / 16))
         images: list[Any] = [Image(parts, seen, row, text) for row in range(3)]
-        expected = [method.select(image, ["?"], np.random.default_rng())[0].tolist() for image in images]
+        expected = [method.select(image, image, np.random.default_rng())[0].index.tolist() for image in images]
     assert chosen.tolist() == expected
     assert len({tuple(row) for row in expected}) == 3
 

@@ -60,13 +60,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "atp_25_relevance": {"method": "atp", "keep": 0.25, "alpha": 1.0},
     "atp_25_reversed": {"method": "atp", "keep": 0.25, "alpha": 0.5, "relevance_sign": -1},
 }
-RIVALS = (
-    "fastervlm", "vispruner", "visionzip", "prumerge", "hiprune", "trim", "cdpruner", "divprune", "fastv", "sparsevlm",
-    "pyramiddrop", "tome",
-)  # fmt: skip
+RIVALS = ("divprune", "fastv", "tome")
 MANY: dict[str, dict[str, Any]] = {
-    **METHODS, **{f"{name}_25": {"method": name, "keep": 0.25} for name in RIVALS}, 
-    "tome_60": {"method": "tome", "keep": 0.6}, "random_5": {"method": "random", "keep": 0.05},
+    **METHODS, "random_5": {"method": "random", "keep": 0.05},
+    **{f"{name}_{keep}": {"method": name, "keep": keep / 100} for name in RIVALS for keep in (60, 40, 25, 10)},
 }  # fmt: skip
 """As many methods as a study of rivals has."""
 COST = {
@@ -455,7 +452,8 @@ def write_images(grid: Grid, folders: Folders) -> None:
                         {
                             "family": family, "perturbation": perturbation, "severity": severity,
                             "sample_id": sample.sample_id, "text": "red" if rng.random() < 0.8 else "blue",
-                            "kept": kept, "visual_tokens": count,
+                            "kept": kept, "visual_tokens": count, "input_tokens": count, "mean_tokens": float(count),
+                            "sequence_length": count + 9,
                         }
                     )  # fmt: skip
             files.write_rows(folders.answers_of(backbone, method), rows, records.ANSWERS)

@@ -1,19 +1,51 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from pruneproof import pruning
 from pruneproof.reporting.methods import describe
 from pruneproof.settings import MethodSettings
 
+STRANGER = """
+from dataclasses import dataclass
+from pruneproof.pruning.protocol import Selects
+from pruneproof.settings import Frozen, Share
 
-def test_entries_are_named_by_method_keep_and_variant() -> None:
+class Settings(Frozen):
+    ratio: Share
+
+@dataclass(frozen=True, slots=True)
+class BrandNew(Selects):
+    settings: Settings
+    title, kind, door = "BRAND-new", "diversity", "after_connector"
+
+    def budget(self, count, layers):
+        return (round(self.settings.ratio * count),) * layers
+
+    def select(self, tokens, texts, rng):
+        raise NotImplementedError
+
+build = BrandNew
+"""
+
+
+def test_entries_are_named_by_method_share_and_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "brand_new.py").write_text(STRANGER)
+    monkeypatch.setattr(pruning, "__path__", [*pruning.__path__, str(tmp_path)])
     entries = {
         "full": {"method": "full"},
         "atp_25": {"method": "atp", "keep": 0.25},
         "atp_25_reversed": {"method": "atp", "keep": 0.25, "relevance_sign": -1},
         "fastv_10": {"method": "fastv", "keep": 0.1},
-        "brand_new_12": {"method": "brand_new", "keep": 0.125},
+        "brand_new_12": {"method": "brand_new", "ratio": 0.125},
+        "random_3": {"method": "random", "keep": 1 / 3},
     }
     methods = describe({name: MethodSettings.model_validate(entry) for name, entry in entries.items()})
-    assert [m.label for m in methods] == ["Full", "ATP 25%", "ATP 25% (reversed)", "FastV 10%", "Brand new 12.5%"]
+    labels = ["Full", "ATP 25%", "ATP 25% (reversed)", "FastV 10%", "BRAND-new 12.5%", "Random 33.3%"]
+    assert [m.label for m in methods] == labels
+    assert [m.kind for m in methods[3:]] == ["language", "diversity", "control"]
 
 
 def test_every_name_has_its_own_look() -> None:

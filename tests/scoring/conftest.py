@@ -103,6 +103,9 @@ def answers_table(method: str, rng: np.random.Generator) -> pa.Table:
                     "text": text,
                     "kept": kept,
                     "visual_tokens": len(kept),
+                    "input_tokens": len(kept),
+                    "mean_tokens": float(len(kept)),
+                    "sequence_length": len(kept) + 9,
                 }
             )
     return pa.Table.from_pylist(rows, schema=ANSWERS)

@@ -16,15 +16,27 @@ METHODS = {
 
 def test_pairs_are_the_baseline_and_random_pruning_to_as_many_tokens() -> None:
     methods = {name: MethodSettings.model_validate(options) for name, options in METHODS.items()}
-    assert pairs(methods, "full") == [
+    assert pairs(methods, "full", 4) == [
         ("atp_25", "full"),
         ("atp_25", "random_25"),
         ("random_25", "full"),
         ("random_25_again", "full"),
         ("atp_10", "full"),
     ]
-    assert ("atp_25", "random_25") in pairs(methods, "random_25")
-    assert len(pairs(methods, "random_25")) == 4
+    assert ("atp_25", "random_25") in pairs(methods, "random_25", 4)
+    assert len(pairs(methods, "random_25", 4)) == 4
+
+
+def test_a_method_inside_the_language_model_is_compared_at_equal_means_over_layers() -> None:
+    entries = {
+        "full": {"method": "full"},
+        "random_50": {"method": "random", "keep": 0.5},
+        "random_75": {"method": "random", "keep": 0.75},
+        "fastv": {"method": "fastv", "keep": 0.5, "layer": 2},
+    }
+    methods = {name: MethodSettings.model_validate(options) for name, options in entries.items()}
+    assert [other for name, other in pairs(methods, "full", 4) if name == "fastv"] == ["full", "random_75"]
+    assert [other for name, other in pairs(methods, "full", 32) if name == "fastv"] == ["full"]
 
 
 def test_holm_runs_over_the_primary_rows_of_all_backbones() -> None:

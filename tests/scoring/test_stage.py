@@ -154,6 +154,9 @@ def test_summary_of_a_condition(scored: Folders, method: str, family: str, name:
     parsed = questions(rows, "parseable", "existence")
     assert value("hallucination/unparseable") == pytest.approx(100 - 100 * mean(parsed.values()))
     assert value("tokens/visual") == {"full": 16, "thin": 8, "thinner": 4}[method]
+    assert value("tokens/layer_mean") == value("tokens/input") == value("tokens/visual")
+    assert value("tokens/sequence") == value("tokens/visual") + 9
+    assert value("tokens/deviation") == 0
     assert value("tokens/target_kept") == pytest.approx(100 * mean(questions(rows, "target_kept").values()))
     f1 = []
     for split in ("random", "popular", "adversarial"):

@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 
 import pytest
 
-from pruneproof import files, tracking
+from pruneproof import files, pruning, tracking
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.settings import MethodSettings, Study
@@ -194,14 +194,29 @@ def test_other_peoples_runs_are_left_alone(study: tuple[Study, Folders], search:
     assert len(search()) == RUNS + 2 + len(others)
 
 
-def test_names_and_values_that_mlflow_refuses(study: tuple[Study, Folders]) -> None:
+NOTED = """
+from pruneproof.pruning import random
+
+class Settings(random.Settings):
+    seed: int
+    note: str
+
+build = random.Random
+"""
+
+
+def test_names_and_values_that_mlflow_refuses(
+    study: tuple[Study, Folders], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
 
+    (tmp_path / "noted.py").write_text(NOTED)
+    monkeypatch.setattr(pruning, "__path__", [*pruning.__path__, str(tmp_path)])
     settings, folders = study
     long_name = "m" * 240
     methods = {
         "full": settings.methods["full"],
-        long_name: MethodSettings(method="atp", keep=0.25, seed=3, note="n" * 7000),
+        long_name: MethodSettings(method="noted", keep=0.25, seed=3, note="n" * 7000),
     }
     for path in (folders.scores / "summary.csv", folders.reports / "summary.csv"):
         text = path.read_text().replace("atp_25", long_name)
@@ -210,7 +225,7 @@ def test_names_and_values_that_mlflow_refuses(study: tuple[Study, Folders]) -> N
     tracking.run(settings.model_copy(update={"study": named, "methods": methods}), folders)
     client = MlflowClient(f"sqlite:///{folders.study / 'mlflow.db'}")
     (experiment,) = [found for found in client.search_experiments() if found.name.startswith("s" * 100)]
-    (run,) = client.search_runs([experiment.experiment_id], "tags.level = 'method' AND params.pruner = 'atp'")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.level = 'method' AND params.pruner = 'noted'")
     assert "accuracy/colour/red:2c green :28b:29/clean" in run.data.metrics
     assert (run.data.params["method"], run.data.params["seed"], run.data.params["option.seed"]) == (long_name, "7", "3")
     assert "(7000 characters, SHA-256 " in run.data.params["note"]

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from pruneproof import backbones
-from pruneproof.answering.batch import AskedImage, Batch, Question, prompt_history, prompt_text
+from pruneproof.answering.batch import Batch, Question, prompt_history, prompt_text
+from pruneproof.answering.brought import weights_of
+from pruneproof.answering.doors import Picture, Seen, Stream, encode, narrowing, replayed, require_budget, show, whole
 from pruneproof.answering.features import FeatureStore
 from pruneproof.answering.store import CELL
-from pruneproof.backbones import Backbone, EncodedImage, Reply
-from pruneproof.pruning import Pruner
+from pruneproof.backbones import Backbone, Reply
+from pruneproof.files import digest
+from pruneproof.pictures import read_picture
+from pruneproof.pruning.protocol import Method, Signals, VisualTokens, encodes_itself
+from pruneproof.records import CLEAN
 from pruneproof.seeds import generator
 from pruneproof.settings import BackboneSettings
 
@@ -36,14 +43,13 @@ def pruning_stream(study_seed: int, image_id: str, shown: str) -> np.random.Gene
     return generator(study_seed, "pruning", image_id, shown)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """One question on one image, and the tokens that the method keeps for it."""
+    """One question on one image, and what is seen of it."""
 
     question: Question
-    image: EncodedImage
-    kept: Tensor
-    """[K] indices, ascending."""
+    seen: Seen
+    picture: Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +59,17 @@ class Answerer:
     backbone: Backbone
     settings: BackboneSettings
     study_seed: int
+    root: Path
+    """The project's, to which files that methods bring are relative."""
     features: FeatureStore
-    attention_layers: tuple[int, ...] = ()
-    """Layers whose CLS attention any method of the study looks at."""
+    signals: Signals
+    """What any method of the study looks at."""
 
-    def encode(self, batch: Batch) -> Sequence[EncodedImage]:
-        """The batch's images after the vision tower, for all methods."""
-        return self.features.encode(self.backbone, [image.png for image in batch.images], self.attention_layers)
+    def encode(self, batch: Batch) -> Sequence[VisualTokens]:
+        """The batch's images after the vision tower, for all methods that do not act before its end."""
+        return self.features.encode(self.backbone, [image.png for image in batch.images], self.signals)
 
-    def answer(self, batch: Batch, images: Sequence[EncodedImage], pruner: Pruner) -> pa.Table:
+    def answer(self, batch: Batch, images: Sequence[VisualTokens], method: Method, name: str, base: str) -> pa.Table:
         """Answer every question of a batch.
 
         Questions are pooled over the batch's images, captions apart, because their answers are long.
@@ -69,78 +77,118 @@ class Answerer:
         Args:
             batch: the questions.
             images: from `encode`.
-            pruner: the method.
+            method: at any door.
+            name: its id in the study.
+            base: digest of all that its answers depend on besides the batch.
 
         Returns:
             A table of schema `store.CELL`, one row per question in the order of the batch.
         """
-        asked = [
-            self._select(pruner, batch.shown, image, tokens) for image, tokens in zip(batch.images, images, strict=True)
-        ]
-        rows = _joined(asked)
-        questions, captions = ([one for one in rows if one.question.caption == kind] for kind in (False, True))
-        alike = (part for pool in (questions, captions) for part in _of_one_length(pool))
-        replies = {id(one): reply for part in alike for one, reply in self._reply(part)}
-        return _table(rows, [replies[id(one)] for one in rows])
-
-    def _select(self, pruner: Pruner, shown: str, image: AskedImage, tokens: EncodedImage) -> list[_Asked]:
-        """The image's questions in their order, each with its tokens."""
-        found: dict[int, _Asked] = {}
+        others = [image.clean or image.png for image in batch.images]
+        clean = others if any(image.clean for image in batch.images) else None
+        seen_as = CLEAN.condition_id if clean else batch.shown
+        streams = [partial(pruning_stream, self.study_seed, image.image_id, seen_as) for image in batch.images]
+        looked_at: Sequence[VisualTokens] | None = None
+        if encodes_itself(method):
+            images = self._encode_with(batch, method, streams, base, clean)
+        elif clean:
+            looked_at = self.features.encode(self.backbone, clean, self.signals)
+        rows: dict[tuple[int, int], tuple[_Asked, Reply]] = {}
         for caption in (False, True):
-            chosen = {i: question for i, question in enumerate(image.questions) if question.caption == caption}
-            if chosen:
-                rng = pruning_stream(self.study_seed, image.image_id, shown)
-                kept = pruner.select(tokens, [q.selecting or q.text for q in chosen.values()], rng)
-                rows = kept.expand(len(chosen), -1)
-                found |= {i: _Asked(q, tokens, row) for (i, q), row in zip(chosen.items(), rows, strict=True)}
-        return [found[i] for i in range(len(image.questions))]
+            pool = self._see(batch, images, looked_at, method, streams, caption)
+            if pool:
+                rows |= zip(pool, self._reply(list(pool.values()), method), strict=True)
+        ordered = [rows[key] for key in sorted(rows)]
+        for asked, reply in ordered:
+            require_budget(self.backbone, method, name, asked.seen, reply)
+        return _table(ordered)
 
-    def _reply(self, pool: list[_Asked]) -> Iterable[tuple[_Asked, Reply]]:
-        """Answers to questions that keep equally many tokens."""
+    def _encode_with(
+        self, batch: Batch, method: Method, streams: Sequence[Stream], base: str, clean: Sequence[bytes] | None
+    ) -> Sequence[VisualTokens]:
+        """The batch's images after a vision tower in which a method acts; it looks at those in `clean` instead."""
+        drawn = [base, str(self.study_seed), batch.shown, *(image.image_id for image in batch.images)]
+        maker = digest(*(part.encode(errors="surrogatepass") for part in drawn), *(clean or ()))
+
+        def make(pictures: Sequence[Image]) -> Sequence[VisualTokens]:
+            looked_at = [read_picture(png) for png in clean] if clean else None
+            return encode(self.backbone, method, pictures, streams, looked_at)
+
+        return self.features.encode_with(self.backbone, [image.png for image in batch.images], maker, make)
+
+    def _see(
+        self,
+        batch: Batch,
+        images: Sequence[VisualTokens],
+        looked_at: Sequence[VisualTokens] | None,
+        method: Method,
+        streams: Sequence[Stream],
+        caption: bool,
+    ) -> dict[tuple[int, int], _Asked]:
+        """What each question, or each caption, sees; by number of its image and of itself there."""
+        chosen = {
+            (i, j): question
+            for i, image in enumerate(batch.images)
+            for j, question in enumerate(image.questions)
+            if question.caption == caption
+        }
+        pictures = {
+            i: Picture(
+                images[i],
+                tuple(q.selecting or q.text for (own, _), q in chosen.items() if own == i),
+                streams[i],
+                looked_at[i] if looked_at else None,
+            )
+            for i in sorted({i for i, _ in chosen})
+        }
+        seen = [one for own in show(self.backbone, method, list(pictures.values())) for one in own]
+        return {
+            key: _Asked(question, one, pictures[key[0]])
+            for (key, question), one in zip(chosen.items(), seen, strict=True)
+        }
+
+    def _reply(self, pool: list[_Asked], method: Method) -> Iterable[tuple[_Asked, Reply]]:
         longest = self.settings.max_caption_tokens if pool[0].question.caption else self.settings.max_new_tokens
-        replies = self.backbone.answer(
-            [one.image for one in pool],
-            [prompt_text(one.question, self.settings) for one in pool],
-            torch.stack([one.kept for one in pool]),
-            longest,
-            [prompt_history(one.question, self.settings) for one in pool],
-        )
-        return zip(pool, replies, strict=True)
+        questions = [prompt_text(one.question, self.settings) for one in pool]
+        histories = [prompt_history(one.question, self.settings) for one in pool]
+        weights = weights_of(method, self.root, self.backbone.device)
+        inside = narrowing(method, [one.picture.stream for one in pool], weights)
+        if inside is not None and pool[0].picture.looked_at is not None:
+            inside, watching = replayed(inside)
+            pictures = {id(one.picture): one.picture.looked_at or one.picture.tokens for one in pool}
+            others = {key: whole(self.backbone, tokens) for key, tokens in pictures.items()}
+            self.backbone.answer([others[id(one.picture)] for one in pool], questions, 1, histories, watching)
+        shown = [one.seen.shown for one in pool]
+        return zip(pool, self.backbone.answer(shown, questions, longest, histories, inside), strict=True)
 
 
-def _joined(lists: Iterable[list[_Asked]]) -> list[_Asked]:
-    return [one for part in lists for one in part]
-
-
-def _of_one_length(pool: list[_Asked]) -> Iterable[list[_Asked]]:
-    """Parts of a pool that keep equally many tokens: pictures of different sizes may have different numbers of them."""
-    parts: dict[int, list[_Asked]] = {}
-    for one in pool:
-        parts.setdefault(len(one.kept), []).append(one)
-    return parts.values()
-
-
-def _table(asked: list[_Asked], replies: list[Reply]) -> pa.Table:
-    kept = [one.kept.cpu().numpy().astype(np.int16) for one in asked]
-    widths = [len(row) for row in kept]
+def _table(answered: list[tuple[_Asked, Reply]]) -> pa.Table:
+    replies = [reply for _, reply in answered]
+    kept = [_kept(asked.seen, reply).cpu().numpy().astype(np.int16) for asked, reply in answered]
+    ends = np.cumsum([0, *(len(row) for row in kept)])
     columns = [
         pa.array([reply.text for reply in replies], pa.string()),
-        pa.ListArray.from_arrays(pa.array(np.cumsum([0, *widths]), pa.int32()), pa.array(np.concatenate(kept))),
-        pa.array(widths, pa.int32()),
+        pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(np.concatenate(kept))),
+        pa.array([asked.seen.count for asked, _ in answered], pa.int32()),
+        pa.array([reply.visual[0] for reply in replies], pa.int32()),
+        pa.array([sum(reply.visual) / len(reply.visual) for reply in replies], pa.float32()),
+        pa.array([reply.sequence for reply in replies], pa.int32()),
         pa.array([round(reply.yes_logit, _DECIMALS) for reply in replies], pa.float32()),
         pa.array([round(reply.no_logit, _DECIMALS) for reply in replies], pa.float32()),
     ]
     return pa.table(columns, schema=CELL)
 
 
+def _kept(seen: Seen, reply: Reply) -> Tensor:
+    """int64 patches that are left at the end, ascending."""
+    if reply.left is None:
+        return seen.patches
+    return seen.patches[torch.tensor(reply.left, dtype=torch.long, device=seen.patches.device)]
+
+
 def load_answerer(
-    backbone: BackboneSettings,
-    study_seed: int,
-    root: Path,
-    device: str,
-    features: FeatureStore,
-    attention_layers: tuple[int, ...],
+    backbone: BackboneSettings, study_seed: int, root: Path, device: str, features: FeatureStore, signals: Signals
 ) -> Answerer:
     """Load everything that answering needs; raises `PruneProofError` as `backbones.load` does."""
     loaded = backbones.load(backbone, root, device)
-    return Answerer(loaded, backbone, study_seed, features, attention_layers)
+    return Answerer(loaded, backbone, study_seed, root, features, signals)

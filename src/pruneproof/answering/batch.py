@@ -34,6 +34,8 @@ class AskedImage:
     image_id: str
     png: bytes
     questions: tuple[Question, ...]
+    clean: bytes = b""
+    """The clean original, where methods are to look at it instead; empty where they look at `png`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Batch:
         for image in self.images:
             asked = [[q.text, q.caption, q.history, q.selecting] for q in image.questions]
             parts += [image.image_id.encode(errors="surrogatepass"), image.png, json.dumps(asked).encode()]
+            parts += [image.clean] if image.clean else []
         return digest(*parts)
 
 

@@ -8,6 +8,9 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,13 +18,15 @@ import numpy as np
 from pruneproof import backbones, machine, pruning
 from pruneproof.answering.answerer import pruning_stream
 from pruneproof.answering.batch import AskedImage, prompt_text
+from pruneproof.answering.brought import weights_of
+from pruneproof.answering.doors import Picture, Seen, encode, narrowing, show
 from pruneproof.answering.grid import sheets
-from pruneproof.backbones import Backbone, EncodedImage
+from pruneproof.backbones import Backbone
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json, write_text
 from pruneproof.folders import Folders
 from pruneproof.pictures import read_picture
-from pruneproof.pruning import Pruner
+from pruneproof.pruning.protocol import Method, VisualTokens
 from pruneproof.records import CLEAN
 from pruneproof.settings import BackboneSettings, Study
 
@@ -70,10 +75,11 @@ def run(study: Study, folders: Folders) -> None:
     latencies: list[LatencyRow] = []
     for name, settings in study.backbones.items():
         backbone = backbones.load(settings, root, device)
-        pruners = {method: pruning.load(chosen) for method, chosen in study.methods_of(name).items()}
-        for method, pruner in pruners.items():
-            flops += count_flops(backbone, settings, pruner, images[0], name, method, study.study.seed)
-        latencies += measure_latency(backbone, settings, pruners, images, name, study)
+        methods = {method: pruning.load(chosen) for method, chosen in study.methods_of(name).items()}
+        for method_id, method in methods.items():
+            weights = weights_of(method, root, device)
+            flops += count_flops(backbone, settings, method, images[0], name, method_id, study.study.seed, weights)
+        latencies += measure_latency(backbone, settings, methods, images, name, study, root)
     write_text(folders.costs / "flops.csv", _csv(flops))
     write_text(folders.costs / "latency.csv", _csv(latencies))
     write_json(
@@ -90,40 +96,49 @@ def run(study: Study, folders: Folders) -> None:
 def count_flops(
     backbone: Backbone,
     settings: BackboneSettings,
-    pruner: Pruner,
+    method: Method,
     image: AskedImage,
     name: str,
-    method: str,
+    method_id: str,
     seed: int,
+    weights: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[FlopRow]:
     """FLOPs of one question on one image, component by component.
+
+    What a method computes inside the vision tower or the language model is counted there.
 
     Args:
         backbone: a loaded model.
         settings: its settings.
-        pruner: the method.
+        method: the method.
         image: its first question is asked.
         name: id of the backbone.
-        method: id of the method.
+        method_id: id of the method.
         seed: the study's seed.
+        weights: that the method brings.
     """
     question = image.questions[0]
+    stream = partial(pruning_stream, seed, image.image_id, CLEAN.condition_id)
 
-    def select(encoded: EncodedImage) -> Any:
-        return pruner.select(encoded, [question.text], pruning_stream(seed, image.image_id, CLEAN.condition_id))
+    def read() -> VisualTokens:
+        return encode(backbone, method, [read_picture(image.png)], [stream])[0]
 
-    backbone.forget()
-    vision, encoded = _count(lambda: backbone.encode([read_picture(image.png)])[0])
-    with_text, kept = _count(lambda: select(encoded))
+    def see(tokens: VisualTokens) -> Seen:
+        return show(backbone, method, [Picture(tokens, (question.text,), stream)])[0][0]
+
+    backbone.clip.forget()
+    vision, encoded = _count(read)
+    with_text, _ = _count(lambda: see(encoded))
     # A fresh encoding has no remembered scores; the question's embedding is remembered.
-    encoded = backbone.encode([read_picture(image.png)])[0]
-    scoring, _ = _count(lambda: select(encoded))
-    parts = backbone.components(encoded, prompt_text(question, settings), kept)
-    counted = {"vision_tower": vision, "text_tower": with_text - scoring, "scoring": scoring}
+    encoded = read()
+    seeing, seen = _count(lambda: see(encoded))
+    connecting, _ = _count(lambda: backbone.connect([seen.read]))
+    narrowed = narrowing(method, [stream], weights)
+    parts = backbone.components(seen.read, seen.shown, prompt_text(question, settings), narrowed)
+    counted = {"vision_tower": vision, "text_tower": with_text - seeing, "scoring": seeing - connecting}
     counted |= {part: _count(work)[0] for part, work in parts.work.items()}
     return [
-        FlopRow(name, method, part, number, int(kept.shape[-1]), parts.kv_cache_bytes)
-        for part, number in counted.items()
+        FlopRow(name, method_id, part, number, seen.count, parts.kv_cache_bytes) for part, number in counted.items()
     ]
 
 
@@ -149,44 +164,58 @@ def _count(work: Callable[[], Any]) -> tuple[int, Any]:
 def measure_latency(
     backbone: Backbone,
     settings: BackboneSettings,
-    pruners: Mapping[str, Pruner],
+    methods: Mapping[str, Method],
     images: Sequence[AskedImage],
     name: str,
     study: Study,
+    root: Path,
 ) -> list[LatencyRow]:
     """Time all methods in turns in this process: each round runs every method once on the same image and questions.
 
     Ratios are taken inside a round, so a machine that slows down between rounds does not distort them.
     """
     most = min(len(image.questions) for image in images)
+    weights = {name: weights_of(method, root, backbone.device) for name, method in methods.items()}
     rows = []
     for batch in sorted({1, most}):
-        times: dict[str, list[float]] = {method: [] for method in pruners}
+        times: dict[str, list[float]] = {method: [] for method in methods}
         for turn in range(-2, study.costs.repeats):
             image = images[turn % len(images)]
-            for method, pruner in pruners.items():
-                seconds = _time_once(backbone, settings, pruner, image, batch, study.study.seed)
+            for method_id, method in methods.items():
+                seconds = _time_once(backbone, settings, method, image, batch, study.study.seed, weights[method_id])
                 if turn >= 0:
-                    times[method].append(seconds)
+                    times[method_id].append(seconds)
         full = np.array(times[study.scoring.baseline])
-        for method, measured in times.items():
+        for method_id, measured in times.items():
             spread = np.quantile(measured, (0.5, 0.25, 0.75))
             ratios = np.quantile(full / np.array(measured), (0.5, 0.25, 0.75))
-            rows.append(LatencyRow(name, method, batch, *(round(float(v), 6) for v in (*spread, *ratios))))
+            rows.append(LatencyRow(name, method_id, batch, *(round(float(v), 6) for v in (*spread, *ratios))))
     return rows
 
 
 def _time_once(
-    backbone: Backbone, settings: BackboneSettings, pruner: Pruner, image: AskedImage, batch: int, seed: int
+    backbone: Backbone,
+    settings: BackboneSettings,
+    method: Method,
+    image: AskedImage,
+    batch: int,
+    seed: int,
+    weights: Mapping[str, Any],
 ) -> float:
     """Seconds from the decoded picture to the answers, text embeddings included."""
     questions = image.questions[:batch]
+    stream = partial(pruning_stream, seed, image.image_id, CLEAN.condition_id)
     picture = read_picture(image.png)
-    backbone.forget()
+    backbone.clip.forget()
     begin = time.perf_counter()
-    encoded: EncodedImage = backbone.encode([picture])[0]
-    kept = pruner.select(encoded, [q.text for q in questions], pruning_stream(seed, image.image_id, CLEAN.condition_id))
-    backbone.answer([encoded], [prompt_text(q, settings) for q in questions], kept, settings.max_new_tokens)
+    tokens = encode(backbone, method, [picture], [stream])[0]
+    seen = show(backbone, method, [Picture(tokens, tuple(q.text for q in questions), stream)])[0]
+    backbone.answer(
+        [one.shown for one in seen],
+        [prompt_text(q, settings) for q in questions],
+        settings.max_new_tokens,
+        narrowing=narrowing(method, [stream] * len(questions), weights),
+    )
     return time.perf_counter() - begin
 
 

@@ -12,40 +12,80 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import torch
+from PIL.Image import Image
 from safetensors.torch import load, save
 from torch import Tensor
 
-from pruneproof.backbones import Backbone, EncodedImage
+from pruneproof.backbones import Backbone
+from pruneproof.backbones._tower import ReducedImage
+from pruneproof.errors import PruneProofError
 from pruneproof.files import digest, sealed, unsealed, write_bytes
 from pruneproof.pictures import read_picture
+from pruneproof.pruning.protocol import Signals, VisualTokens
 
-LAYERS = frozenset({-1, -2})
-"""Layers whose CLS attention is always kept: methods that need no others share their files."""
+ALWAYS = Signals(cls_attention=(-1, -2), aligned=(-1,))
+"""Signals that are always kept: methods that need no others share their files."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An encoded image without its tower; implements `EncodedImage`."""
+    """An encoded image without its tower; implements `VisualTokens` with the signals that were kept."""
 
     size: tuple[int, int]
     features: Tensor
-    unprunable: Tensor
-    aligned: Tensor
-    attentions: Mapping[int, Tensor]
-    embed_text: Callable[[Sequence[str], bool], Tensor]
+    cls: Tensor
+    places: Tensor
+    signals: Mapping[tuple[str, int], Tensor]
+    """By name and layer."""
 
     @property
     def count(self) -> int:
         """Number of patches."""
         return len(self.features)
 
-    def attention(self, layer: int) -> Tensor:
-        """[N] CLS attention of a layer that was kept."""
-        return self.attentions[layer]
+    @property
+    def start(self) -> int:
+        """All of them."""
+        return self.count
 
-    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, N] cosine of question and patch in CLIP space."""
-        return self.embed_text(questions, matched) @ self.aligned.T
+    @property
+    def origin(self) -> Tensor:
+        """[N] each is itself."""
+        return torch.arange(self.count, device=self.features.device)
+
+    @property
+    def tower_features(self) -> Tensor:
+        """[N, D] what the connector receives."""
+        return self.features
+
+    def cls_attention(self, layer: int) -> Tensor:
+        """[N] of a layer that was kept."""
+        return self._signal("cls_attention", layer)
+
+    def joined_attention(self, layer: int) -> Tensor:
+        """[N] of a layer that was kept."""
+        return self._signal("joined_attention", layer)
+
+    def received_attention(self, layer: int) -> Tensor:
+        """[N] of a layer that was kept."""
+        return self._signal("received_attention", layer)
+
+    def keys(self, layer: int) -> Tensor:
+        """[H, N, W] of a layer that was kept."""
+        return self._signal("keys", layer)
+
+    def aligned(self, layer: int) -> Tensor:
+        """[N, E] of a layer that was kept."""
+        return self._signal("aligned", layer)
+
+    def _signal(self, name: str, layer: int) -> Tensor:
+        try:
+            return self.signals[name, layer]
+        except KeyError:
+            raise PruneProofError(
+                f"a method looks at {name}({layer}) and does not say so in its `signals`: add `{name}=({layer},)`"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,42 +98,88 @@ class FeatureStore:
     limit: int
     """Bytes that the folder may take; the oldest files are deleted first, and 0 keeps nothing."""
 
-    def encode(self, backbone: Backbone, pngs: Sequence[bytes], layers: Sequence[int]) -> Sequence[EncodedImage]:
+    def encode(self, backbone: Backbone, pngs: Sequence[bytes], signals: Signals) -> Sequence[VisualTokens]:
         """Encoded images, from the folder or else from the tower; the numbers are the same.
 
         Args:
             backbone: reads the images that are not there.
             pngs: pixels as PNG, kept and found together.
-            layers: layers whose CLS attention will be asked for.
+            signals: that will be asked for.
         """
-        wanted = sorted(LAYERS.union(layers))
+        wanted = [(name, layer) for name, layers in (ALWAYS | signals).by_name().items() for layer in layers]
         pictures = [read_picture(png) for png in pngs]
         key = digest(self.base.encode(), str(wanted).encode(), *pngs)
-        tensors = self._read(key, backbone.device)
-        if tensors is None:
-            images = backbone.encode(pictures)
-            tensors = {
-                name: tensor.contiguous()
-                for i, image in enumerate(images)
-                for name, tensor in (
-                    (f"{i}.features", image.features),
-                    (f"{i}.unprunable", image.unprunable),
-                    (f"{i}.aligned", image.aligned),
-                    *((f"{i}.attention{layer}", image.attention(layer)) for layer in wanted),
-                )
-            }
-            self._write(key, tensors)
+        tensors = self._kept(
+            key,
+            backbone,
+            lambda: [
+                {"features": image.features, "cls": image.cls, "places": image.places}
+                | {f"{name}{layer}": getattr(image, name)(layer) for name, layer in wanted}
+                for image in backbone.encode(pictures)
+            ],
+        )
         return [
             StoredImage(
                 picture.size,
                 tensors[f"{i}.features"],
-                tensors[f"{i}.unprunable"],
-                tensors[f"{i}.aligned"],
-                {layer: tensors[f"{i}.attention{layer}"] for layer in wanted},
-                backbone.embed_text,
+                tensors[f"{i}.cls"],
+                tensors[f"{i}.places"],
+                {(name, layer): tensors[f"{i}.{name}{layer}"] for name, layer in wanted},
             )
             for i, picture in enumerate(pictures)
         ]
+
+    def encode_with(
+        self,
+        backbone: Backbone,
+        pngs: Sequence[bytes],
+        maker: str,
+        make: Callable[[Sequence[Image]], Sequence[VisualTokens]],
+    ) -> Sequence[VisualTokens]:
+        """Images encoded with a method that acts at the picture or inside the tower, kept for that method alone.
+
+        Args:
+            backbone: reads the images that are not there.
+            pngs: pixels as PNG, kept and found together.
+            maker: digest of the method, and of all that its decisions depend on besides the pixels.
+            make: encodes pictures with it.
+        """
+        pictures = [read_picture(png) for png in pngs]
+        tensors = self._kept(
+            digest(self.base.encode(), maker.encode(), *pngs),
+            backbone,
+            lambda: [
+                {
+                    "features": image.features,
+                    "cls": image.cls,
+                    "origin": image.origin,
+                    "start": torch.tensor(image.start),
+                }
+                for image in make(pictures)
+            ],
+        )
+        return [
+            ReducedImage(
+                tensors[f"{i}.features"],
+                tensors[f"{i}.cls"],
+                picture.size,
+                tensors[f"{i}.origin"],
+                int(tensors[f"{i}.start"]),
+            )
+            for i, picture in enumerate(pictures)
+        ]
+
+    def _kept(
+        self, key: str, backbone: Backbone, make: Callable[[], Sequence[Mapping[str, Tensor]]]
+    ) -> dict[str, Tensor]:
+        """The tensors of some images under their numbers, from the folder or else made and kept."""
+        tensors = self._read(key, backbone.device)
+        if tensors is None:
+            tensors = {
+                f"{i}.{name}": tensor.contiguous() for i, image in enumerate(make()) for name, tensor in image.items()
+            }
+            self._write(key, tensors)
+        return tensors
 
     def clear(self) -> None:
         """Delete the folder."""

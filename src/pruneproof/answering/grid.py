@@ -61,12 +61,12 @@ def conditions(study: Study) -> tuple[Condition, ...]:
     )
 
 
-def read_asking(study: Study, folders: Folders, by_question: bool) -> Asking:
+def read_asking(study: Study, folders: Folders, by_question: bool, ranks_clean: bool = False) -> Asking:
     """Go through all sheets and keep everything but the pictures; arguments and errors as of `sheets`."""
     contents: list[tuple[str, Condition]] = []
     rows: list[tuple[str, str, int, str]] = []
     answers: list[int] = []
-    for sheet in sheets(study, folders, by_question):
+    for sheet in sheets(study, folders, by_question, ranks_clean=ranks_clean):
         shown = sheet.condition
         contents += [(batch.content, shown) for batch in sheet.batches]
         rows += [(shown.family, shown.perturbation, shown.severity, sample) for sample in sheet.samples]
@@ -78,7 +78,11 @@ def read_asking(study: Study, folders: Folders, by_question: bool) -> Asking:
 
 
 def sheets(
-    study: Study, folders: Folders, by_question: bool, only: Sequence[Condition] | None = None
+    study: Study,
+    folders: Folders,
+    by_question: bool,
+    only: Sequence[Condition] | None = None,
+    ranks_clean: bool = False,
 ) -> Iterator[Sheet]:
     """What is asked under each condition, in the order of `conditions`; the same for every backbone and method.
 
@@ -91,6 +95,7 @@ def sheets(
         folders: where the inputs are; only those of the conditions asked for are read.
         by_question: for methods that select by the question.
         only: conditions to give; None for all.
+        ranks_clean: for methods that look at the clean picture whatever is shown.
 
     Raises:
         PruneProofError: if a table is missing or damaged, or no image has as many questions as a dialogue has turns.
@@ -119,12 +124,14 @@ def sheets(
             for sample in samples
             if sample.sample_id in asked and sample.image_id in pictures and (captions or sample.kind != "caption")
         ]
-        yield _sheet(condition, pictures, chosen, numbers)
+        originals = clean if ranks_clean and condition.family == "image" else {}
+        yield _sheet(condition, pictures, originals, chosen, numbers)
 
 
 def _sheet(
     condition: Condition,
     pictures: dict[str, bytes],
+    originals: dict[str, bytes],
     chosen: list[tuple[str, str, Question]],
     numbers: dict[tuple[str, str, Question], int],
 ) -> Sheet:
@@ -133,6 +140,7 @@ def _sheet(
     Args:
         condition: the condition.
         pictures: PNG by image id, in the order in which they are shown.
+        originals: PNG by image id of what methods look at, where that is another picture.
         chosen: (image id, sample id, question).
         numbers: of the questions asked so far, by what was done to the picture, image id and question.
     """
@@ -143,7 +151,7 @@ def _sheet(
     first = len(numbers)
     numbers.update(((shown, *key), first + i) for i, key in enumerate(new))
     images = [
-        AskedImage(image_id, pictures[image_id], tuple(question for _, question in group))
+        AskedImage(image_id, pictures[image_id], tuple(question for _, question in group), originals.get(image_id, b""))
         for image_id, group in groupby(new, key=lambda one: one[0])
     ]
     starts = range(0, len(images), IMAGES_PER_BATCH)

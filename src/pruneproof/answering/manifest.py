@@ -14,16 +14,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-from pruneproof import registry
+from pruneproof import pruning, registry
 from pruneproof.answering.sources import closure, syntax
 from pruneproof.backbones._checkpoints import weights
 from pruneproof.benchmarks import input_files
 from pruneproof.digests import Digests, remembered
+from pruneproof.errors import PruneProofError
 from pruneproof.files import digest, write_json
 from pruneproof.folders import Folders
-from pruneproof.settings import BackboneSettings, Study
+from pruneproof.settings import BackboneSettings, MethodSettings, Study
 
 PACKAGES = (
     "torch", "torchvision", "transformers", "tokenizers", "safetensors", "open_clip_torch", "timm", "numpy", "pillow",
@@ -66,7 +68,7 @@ class Manifest:
     sources: Mapping[str, str]
     """Digests of the modules that answer, methods apart."""
     methods: Mapping[str, Mapping[str, Any]]
-    """By id in the study: `settings`, and `sources` that no other method needs."""
+    """By id in the study: `settings`, digest of `weights` that it brings, and `sources` that no other method needs."""
     tables: Mapping[str, str]
     """Digests of all modules of the stage: what is asked, and how answers become tables. No cell depends on them."""
 
@@ -99,7 +101,8 @@ def of_backbone(study: Study, folders: Folders, backbone: str, digests: Digests)
         sources=shared,
         methods={
             name: {
-                "settings": {"method": chosen.method, **chosen.options},
+                "settings": chosen.model_dump(exclude_defaults=True),
+                "weights": _brought(chosen, folders.study / study.study.root, digests),
                 "sources": _sources(digests, f"pruneproof.pruning.{chosen.method}", without={*WITHOUT, *shared}),
             }
             for name, chosen in study.methods_of(backbone).items()
@@ -124,7 +127,8 @@ def run(study: Study, folders: Folders) -> None:
         methods = [f"pruneproof.pruning.{chosen.method}" for chosen in study.methods.values()]
         shared = {"packages": packages(), "weights": loaded, "backbones": named}
         costs = _sources(digests, "pruneproof.answering.costs", *families, *methods)
-        write_json(folders.manifests / "costs.json", {**shared, "sources": costs})
+        brought = {name: _brought(chosen, root, digests) for name, chosen in study.methods.items()}
+        write_json(folders.manifests / "costs.json", {**shared, "sources": costs, "brought": brought})
         patches = _sources(digests, "pruneproof.answering.patches", *families)
         write_json(folders.manifests / "patches.json", {**shared, "sources": patches})
         read = input_files(study.benchmark, folders.study)
@@ -142,6 +146,22 @@ def packages() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "none"
     return found
+
+
+def _brought(chosen: MethodSettings, root: Path, digests: Digests) -> str:
+    """Digest of the file that a method brings; empty for none.
+
+    Raises:
+        PruneProofError: if the file cannot be read.
+    """
+    name = pruning.load(chosen).signals.weights
+    if not name:
+        return ""
+    try:
+        return digests.of(root / name)
+    except OSError as error:
+        why = f"cannot be read ({error.strerror}): restore the file"
+        raise PruneProofError(f"the method's weights {root / name} {why}") from error
 
 
 def _perturbations() -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 import pyarrow as pa
 
@@ -13,11 +14,12 @@ from pruneproof import machine, pruning
 from pruneproof.answering import manifest
 from pruneproof.answering.grid import Asking, read_asking, sheets
 from pruneproof.answering.store import CELL, Store, fingerprint
-from pruneproof.answering.worker import Job, Task, finish, load
+from pruneproof.answering.worker import Cell, Job, Task, finish, load
 from pruneproof.digests import remembered
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_table
 from pruneproof.folders import Folders
+from pruneproof.pruning.protocol import Signals
 from pruneproof.records import ANSWERS, LOGITS
 from pruneproof.settings import MethodSettings, Study
 from pruneproof.workers import Start, run_in_order
@@ -49,10 +51,10 @@ def run(study: Study, folders: Folders, backbone: str) -> None:
             if store.get(key) is None:
                 missing.setdefault(content, []).append((key, method))
     if missing:
-        layers = {layer for chosen in methods.values() for layer in pruning.load(chosen).attention_layers}
+        wanted = (pruning.load(chosen).signals for chosen in methods.values())
         job = Job(
             study.backbones[backbone],
-            tuple(sorted(layers)),
+            reduce(or_, wanted, Signals()),
             study.study.seed,
             folders.study / study.study.root,
             machine.device(),
@@ -62,7 +64,7 @@ def run(study: Study, folders: Folders, backbone: str) -> None:
         )
         left = sum(map(len, missing.values()))
         total = sum(len(own.keys) for own in cells.values())
-        _answer(job, _tasks(study, folders, methods, missing), left, total, backbone)
+        _answer(job, _tasks(study, folders, methods, facts, missing), left, total, backbone)
     for method, own in cells.items():
         _write(folders, backbone, method, own, store)
 
@@ -75,31 +77,38 @@ def cells_of(
     Raises:
         PruneProofError: if a table of pictures or questions is missing.
     """
-    by_question = {name: pruning.load(chosen).question_dependent for name, chosen in methods.items()}
-    asked = {kind: read_asking(study, folders, kind) for kind in sorted(set(by_question.values()))}
+    kinds = {name: _kind(chosen) for name, chosen in methods.items()}
+    asked = {kind: read_asking(study, folders, *kind) for kind in sorted(set(kinds.values()))}
     return {
         method: Cells(asked[kind], tuple(fingerprint(facts.base(method), content) for content in asked[kind].contents))
-        for method, kind in by_question.items()
+        for method, kind in kinds.items()
     }
+
+
+def _kind(chosen: MethodSettings) -> tuple[bool, bool]:
+    """Whether a method selects by the question, and whether it looks at clean pictures only."""
+    return pruning.load(chosen).per_question, chosen.rank_from == "clean"
 
 
 def _tasks(
     study: Study,
     folders: Folders,
     methods: Mapping[str, MethodSettings],
+    facts: manifest.Manifest,
     missing: dict[str, list[tuple[str, str]]],
 ) -> Iterator[Task]:
     """The batches with missing cells, read again: the pictures of all of them may not fit in memory.
 
-    What both kinds of method ask comes once, for all methods.
+    What several kinds of method ask comes once, for all methods.
     """
     left = dict(missing)
-    for by_question in (True, False):
-        for sheet in sheets(study, folders, by_question) if left else ():
+    for by_question, clean in sorted({_kind(chosen) for chosen in methods.values()}, reverse=True):
+        for sheet in sheets(study, folders, by_question, ranks_clean=clean) if left else ():
             for batch in sheet.batches:
                 wanted = left.pop(batch.content, [])
                 if wanted:
-                    yield Task(batch, tuple((key, methods[method]) for key, method in wanted))
+                    cells = (Cell(key, name, methods[name], facts.base(name)) for key, name in wanted)
+                    yield Task(batch, tuple(cells))
 
 
 def _answer(job: Job, tasks: Iterable[Task], missing: int, total: int, title: str) -> None:

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pruneproof.files import digest, sealed, unsealed, write_bytes
-from pruneproof.records import ANSWERS, LOGITS
+from pruneproof.records import ANSWERS, LOGITS, TOKENS
 
 CELL = pa.schema(
     [
-        *(ANSWERS.field(name) for name in ("text", "kept", "visual_tokens")),
+        *(ANSWERS.field(name) for name in ("text", "kept", *TOKENS)),
         *(LOGITS.field(name) for name in ("yes_logit", "no_logit")),
     ]
 )

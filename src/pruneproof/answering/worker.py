@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pruneproof import machine, pruning
 from pruneproof.answering.batch import Batch
 from pruneproof.answering.store import Store
+from pruneproof.pruning.protocol import Signals, encodes_itself
 from pruneproof.settings import BackboneSettings, MethodSettings
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ class Job:
     """What a worker needs to load before its first batch, and where it puts what it finishes."""
 
     backbone: BackboneSettings
-    attention_layers: tuple[int, ...]
-    """Layers whose CLS attention any method of the study looks at."""
+    signals: Signals
+    """What any method of the study looks at."""
     study_seed: int
     root: Path
     device: str
@@ -33,12 +34,24 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """One method's answers to one batch."""
+
+    key: str
+    """Its fingerprint."""
+    name: str
+    """Id of the method."""
+    method: MethodSettings
+    base: str
+    """`Manifest.base` of the method."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A batch, and the methods whose cells of it are missing."""
 
     batch: Batch
-    cells: tuple[tuple[str, MethodSettings], ...]
-    """Fingerprint of each cell, and its method."""
+    cells: tuple[Cell, ...]
 
 
 _LOADED: dict[Job, Answerer] = {}
@@ -61,21 +74,22 @@ def load(job: Job) -> Answerer:
     if job not in _LOADED:
         _LOADED.clear()
         features = FeatureStore(job.features, job.encoder, machine.feature_bytes())
-        _LOADED[job] = load_answerer(job.backbone, job.study_seed, job.root, job.device, features, job.attention_layers)
+        _LOADED[job] = load_answerer(job.backbone, job.study_seed, job.root, job.device, features, job.signals)
     return _LOADED[job]
 
 
 def finish(job: Job, task: Task) -> int:
     """Answer a batch with each of its methods, on images that are encoded once; returns the number of cells stored."""
     answerer = load(job)
-    images = answerer.encode(task.batch)
-    for key, method in task.cells:
-        table = answerer.answer(task.batch, images, pruning.load(method))
+    methods = [pruning.load(cell.method) for cell in task.cells]
+    images = answerer.encode(task.batch) if not all(map(encodes_itself, methods)) else ()
+    for cell, method in zip(task.cells, methods, strict=True):
+        table = answerer.answer(task.batch, images, method, cell.name, cell.base)
         try:
-            job.store.put(key, table)
+            job.store.put(cell.key, table)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             answerer.features.clear()
-            job.store.put(key, table)
+            job.store.put(cell.key, table)
     return len(task.cells)

@@ -7,7 +7,7 @@ with a leading underscore, `text_towers` and `builtin` are not families.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pruneproof.backbones._patch_boxes import PatchBoxes
+    from pruneproof.backbones.text_towers import ClipSpace
+    from pruneproof.pruning.protocol import Kept, LanguageLayer, TowerLayer, VisualTokens
 
 History: TypeAlias = tuple[tuple[str, str], ...]
 """Earlier turns of a dialogue on one image, oldest first: (question, answer)."""
@@ -35,6 +37,13 @@ class Reply:
     yes_logit: float
     """Logit of the answer `yes` at the first generated position."""
     no_logit: float
+    sequence: int
+    """Tokens of the prompt that the language model's first layer read, visual ones among them."""
+    visual: tuple[int, ...]
+    """Visual tokens that each layer read; of a model with cross-attention, what that reads."""
+    left: tuple[int, ...] | None = None
+    """Numbers among the shown tokens of those that the last layer read, ascending, merged ones left out; None if the
+    language model dropped none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,85 +56,114 @@ class Components:
     """Keys and values that the prompt leaves in the language model."""
 
 
-class EncodedImage(Protocol):
-    """One image as the vision tower leaves it; also what pruning methods look at (`pruning.VisualTokens`)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What the language model is given of one picture, after the connector and after every selection before it."""
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels; some families lay their visual tokens out by it."""
-        ...
+    rows: Tensor
+    """[K, W] its tokens: rows of the language model's own sequence, or what its cross-attention reads."""
+    origin: Tensor
+    """int64 [K] number of the patch that each is, as of `VisualTokens.origin`."""
+    size: tuple[int, int]
+    """Width and height of the picture in pixels; some families lay their visual tokens out by it."""
 
-    @property
-    def count(self) -> int:
-        """Number N of visual tokens."""
-        ...
 
-    @property
-    def features(self) -> Tensor:
-        """[N, D] patch features as the connector receives them."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """What is done to pictures inside the vision tower."""
 
-    @property
-    def unprunable(self) -> Tensor:
-        """[M, D] tokens that the connector reads whatever a method keeps: CLS in BLIP-2 and Flamingo, none in LLaVA."""
-        ...
+    decide: Callable[[int, int, TowerLayer], Kept | None]
+    """(number of the picture, layer, its patches there) -> what `protocol.Reduces.reduce` gives back."""
+    proportional: bool = False
+    """As of `protocol.Reduces`."""
 
-    def attention(self, layer: int) -> Tensor:
-        """[N] CLS attention of a layer, mean over heads."""
-        ...
 
-    @property
-    def aligned(self) -> Tensor:
-        """[N, E] unit-length patches in CLIP space."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What is done to prompts inside the language model."""
 
-    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, N] cosine similarity of patch and question in CLIP space; not `matched`: by the control text tower."""
-        ...
+    decide: Callable[[int, int, LanguageLayer], Kept | None]
+    """(number of the question, layer, its prompt there) -> what `protocol.Narrows.narrow` gives back."""
+    renumbers: bool = False
+    """As of `protocol.Narrows`."""
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+    """As of `protocol.LanguageLayer`."""
 
 
 class Backbone(Protocol):
-    """A loaded model."""
+    """A loaded model; what it does between two doors is one function."""
 
     @property
     def device(self) -> str:
         """The torch device that it computes on."""
         ...
 
-    def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
-        """Run the vision tower once on each image."""
+    @property
+    def clip(self) -> ClipSpace:
+        """Where patches and questions can be compared."""
         ...
 
-    def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, E] questions in CLIP space; remembered until `forget`."""
+    @property
+    def layers(self) -> int:
+        """Layers of the language model that visual tokens pass."""
         ...
 
-    def forget(self) -> None:
-        """Drop remembered text embeddings, so that measurements include them."""
+    @property
+    def mixing(self) -> str:
+        """Why what leaves the connector is not patches; empty if it passes them on one by one."""
         ...
 
-    def components(self, image: EncodedImage, question: str, kept: Tensor) -> Components:
-        """Connector, prefill and decode of one question with the kept tokens [1, K], each as one call."""
+    def encode(
+        self,
+        images: Sequence[Image],
+        side: Callable[[int], int] | None = None,
+        reduction: Reduction | None = None,
+    ) -> list[VisualTokens]:
+        """Run the vision tower once on each image.
+
+        Args:
+            images: any pictures.
+            side: for a method at the input: as `protocol.Resizes.side`.
+            reduction: for a method inside the tower, whose signals are then not there.
+        """
+        ...
+
+    def connect(self, read: Sequence[tuple[VisualTokens, Kept]]) -> list[Tensor]:
+        """[L, W] what the connector makes of some of a picture's tokens, for each of them."""
+        ...
+
+    def words(self, question: str) -> Tensor:
+        """[W, D] a question's tokens as the language model embeds them, without template and special tokens."""
         ...
 
     def answer(
         self,
-        images: Sequence[EncodedImage],
+        shown: Sequence[Shown],
         questions: Sequence[str],
-        kept: Tensor,
         max_new_tokens: int,
         histories: Sequence[History] = (),
+        narrowing: Narrowing | None = None,
     ) -> list[Reply]:
-        """Answer questions greedily; what several of them see of an image is read once.
+        """Answer questions greedily; what several of them see of a picture is read once.
 
         Args:
-            images: from `encode`; one for each question, or a single one that all of them are asked on.
+            shown: one for each question. The same object for several is what says that they see the same.
             questions: Q questions, without prompt template.
-            kept: int64 [Q, K], or [1, K] for the same tokens in every question; indices into `features`, ascending.
             max_new_tokens: longest answer.
             histories: what was said before each question; empty if nothing was said before any of them. The image
                 comes before the first turn, and no other image is shown.
+            narrowing: for a method inside the language model.
         """
+        ...
+
+    def components(
+        self,
+        read: tuple[VisualTokens, Kept],
+        shown: Shown,
+        question: str,
+        narrowing: Narrowing | None = None,
+    ) -> Components:
+        """Connector, prefill and decode of one question, each as one call; arguments as of `connect` and `answer`."""
         ...
 
 

@@ -85,6 +85,7 @@ class EncoderDecoder:
         padded = torch.tensor([[*suffix, *[0] * (width - len(suffix))] for suffix in suffixes], device=device)
         real = torch.arange(prefixes.shape[1] + width, device=device) < (prefixes.shape[1] + sizes)[:, None]
         read, first = self._read(torch.cat([prefixes, self.embed(padded)], dim=1), real.long())
+        lengths = [(length,) * self.model.config.num_layers for length in read.real.sum(dim=1).tolist()]
 
         def advance(going: Tensor, tokens: Tensor) -> Tensor:
             nonlocal read
@@ -93,7 +94,7 @@ class EncoderDecoder:
             return self.step(self.embed(tokens[:, None]), read).float()
 
         tokens = greedy(first.float(), self.eos, longest, advance)
-        return [Generated(row, logits) for row, logits in zip(tokens, first.float(), strict=True)]
+        return [Generated(*row) for row in zip(tokens, first.float(), lengths, strict=True)]
 
     @torch.inference_mode()
     def prefill(self, embeddings: Tensor) -> ReadPrompts:

@@ -14,19 +14,23 @@ from pruneproof.backbones._vision import ClipImage
 
 @dataclass(frozen=True, slots=True)
 class SplitAttention:
-    """Query and key of one attention."""
+    """The parts of one attention under CLIP's names."""
 
     num_heads: int
     q_proj: Callable[[Tensor], Tensor]
     k_proj: Callable[[Tensor], Tensor]
+    v_proj: Callable[[Tensor], Tensor]
+    out_proj: Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class SplitLayer:
-    """A `Blip2EncoderLayer` with what `cls_attention` needs of it under CLIP's names."""
+    """A `Blip2EncoderLayer` as the code for CLIP's reads it."""
 
     layer_norm1: Any
     self_attn: SplitAttention
+    layer_norm2: Any
+    mlp: Any
 
 
 def split_layer(layer: Any) -> SplitLayer:
@@ -35,8 +39,9 @@ def split_layer(layer: Any) -> SplitLayer:
     Source: transformers `Blip2Attention.forward`.
     """
     attention = layer.self_attn
-    query, key = (_third(attention.qkv, part) for part in range(2))
-    return SplitLayer(layer.layer_norm1, SplitAttention(attention.num_heads, query, key))
+    query, key, value = (_third(attention.qkv, part) for part in range(3))
+    split = SplitAttention(attention.num_heads, query, key, value, attention.projection)
+    return SplitLayer(layer.layer_norm1, split, layer.layer_norm2, layer.mlp)
 
 
 def _third(fused: Any, part: int) -> Callable[[Tensor], Tensor]:
@@ -51,11 +56,8 @@ def _third(fused: Any, part: int) -> Callable[[Tensor], Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class Blip2Image(ClipImage):
-    """One image as BLIP-2's vision tower leaves it; implements `EncodedImage`."""
+    """One image as BLIP-2's vision tower leaves it; implements `VisualTokens`."""
 
-    @property
-    def aligned(self) -> Tensor:
-        """[N, E] patches of the last layer in CLIP space; CLIP's remaining layer looks at CLS too."""
-        if not self._aligned:
-            self._aligned.append(self.clip.project(self.states[-1])[1:])
-        return self._aligned[0]
+    def _align(self, at: int) -> Tensor:
+        """CLIP's remaining layer, which follows the tower's last one, looks at CLS too."""
+        return self.clip.project(self.states[at + 1], ended=at + 1 == len(self.layers))[1:]

@@ -1,4 +1,4 @@
-"""How many layers a checkpoint's vision tower has, read from its config without torch or weights."""
+"""How many layers a checkpoint's vision tower and language model have, read from its config without its weights."""
 
 from __future__ import annotations
 
@@ -18,9 +18,18 @@ def tower_depth(checkpoint: Path) -> int | None:
         None if the number is unknown: the checkpoint is on the hub or damaged (loading it reports that), or leaves the
         number to its class.
     """
+    return _number(checkpoint, "vision_config", "num_hidden_layers")
+
+
+def language_depth(checkpoint: Path) -> int | None:
+    """Layers of a LLaVA's language model; argument and None as of `tower_depth`."""
+    return _number(checkpoint, "text_config", "num_hidden_layers")
+
+
+def _number(checkpoint: Path, section: str, key: str) -> int | None:
     try:
         config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-        depth = config["vision_config"]["num_hidden_layers"]
+        depth = config[section][key]
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return depth if type(depth) is int else None

@@ -8,11 +8,14 @@ named below) and from open_clip `transformer.py::TextTransformer`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pruneproof.errors import PruneProofError
+
+Tokens: TypeAlias = int | Sequence[int]
+"""A number of tokens in all layers, or one for each."""
 
 ClipConfig = Mapping[str, Any]
 """An open_clip model config, as `open_clip.get_model_config` gives it."""
@@ -120,14 +123,34 @@ def perceiver_resampler(config: Any, tokens: int) -> int:
     return int(perceiver.resampler_depth * (attending + _feed_forward(latents, width, 4 * width)))
 
 
-def llama(text: Any, new: int, cached: int) -> int:
+def llama(text: Any, new: Tokens, cached: Tokens) -> int:
     """`new` tokens after `cached` ones, and the logits of the last. Source: transformers `LlamaForCausalLM`."""
+    width, layers = text.hidden_size, text.num_hidden_layers
+    queries, keys = _llama_widths(text)
+
+    def layer(new: int, cached: int) -> int:
+        projections = 2 * linear(new, width, queries) + 2 * linear(new, width, keys)
+        return projections + attention(new, cached + new, queries) + _gated(new, width, text.intermediate_size)
+
+    lengths = zip(_by_layer(new, layers), _by_layer(cached, layers), strict=True)
+    return int(sum(layer(*one) for one in lengths) + linear(1, width, text.vocab_size))
+
+
+def attention_rows(text: Any, rows: int, tokens: int) -> int:
+    """Attention of some tokens to all, computed apart for a method. Source: `_narrowing_view.Entering.attention`."""
     width = text.hidden_size
-    head = getattr(text, "head_dim", None) or width // text.num_attention_heads
-    queries, keys = head * text.num_attention_heads, head * text.num_key_value_heads
-    projections = 2 * linear(new, width, queries) + 2 * linear(new, width, keys)
-    layer = projections + attention(new, cached + new, queries) + _gated(new, width, text.intermediate_size)
-    return int(text.num_hidden_layers * layer + linear(1, width, text.vocab_size))
+    queries, keys = _llama_widths(text)
+    return linear(rows, width, queries) + linear(tokens, width, keys) + linear(rows, queries, tokens)
+
+
+def _llama_widths(text: Any) -> tuple[int, int]:
+    """All query heads together, and all key heads."""
+    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return head * text.num_attention_heads, head * text.num_key_value_heads
+
+
+def _by_layer(tokens: Tokens, layers: int) -> Sequence[int]:
+    return (tokens,) * layers if isinstance(tokens, int) else tokens
 
 
 def opt(text: Any, new: int, cached: int) -> int:
@@ -177,7 +200,14 @@ def idefics_language(config: Any, new: int, cached: int) -> int:
     return int(config.num_hidden_layers * layer + crossings * (cross + feed_forward) + head)
 
 
-def llava(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfig | None = None) -> Flops:
+def llava(
+    config: Any,
+    kept: int,
+    text: int,
+    generated: int = 1,
+    clip: ClipConfig | None = None,
+    budget: Sequence[int] | None = None,
+) -> Flops:
     """LLaVA with `kept` visual tokens.
 
     Args:
@@ -186,14 +216,16 @@ def llava(config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfi
         text: prompt tokens, image placeholders left out.
         generated: tokens generated so far, the decoded one being the last of them; at least 1.
         clip: with ATP, the open_clip pair that it scores by; None without a method.
+        budget: visual tokens that each layer of the language model reads, as of `protocol.Method.budget`; None for
+            `kept` in all.
     """
-    vision, prompt = config.vision_config, kept + text
+    vision, left = config.vision_config, budget or (kept,) * config.text_config.num_hidden_layers
     return Flops(
         vision_tower(vision),
         *_scored(vision, clip, lambda space: clip_end(vision, patches(vision), space)),
         llava_projector(config, kept),
-        llama(config.text_config, prompt, 0),
-        llama(config.text_config, 1, prompt + generated - 1),
+        llama(config.text_config, [n + text for n in left], 0),
+        llama(config.text_config, 1, [n + text + generated - 1 for n in left]),
     )
 
 

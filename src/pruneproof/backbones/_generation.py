@@ -9,7 +9,7 @@ alone, and rows are padded after their last real token, where no real token look
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import Any
 
@@ -29,12 +29,22 @@ class Generated:
     """Generated ids; the end-of-sequence token is left out."""
     first_logits: Tensor
     """[vocabulary] logits at the first generated position, float32."""
+    lengths: tuple[int, ...] = ()
+    """Tokens of the prompt that each layer read, counted in the cache."""
+    left: tuple[int, ...] | None = None
+    """As of `Reply`."""
 
 
 def cache_bytes(cache: DynamicCache) -> int:
     """Bytes of all keys and values in a cache."""
     layers: list[Any] = list(cache.layers)
     return int(sum(layer.keys.nbytes + layer.values.nbytes for layer in layers))
+
+
+def cached(cache: DynamicCache) -> tuple[int, ...]:
+    """Positions that each layer of a cache holds."""
+    layers: list[Any] = list(cache.layers)
+    return tuple(int(layer.keys.shape[-2]) for layer in layers)
 
 
 def even_parts(count: int, most: int) -> list[slice]:
@@ -78,13 +88,17 @@ class CausalModel:
         cache = self.cache()
         # Nothing is read but the cache; a forward needs one position.
         self._read(prefixes, cache, torch.zeros(len(prefixes), 1, dtype=torch.long, device=prefixes.device))
+        read = cached(cache)
         found: list[list[Generated]] = [[] for _ in suffixes]
         parts = [even_parts(len(row), together) for row in suffixes]
         for turn in range(max(map(len, parts))):
             some = [row[own[turn]] if turn < len(own) else [] for row, own in zip(suffixes, parts, strict=True)]
             packed = iter(self._packed(cache, prefixes.shape[1], some, longest))
             for row, own in zip(found, some, strict=True):
-                row += islice(packed, len(own))
+                row += [
+                    replace(answer, lengths=tuple(begin + len(suffix) for begin in read))
+                    for answer, suffix in zip(islice(packed, len(own)), own, strict=True)
+                ]
             cache.crop(prefixes.shape[1] - cache.get_seq_length())
         return found
 
@@ -105,6 +119,7 @@ class CausalModel:
         lengths = start + sizes
         prompts = torch.cat([prefixes, self.embed(padded)], dim=1)
         hidden = self._read(prompts, cache, lengths[:, None] - 1)
+        read = cached(cache)
         first = self.head(hidden[:, 0]).float()
         seen = torch.arange(start + width, device=device)[None] < lengths[:, None]
 
@@ -121,7 +136,10 @@ class CausalModel:
             logits: Tensor = self.head(state[:, -1]).float()
             return logits
 
-        return self._decode(first, longest, advance)
+        return [
+            replace(answer, lengths=tuple(length - width + len(suffix) for length in read))
+            for answer, suffix in zip(self._decode(first, longest, advance), suffixes, strict=True)
+        ]
 
     @torch.inference_mode()
     def prefill(self, embeddings: Tensor) -> DynamicCache:

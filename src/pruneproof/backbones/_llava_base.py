@@ -5,25 +5,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
+from transformers import DynamicCache
 
 from pruneproof import machine
-from pruneproof.backbones import Components, EncodedImage, History, Reply
+from pruneproof.backbones import Components, History, Narrowing, Reduction, Reply, Shown
 from pruneproof.backbones._clip_space_pairing import check_pairing
 from pruneproof.backbones._conversation import chat_text, prompt_ids, shortened, sound_template
-from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes
+from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
 from pruneproof.backbones._loading import load_pretrained
+from pruneproof.backbones._narrowing import WholePrompt, continue_narrowed, prefill_narrowed, step_narrowed
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones._room import require_room
 from pruneproof.backbones._sharing import Reading, continued, readings
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
+from pruneproof.pruning.protocol import Kept, VisualTokens
 from pruneproof.settings import BackboneSettings
 
 
@@ -42,9 +46,11 @@ class Prompt:
 class LlavaBase(ABC):
     """A loaded model; implements `Backbone`.
 
-    A family says how a picture becomes `ClipImage`s (`encode`), and may put its own rows between the projected
-    patches (`visual`, `reading`).
+    A family says how a picture becomes `ClipImage`s (`encode`), and may put rows of its own between the projected
+    patches (`laid_out`).
     """
+
+    mixing = ""
 
     def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
         self.model, self.processor, self.clip, self.device = model, processor, clip, device
@@ -58,7 +64,12 @@ class LlavaBase(ABC):
         self._verdicts = verdicts(processor.tokenizer, self.prompt_text("?"))
 
     @abstractmethod
-    def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
+    def encode(
+        self,
+        images: Sequence[Image],
+        side: Callable[[int], int] | None = None,
+        reduction: Reduction | None = None,
+    ) -> list[VisualTokens]:
         """Run the vision tower once on each image; see `Backbone.encode`."""
 
     def pixels(self, images: Sequence[Image]) -> Tensor:
@@ -86,85 +97,139 @@ class LlavaBase(ABC):
         read = states[self.model.config.vision_feature_layer]
         layers = self.model.model.vision_tower.encoder.layers
         return [
-            ClipImage(tuple(state[i] for state in states), read[i, 1:], read[i, :0], size, layers, self.clip)
+            ClipImage(tuple(state[i] for state in states), read[i, 1:], read[i, :1], size, layers, self.clip)
             for i, size in enumerate(sizes)
         ]
 
-    def visual(self, image: EncodedImage) -> Tensor:
-        """[N or more, W] embeddings that the language model can be given of an image: its projected patches first."""
-        projected: Tensor = self.model.model.multi_modal_projector(image.features)
-        return projected
+    @property
+    def layers(self) -> int:
+        """Layers of the language model."""
+        return len(self.language.decoder.layers)
 
-    def reading(self, image: EncodedImage, kept: Tensor) -> Tensor:
-        """int64 [L] which rows of `visual` the language model reads, in order, when [K] patches are kept."""
-        del image
-        return kept
+    def words(self, question: str) -> Tensor:
+        """[W, D] a question's tokens as the language model embeds them."""
+        ids = self.processor.tokenizer(question, add_special_tokens=False).input_ids
+        return self.language.embed(torch.tensor(ids, device=self.device))
+
+    @torch.inference_mode()
+    def connect(self, read: Sequence[tuple[VisualTokens, Kept]]) -> list[Tensor]:
+        """[K, W] projected tokens; see `Backbone.connect`.
+
+        The projector works patch by patch, so projecting all patches once and then taking the kept ones equals pruning
+        before it; what pruning before it saves is counted in `answering.costs`. Merged tokens are projected each.
+        """
+        projector = self.model.model.multi_modal_projector
+        whole: dict[int, Tensor] = {}
+        found: list[Tensor] = []
+        for tokens, kept in read:
+            if kept.weights is None and id(tokens) not in whole:
+                whole[id(tokens)] = projector(tokens.features)
+            rows = projector(kept.apply(tokens.features)) if kept.weights is not None else kept.apply(whole[id(tokens)])
+            found.append(torch.cat([projector(tokens.cls), rows]) if kept.cls else rows)
+        return found
+
+    def laid_out(self, shown: Shown) -> tuple[Tensor, Tensor]:
+        """What the language model reads of a picture.
+
+        Returns:
+            [L, W] rows, and int64 [K] the places among them of the shown tokens.
+        """
+        return shown.rows, torch.arange(len(shown.rows), device=shown.rows.device)
 
     @torch.inference_mode()
     def answer(
         self,
-        images: Sequence[EncodedImage],
+        shown: Sequence[Shown],
         questions: Sequence[str],
-        kept: Tensor,
         max_new_tokens: int,
         histories: Sequence[History] = (),
+        narrowing: Narrowing | None = None,
     ) -> list[Reply]:
-        """Answer questions greedily; see `Backbone.answer`.
-
-        The projector works patch by patch, so projecting all patches once and then taking the kept ones equals pruning
-        before it; what pruning before it saves is counted in `answering.costs`.
-        """
+        """Answer questions greedily; see `Backbone.answer`."""
         prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
-        visual = {key: self.visual(image) for key, image in {id(image): image for image in images}.items()}
-        groups: dict[tuple[tuple[int, ...], int], list[tuple[Reading, Tensor]]] = {}
-        for reading in readings(images, kept.to(self.device), len(questions), [prompt.before for prompt in prompts]):
-            rows = self.reading(reading.image, reading.kept)
-            for i in reading.asked:
-                require_room(self.model.config, questions[i], len(prompts[i]), len(rows), max_new_tokens)
-            groups.setdefault((prompts[reading.asked[0]].before, len(rows)), []).append((reading, rows))
+        read = {id(one): self.laid_out(one) for one in shown}
+        for question, prompt, one in zip(questions, prompts, shown, strict=True):
+            require_room(self.model.config, question, len(prompt), len(read[id(one)][0]), max_new_tokens)
+        if narrowing is not None:
+            generated = self._narrowed(shown, prompts, max_new_tokens, narrowing)
+        else:
+            generated = self._continued(shown, prompts, max_new_tokens)
+        found = [generated[i] for i in range(len(questions))]
+        # Newlines between patches are the model's own and count as text.
+        others = [
+            len(prompt) + len(read[id(one)][0]) - len(one.rows) for prompt, one in zip(prompts, shown, strict=True)
+        ]
+        visual = [tuple(n - other for n in row.lengths) for row, other in zip(found, others, strict=True)]
+        return replies(self.processor.tokenizer, found, self._verdicts, visual)
+
+    def _continued(self, shown: Sequence[Shown], prompts: Sequence[Prompt], longest: int) -> Mapping[int, Generated]:
+        """Answers by number of question, what several see being read once."""
+        groups: dict[tuple[tuple[int, ...], int], list[Reading]] = {}
+        read = {id(one): self.laid_out(one)[0] for one in shown}
+        for reading in readings(shown, [prompt.before for prompt in prompts]):
+            before = prompts[reading.asked[0]].before
+            groups.setdefault((before, len(read[id(reading.shown)])), []).append(reading)
         generated: dict[int, Generated] = {}
         for (before, _), group in groups.items():
-            read = {id(reading): rows for reading, rows in group}
             begin = self.language.embed(torch.tensor(before, device=self.device))
 
-            def start(
-                part: Sequence[Reading], begin: Tensor = begin, read: Mapping[int, Tensor] = read
-            ) -> tuple[CausalModel, Tensor]:
-                patches = [visual[id(one.image)][read[id(one)]] for one in part]
-                return self.language, torch.stack([torch.cat([begin, rows]) for rows in patches])
+            def start(part: Sequence[Reading], begin: Tensor = begin) -> tuple[CausalModel, Tensor]:
+                return self.language, torch.stack([torch.cat([begin, read[id(one.shown)]]) for one in part])
 
             after = [prompt.after for prompt in prompts]
-            generated |= continued([one for one, _ in group], start, after, max_new_tokens, self._rows)
-        return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
+            generated |= continued(group, start, after, longest, self._rows)
+        return generated
 
-    def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, E] questions in CLIP space."""
-        return self.clip.embed(questions, matched)
+    def _narrowed(
+        self, shown: Sequence[Shown], prompts: Sequence[Prompt], longest: int, narrowing: Narrowing
+    ) -> Mapping[int, Generated]:
+        """Answers by number of question, each read alone, since what is dropped depends on it."""
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(shown[i].rows))
+        generated: dict[int, Generated] = {}
+        for part in even_parts(len(order), self._rows):
+            asked = order[part]
+            whole = [self._whole(i, shown[i], prompts[i]) for i in asked]
+            found = continue_narrowed(self.language, whole, narrowing, longest)
+            generated |= zip(asked, found, strict=True)
+        return generated
 
-    def forget(self) -> None:
-        """Drop remembered text embeddings."""
-        self.clip.forget()
+    def _whole(self, number: int, shown: Shown, prompt: Prompt) -> WholePrompt:
+        rows, places = self.laid_out(shown)
+        before, after = (
+            self.language.embed(torch.tensor(ids, dtype=torch.long, device=self.device))
+            for ids in (prompt.before, prompt.after)
+        )
+        return WholePrompt(number, torch.cat([before, rows, after]), len(before) + places, len(after))
 
     @torch.inference_mode()
-    def components(self, image: EncodedImage, question: str, kept: Tensor) -> Components:
+    def components(
+        self,
+        read: tuple[VisualTokens, Kept],
+        shown: Shown,
+        question: str,
+        narrowing: Narrowing | None = None,
+    ) -> Components:
         """Connector, prefill and decode of one question; see `Backbone.components`."""
-        prompt = self.prompt(question)
-        projector, language = self.model.model.multi_modal_projector, self.language
-        patches = kept[0].to(self.device)
-        chosen = image.features[patches]
-        ids = torch.tensor([*prompt.before, *prompt.after], device=self.device)
-        embedded = language.embed(ids)
-        at = len(prompt.before)
-        read = self.visual(image)[self.reading(image, patches)]
-        inputs = torch.cat([embedded[:at], read, embedded[at:]])[None]
-        cache = language.prefill(inputs)
-        token = language.embed(ids[-1:])[None]
+        prompt, language = self.prompt(question), self.language
+        tokens, kept = read
+        chosen = torch.cat([tokens.cls[: int(kept.cls)], kept.apply(tokens.features)])
+        whole = self._whole(0, shown, prompt)
+        token = language.embed(torch.tensor(prompt.after[-1:], device=self.device))[None]
+        if narrowing is None:
+            prefill: Callable[[], DynamicCache] = partial(language.prefill, whole.embedded[None])
+            cache = prefill()
+            step: Callable[[], object] = partial(language.step, token, cache)
+        else:
+            prefill = partial(prefill_narrowed, language, whole, narrowing)
+            cache = prefill()
+            step = partial(step_narrowed, language, token, cache, len(whole.embedded), narrowing)
+        held = cache_bytes(cache)
         work: dict[str, Callable[[], object]] = {
-            "connector": lambda: projector(chosen),
-            "prefill": lambda: language.prefill(inputs),
-            "decode": lambda: language.step(token, cache),
+            "connector": lambda: self.model.model.multi_modal_projector(chosen),
+            "prefill": prefill,
+            "decode": step,
         }
-        return Components(work, cache_bytes(language.prefill(inputs)))
+        return Components(work, held)
 
     def prompt_text(self, question: str, history: History = ()) -> str:
         """The question in the checkpoint's own chat template, with its image placeholder in the first turn."""

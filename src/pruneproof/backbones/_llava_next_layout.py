@@ -28,21 +28,36 @@ class Layout:
     """int64 [B] rows without any patch: all of them, where the picture is narrower than a patch, else none."""
 
     def reading(self, kept: Tensor) -> Tensor:
-        """What the language model reads when some patches are kept; N means the newline.
+        """What the language model reads when some patches are kept; K means the newline.
 
         A row's newline stays if at least one of its patches stays, and that of a row that never had one always stays.
-        With all patches kept that is the stock sequence, and a row with nothing left costs nothing.
+        With all patches kept that is the stock sequence, and a row with nothing left costs nothing. A token that stands
+        for no patch comes last.
 
         Args:
-            kept: int64 [K] patches, ascending.
+            kept: int64 [K] patches, or -1.
 
         Returns:
-            int64 [L] the kept patches, and N after the last one of every row.
+            int64 [L] numbers of the kept tokens from 0, row by row, and K after the last one of every row.
         """
-        rows = self.rows[kept]
-        ended = torch.cat([torch.unique(rows[rows >= 0]), self.bare])
-        tokens = torch.cat([kept, kept.new_full((len(ended),), len(self.order))])
+        rows = self.rows[kept.clamp(min=0)]
+        ended = torch.cat([torch.unique(rows[(rows >= 0) & (kept >= 0)]), self.bare])
+        rows = torch.where(kept < 0, len(self.order), rows)
+        tokens = torch.cat([torch.arange(len(kept), device=kept.device), kept.new_full((len(ended),), len(kept))])
         return tokens[torch.cat([2 * rows, 2 * ended + 1]).argsort(stable=True)]
+
+    def places(self, side: int) -> Tensor:
+        """int64 [N, 3] grid, row and column of each patch; the whole picture is grid 0, its tiles are grid 1.
+
+        Args:
+            side: of a crop in patches.
+        """
+        number = torch.arange(len(self.rows), device=self.rows.device)
+        base = self.rows < 0
+        first = torch.searchsorted(self.rows, self.rows)
+        rows = torch.where(base, number // side, self.rows)
+        columns = torch.where(base, number % side, number - first)
+        return torch.stack([(~base).long(), rows, columns], dim=-1)
 
 
 def lay_out(size: Size, grids: Sequence[Sequence[int]], crop: int, side: int, device: str) -> Layout:

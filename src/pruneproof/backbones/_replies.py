@@ -38,10 +38,26 @@ def verdicts(tokenizer: Any, prompt: str) -> Verdicts:
     return Verdicts(sorted(yes - no), sorted(no - yes))
 
 
-def replies(tokenizer: Any, generated: Sequence[Generated], either: Verdicts) -> list[Reply]:
-    """Texts without special tokens, stripped, and the greatest logit of each verdict at the first position."""
+def replies(
+    tokenizer: Any, generated: Sequence[Generated], either: Verdicts, visual: Sequence[tuple[int, ...]]
+) -> list[Reply]:
+    """Texts without special tokens, stripped, and the greatest logit of each verdict at the first position.
+
+    Args:
+        tokenizer: of the checkpoint.
+        generated: an answer each.
+        either: ids of the verdicts.
+        visual: as of `Reply`, for each answer.
+    """
     texts = tokenizer.batch_decode([row.tokens for row in generated], skip_special_tokens=True)
     return [
-        Reply(text.strip(), *(float(row.first_logits[ids].max()) for ids in either))
-        for text, row in zip(texts, generated, strict=True)
+        Reply(
+            text=text.strip(),
+            yes_logit=float(row.first_logits[either.yes].max()),
+            no_logit=float(row.first_logits[either.no].max()),
+            sequence=row.lengths[0],
+            visual=tokens,
+            left=row.left,
+        )
+        for text, row, tokens in zip(texts, generated, visual, strict=True)
     ]

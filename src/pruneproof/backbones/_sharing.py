@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from pruneproof.backbones import EncodedImage
+from pruneproof.backbones import Shown
 from pruneproof.backbones._generation import Generated, even_parts
 
 
@@ -30,9 +30,7 @@ class Language(Protocol):
 class Reading:
     """What some questions see, all of them before their own words."""
 
-    image: EncodedImage
-    kept: Tensor
-    """int64 [K] indices, ascending."""
+    shown: Shown
     asked: tuple[int, ...]
     """Numbers of the questions."""
 
@@ -41,30 +39,20 @@ Start = Callable[[Sequence[Reading]], tuple[Language, Tensor]]
 """Readings of one length -> the language model that reads them, and the beginnings of their prompts [B, P, D]."""
 
 
-def readings(
-    images: Sequence[EncodedImage], kept: Tensor, count: int, befores: Sequence[Hashable] = ()
-) -> list[Reading]:
+def readings(shown: Sequence[Shown], befores: Sequence[Hashable] = ()) -> list[Reading]:
     """Group questions by what they see.
 
     Args:
-        images: one a question, or one for all.
-        kept: [count, K] indices, or [1, K] for all.
-        count: number of questions.
+        shown: one for each question; the same object for those that see the same.
         befores: what each prompt says before the image, where that may differ.
 
     Returns:
         Readings in the order of their first questions.
     """
-    rows = kept.tolist()
     found: dict[Hashable, list[int]] = {}
-    for i in range(count):
-        image = images[i if len(images) > 1 else 0]
-        row = rows[i if len(rows) > 1 else 0]
-        found.setdefault((id(image), tuple(row), befores[i] if befores else None), []).append(i)
-    return [
-        Reading(images[own[0] if len(images) > 1 else 0], kept[own[0] if len(rows) > 1 else 0], tuple(own))
-        for own in found.values()
-    ]
+    for i, one in enumerate(shown):
+        found.setdefault((id(one), befores[i] if befores else None), []).append(i)
+    return [Reading(shown[own[0]], tuple(own)) for own in found.values()]
 
 
 def continued(

@@ -1,8 +1,7 @@
-"""What every family with a CLIP vision tower shares: hidden states, the CLS row of attention, CLIP space."""
+"""What every family with a CLIP vision tower shares: hidden states, parts of its attention, CLIP space."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +12,7 @@ from pruneproof.backbones.text_towers import ClipSpace
 from pruneproof.errors import PruneProofError
 
 
-def cls_attention(layer: Any, state: Tensor) -> Tensor:
+def cls_attention(layer: Any, state: Tensor, heads: int | None = None) -> Tensor:
     """Attention of CLS to every patch in one CLIP layer, mean over heads.
 
     Only the CLS row is computed, so the tower itself can run without materialised attention maps; the softmax runs over
@@ -24,60 +23,122 @@ def cls_attention(layer: Any, state: Tensor) -> Tensor:
     Args:
         layer: a transformers CLIP encoder layer.
         state: [B, 1 + N, D] the layer's input, CLS first.
+        heads: that the width is cut into; None for as many as the layer has.
 
     Returns:
         [B, N].
     """
-    attention = layer.self_attn
     normed = layer.layer_norm1(state)
-    batch, length, width = normed.shape
-    heads = attention.num_heads
-    query = attention.q_proj(normed[:, :1]).view(batch, 1, heads, width // heads).transpose(1, 2)
-    key = attention.k_proj(normed).view(batch, length, heads, width // heads).transpose(1, 2)
-    weights = (query @ key.transpose(-1, -2) * (width // heads) ** -0.5).float().softmax(dim=-1)
+    heads = heads or layer.self_attn.num_heads
+    query = by_heads(layer.self_attn.q_proj(normed[:, :1]), heads)
+    key = by_heads(layer.self_attn.k_proj(normed), heads)
+    weights = (query @ key.transpose(-1, -2) * key.shape[-1] ** -0.5).float().softmax(dim=-1)
     mean: Tensor = weights[:, :, 0, 1:].mean(dim=1)
     return mean
 
 
+def by_heads(projected: Tensor, heads: int) -> Tensor:
+    """[B, H, T, W] of [B, T, H * W]."""
+    return projected.view(*projected.shape[:-1], heads, -1).transpose(1, 2)
+
+
 @dataclass(frozen=True, slots=True)
 class ClipImage:
-    """One image as a CLIP vision tower leaves it; implements `EncodedImage`."""
+    """One image as a CLIP vision tower leaves it; implements `VisualTokens`."""
 
     states: tuple[Tensor, ...]
     """Hidden states [1 + N, D]: the input of the first layer, then the output of every layer; CLS first."""
     features: Tensor
     """[N, D] what the connector receives of the patches."""
-    unprunable: Tensor
-    """[M, D] what it receives besides."""
+    cls: Tensor
+    """[1, D] and of CLS."""
     size: tuple[int, int]
     """Width and height of the picture in pixels."""
     layers: Any
     """The tower's layers."""
     clip: ClipSpace
-    _aligned: list[Tensor] = field(default_factory=list)
+    _aligned: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
         """Number of patches."""
         return len(self.features)
 
-    @torch.inference_mode()
-    def attention(self, layer: int) -> Tensor:
-        """[N] CLS attention of a layer, counted from the end: -1 is the last."""
-        if not -len(self.layers) <= layer <= -1:
-            raise PruneProofError(
-                f"attention_layer is {layer}, but the vision tower has {len(self.layers)} layers: "
-                f"give -{len(self.layers)} to -1"
-            )
-        return cls_attention(self.layers[layer], self.states[layer - 1][None])[0]
+    @property
+    def start(self) -> int:
+        """All of them."""
+        return self.count
 
     @property
-    def aligned(self) -> Tensor:
-        """[N, E] patches of the last layer in CLIP space, as in the ATP paper."""
-        if not self._aligned:
-            self._aligned.append(self.clip.project(self.states[-1][1:]))
-        return self._aligned[0]
+    def origin(self) -> Tensor:
+        """[N] each is itself."""
+        return torch.arange(self.count, device=self.features.device)
 
-    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, N] cosine of question and patch in CLIP space."""
-        return self.clip.embed(questions, matched) @ self.aligned.T
+    @property
+    def tower_features(self) -> Tensor:
+        """[N, D] what the connector receives."""
+        return self.features
+
+    @property
+    def places(self) -> Tensor:
+        """[N, 3] row and column in the one grid."""
+        return square_places(self.count, self.features.device)
+
+    def cls_attention(self, layer: int) -> Tensor:
+        """[N] CLS attention of a layer; -1 is the last."""
+        return self._of_cls(layer, None)
+
+    def joined_attention(self, layer: int) -> Tensor:
+        """[N] CLS attention with all heads joined."""
+        return self._of_cls(layer, 1)
+
+    @torch.inference_mode()
+    def received_attention(self, layer: int) -> Tensor:
+        """[N] mean over heads and queries."""
+        attention, normed = self._entered(layer)
+        query, key = (by_heads(part(normed), attention.num_heads) for part in (attention.q_proj, attention.k_proj))
+        weights = (query @ key.transpose(-1, -2) * key.shape[-1] ** -0.5).float().softmax(dim=-1)
+        mean: Tensor = weights.mean(dim=(1, 2))[0, 1:]
+        return mean
+
+    @torch.inference_mode()
+    def keys(self, layer: int) -> Tensor:
+        """[H, N, W] keys of a layer."""
+        attention, normed = self._entered(layer)
+        return by_heads(attention.k_proj(normed), attention.num_heads)[0, :, 1:]
+
+    def aligned(self, layer: int) -> Tensor:
+        """[N, E] patches of a layer in CLIP space."""
+        at = self._number(layer)
+        if at not in self._aligned:
+            self._aligned[at] = self._align(at)
+        return self._aligned[at]
+
+    def _align(self, at: int) -> Tensor:
+        return self.clip.project(self.states[at + 1][1:])
+
+    @torch.inference_mode()
+    def _of_cls(self, layer: int, heads: int | None) -> Tensor:
+        at = self._number(layer)
+        return cls_attention(self.layers[at], self.states[at][None], heads)[0]
+
+    def _entered(self, layer: int) -> tuple[Any, Tensor]:
+        at = self._number(layer)
+        return self.layers[at].self_attn, self.layers[at].layer_norm1(self.states[at][None])
+
+    def _number(self, layer: int) -> int:
+        """The layer counted from 0."""
+        depth = len(self.layers)
+        if not -depth <= layer < depth:
+            raise PruneProofError(
+                f"a method looks at layer {layer} of the vision tower, which has {depth} layers: "
+                f"give 0 to {depth - 1}, or -{depth} to -1"
+            )
+        return layer % depth
+
+
+def square_places(count: int, device: torch.device) -> Tensor:
+    """int64 [count, 3] grid, row and column of the patches of one square."""
+    side = round(count**0.5)
+    place = torch.arange(count, device=device)
+    return torch.stack([torch.zeros_like(place), place // side, place % side], dim=-1)

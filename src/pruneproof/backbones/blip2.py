@@ -16,20 +16,28 @@ from torch import Tensor
 from transformers import Blip2ForConditionalGeneration
 
 from pruneproof import machine
-from pruneproof.backbones import Components, EncodedImage, History, Reply, _sharing
+from pruneproof.backbones import Components, History, Narrowing, Reduction, Reply, Shown, _sharing
 from pruneproof.backbones._blip2_seq2seq import EncoderDecoder
 from pruneproof.backbones._blip2_vision import Blip2Image, split_layer
 from pruneproof.backbones._clip_space_pairing import check_pairing
+from pruneproof.backbones._connecting import by_length, require_whole, with_cls
 from pruneproof.backbones._conversation import chat_text, prompt_ids, shortened, sound_template
-from pruneproof.backbones._generation import CausalModel, cache_bytes, even_parts
+from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones._room import require_room
 from pruneproof.backbones._sharing import Reading, continued, readings
+from pruneproof.backbones._tower import Tower, read_reduced
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
+from pruneproof.pruning.protocol import Kept, VisualTokens
 from pruneproof.settings import BackboneSettings
+
+CLOSED_DOORS = {
+    "language": "its language model reads the few queries of a Q-Former, which already sum up the picture",
+}
+MIXING = "a Q-Former mixes all patches into each of its queries"
 
 PROMPT = "Question: {} Answer:"
 """Prompt of a checkpoint without a chat template. Source: transformers `Blip2ForConditionalGeneration.forward`."""
@@ -57,6 +65,8 @@ class Language(_sharing.Language, Protocol):
 class Blip2:
     """A loaded BLIP-2; implements `Backbone`."""
 
+    mixing = MIXING
+
     def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
         self.model, self.processor, self.clip, self.device = model, processor, clip, device
         self.language = _language(model.language_model)
@@ -72,25 +82,55 @@ class Blip2:
         return pixels
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
-        """Run the vision tower on a batch of images."""
+    def encode(
+        self,
+        images: Sequence[Image],
+        side: Callable[[int], int] | None = None,
+        reduction: Reduction | None = None,
+    ) -> list[VisualTokens]:
+        """Run the vision tower on a batch of images; see `Backbone.encode`."""
         tower = self.model.vision_model
-        output = tower(self.pixels(images).to(self.device, tower.dtype), output_hidden_states=True)
+        pixels, sizes = self.pixels(images).to(self.device, tower.dtype), [image.size for image in images]
+        if side is not None or reduction is not None:
+            return read_reduced(self.tower, pixels, sizes, side, reduction)
+        output = tower(pixels, output_hidden_states=True)
         read = output.last_hidden_state
         return [
             Blip2Image(
                 tuple(state[i] for state in output.hidden_states),
                 read[i, 1:],
                 read[i, :1],
-                image.size,
+                size,
                 self._layers,
                 self.clip,
             )
-            for i, image in enumerate(images)
+            for i, size in enumerate(sizes)
         ]
 
+    @property
+    def tower(self) -> Tower:
+        """The vision tower and its final norm."""
+        tower = self.model.vision_model
+        return Tower(
+            lambda pixels: tower.embeddings(pixels, interpolate_pos_encoding=True),
+            self._layers,
+            tower.post_layernorm,
+            self.model.config.vision_config.patch_size,
+        )
+
+    @property
+    def layers(self) -> int:
+        """Layers of the decoder, or of the encoder that reads prompts."""
+        config = self.model.config.text_config
+        return int(config.num_layers if config.is_encoder_decoder else config.num_hidden_layers)
+
+    def words(self, question: str) -> Tensor:
+        """[W, D] a question's tokens as the language model embeds them."""
+        ids = self.processor.tokenizer(question, add_special_tokens=False).input_ids
+        return self.language.embed(torch.tensor(ids, device=self.device))
+
     @torch.inference_mode()
-    def connect(self, read: Tensor) -> Tensor:
+    def q_former(self, read: Tensor) -> Tensor:
         """The Q-Former and the projection that follows.
 
         Source: transformers `Blip2ForConditionalGeneration.get_image_features`.
@@ -107,63 +147,58 @@ class Blip2:
         projected: Tensor = self.model.language_projection(found.to(read.dtype))
         return projected
 
+    def connect(self, read: Sequence[tuple[VisualTokens, Kept]]) -> list[Tensor]:
+        """[queries, width of the language model] what the Q-Former makes of CLS and some patches."""
+        return by_length([with_cls(*one) for one in read], self.q_former, self._rows)
+
     @torch.inference_mode()
     def answer(
         self,
-        images: Sequence[EncodedImage],
+        shown: Sequence[Shown],
         questions: Sequence[str],
-        kept: Tensor,
         max_new_tokens: int,
         histories: Sequence[History] = (),
+        narrowing: Narrowing | None = None,
     ) -> list[Reply]:
-        """Answer questions greedily; see `Backbone.answer`. The Q-Former reads each image and selection once."""
+        """Answer questions greedily; see `Backbone.answer`."""
+        require_whole(narrowing, CLOSED_DOORS)
         prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
-        for question, prompt in zip(questions, prompts, strict=True):
-            config = self.model.config
-            require_room(config, question, len(prompt), config.num_query_tokens, max_new_tokens)
-        shown = readings(images, kept.to(self.device), len(questions))
-        visual = self._connect_all(shown)
-        generated = continued(
-            shown,
-            lambda part: (self.language, torch.stack([visual[one.asked] for one in part])),
-            prompts,
-            max_new_tokens,
-            self._rows,
-        )
-        return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
-
-    def _connect_all(self, shown: Sequence[Reading]) -> dict[tuple[int, ...], Tensor]:
-        """What the Q-Former makes of each, [queries, width of the language model], by the questions that see it."""
-        read: dict[int, list[Reading]] = {}
-        for one in shown:
-            read.setdefault(len(one.kept), []).append(one)
-        found: dict[tuple[int, ...], Tensor] = {}
-        for alike in read.values():
-            for part in even_parts(len(alike), self._rows):
-                some = alike[part]
-                connected = self.connect(torch.stack([_read(one.image, one.kept) for one in some]))
-                found |= zip((one.asked for one in some), connected, strict=True)
-        return found
-
-    def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, E] questions in CLIP space."""
-        return self.clip.embed(questions, matched)
-
-    def forget(self) -> None:
-        """Drop remembered text embeddings."""
-        self.clip.forget()
+        for question, prompt, one in zip(questions, prompts, shown, strict=True):
+            require_room(self.model.config, question, len(prompt), len(one.rows), max_new_tokens)
+        alike: dict[int, list[Reading]] = {}
+        for reading in readings(shown):
+            alike.setdefault(len(reading.shown.rows), []).append(reading)
+        generated: dict[int, Generated] = {}
+        for group in alike.values():
+            generated |= continued(
+                group,
+                lambda part: (self.language, torch.stack([one.shown.rows for one in part])),
+                prompts,
+                max_new_tokens,
+                self._rows,
+            )
+        found = [generated[i] for i in range(len(questions))]
+        visual = [tuple(n - len(prompt) for n in row.lengths) for row, prompt in zip(found, prompts, strict=True)]
+        return replies(self.processor.tokenizer, found, self._verdicts, visual)
 
     @torch.inference_mode()
-    def components(self, image: EncodedImage, question: str, kept: Tensor) -> Components:
+    def components(
+        self,
+        read: tuple[VisualTokens, Kept],
+        shown: Shown,
+        question: str,
+        narrowing: Narrowing | None = None,
+    ) -> Components:
         """Connector, prefill and decode of one question; see `Backbone.components`."""
-        language, read = self.language, _read(image, kept[0].to(self.device))[None]
+        require_whole(narrowing, CLOSED_DOORS)
+        language, patches = self.language, with_cls(*read)[None]
         ids = torch.tensor(self.prompt(question), device=self.device)
-        inputs = torch.cat([self.connect(read), language.embed(ids)[None]], dim=1)
+        inputs = torch.cat([shown.rows, language.embed(ids)])[None]
         cache = language.prefill(inputs)
         held = cache_bytes(cache)
         token = language.embed(ids[-1:])[None]
         work: dict[str, Callable[[], object]] = {
-            "connector": lambda: self.connect(read),
+            "connector": lambda: self.q_former(patches),
             "prefill": lambda: language.prefill(inputs),
             "decode": lambda: language.step(token, cache),
         }
@@ -190,11 +225,6 @@ class Blip2:
                 f"the prompt of {shortened(question)} holds the image token: no question or earlier turn may contain it"
             )
         return ids
-
-
-def _read(image: EncodedImage, chosen: Tensor) -> Tensor:
-    """[1 + K, D] what the Q-Former reads: CLS and the chosen patches."""
-    return torch.cat([image.unprunable, image.features[chosen]])
 
 
 def _language(model: Any) -> Language:

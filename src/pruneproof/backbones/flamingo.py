@@ -18,21 +18,29 @@ from torch import Tensor
 from transformers import IdeficsForVisionText2Text
 
 from pruneproof import machine
-from pruneproof.backbones import Components, EncodedImage, History, Reply
+from pruneproof.backbones import Components, History, Narrowing, Reduction, Reply, Shown
 from pruneproof.backbones._clip_space_pairing import check_pairing
+from pruneproof.backbones._connecting import by_length, require_whole, with_cls
 from pruneproof.backbones._conversation import sound_template
 from pruneproof.backbones._flamingo_decoder import LookingCache, LookingDecoder
 from pruneproof.backbones._flamingo_prompts import END, FAKE, IMAGE, Prompt, build_prompt, prompt_text
-from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes, even_parts
+from pruneproof.backbones._generation import CausalModel, Generated, cache_bytes
 from pruneproof.backbones._loading import load_pretrained
 from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones._replies import replies, verdicts
 from pruneproof.backbones._room import require_room
 from pruneproof.backbones._sharing import Reading, continued, readings
+from pruneproof.backbones._tower import Tower, read_reduced
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace, load_clip_space
 from pruneproof.errors import PruneProofError
+from pruneproof.pruning.protocol import Kept, VisualTokens
 from pruneproof.settings import BackboneSettings
+
+CLOSED_DOORS = {
+    "language": "its language model's own sequence holds no visual tokens: they come in by cross-attention",
+}
+MIXING = "a resampler mixes all patches into each of its latents"
 
 
 class Flamingo:
@@ -42,6 +50,8 @@ class Flamingo:
     tokenizer knows it, as in transformers' guide `tasks/idefics.md`. That guide also forbids the image tokens in
     answers (`bad_words_ids`); here they may occur, as in plain `generate`, and are left out of the text.
     """
+
+    mixing = MIXING
 
     def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
         self.model, self.processor, self.clip, self.device = model, processor, clip, device
@@ -77,63 +87,87 @@ class Flamingo:
         return states
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
-        """Run the vision tower on a batch of images.
+    def encode(
+        self,
+        images: Sequence[Image],
+        side: Callable[[int], int] | None = None,
+        reduction: Reduction | None = None,
+    ) -> list[VisualTokens]:
+        """Run the vision tower on a batch of images; see `Backbone.encode`.
 
         The last state is passed on without the tower's final norm, as in `IdeficsModel.forward`.
         """
-        states = self.states(self.pixels(images).to(self.device, self.model.dtype))
+        pixels, sizes = self.pixels(images).to(self.device, self.model.dtype), [image.size for image in images]
+        if side is not None or reduction is not None:
+            return read_reduced(self.tower, pixels, sizes, side, reduction)
+        states = self.states(pixels)
+        layers = self.model.model.vision_model.encoder.layers
         return [
             ClipImage(
-                tuple(state[i] for state in states),
-                states[-1][i, 1:],
-                states[-1][i, :1],
-                image.size,
-                self.model.model.vision_model.encoder.layers,
-                self.clip,
+                tuple(state[i] for state in states), states[-1][i, 1:], states[-1][i, :1], size, layers, self.clip
             )
-            for i, image in enumerate(images)
+            for i, size in enumerate(sizes)
         ]
+
+    @property
+    def tower(self) -> Tower:
+        """The vision tower."""
+        tower = self.model.model.vision_model
+        return Tower(
+            lambda pixels: tower.pre_layrnorm(tower.embeddings(pixels, interpolate_pos_encoding=True)),
+            tower.encoder.layers,
+            lambda state: state,
+            self.model.config.vision_config.patch_size,
+        )
+
+    @property
+    def layers(self) -> int:
+        """Layers of the language model."""
+        return len(self.model.model.layers)
+
+    def words(self, question: str) -> Tensor:
+        """[W, D] a question's tokens as the language model embeds them."""
+        ids = self.processor.tokenizer(question, add_special_tokens=False).input_ids
+        embedded: Tensor = self.model.get_input_embeddings()(torch.tensor(ids, device=self.device))
+        return embedded
 
     @torch.inference_mode()
     def answer(
         self,
-        images: Sequence[EncodedImage],
+        shown: Sequence[Shown],
         questions: Sequence[str],
-        kept: Tensor,
         max_new_tokens: int,
         histories: Sequence[History] = (),
+        narrowing: Narrowing | None = None,
     ) -> list[Reply]:
-        """Answer questions greedily; see `Backbone.answer`.
-
-        The resampler runs once for each distinct pair of image and kept tokens.
-        """
+        """Answer questions greedily; see `Backbone.answer`."""
+        require_whole(narrowing, CLOSED_DOORS)
         prompts = [self.prompt(*asked) for asked in zip(questions, histories or ((),) * len(questions), strict=True)]
         for question, prompt in zip(questions, prompts, strict=True):
             require_room(self.model.config, question, len(prompt), 0, max_new_tokens)
-        shown = readings(images, kept.to(self.device), len(questions), [prompt.before for prompt in prompts])
-        contexts = [self._context(reading.image, reading.kept) for reading in shown]
-        parts = even_parts(len(contexts), self._rows)
-        latents = torch.cat([self.connect(torch.stack(contexts[part])) for part in parts])
-        visual = {reading.asked: row for reading, row in zip(shown, latents, strict=True)}
 
         def start(part: Sequence[Reading]) -> tuple[CausalModel, Tensor]:
             before = prompts[part[0].asked[0]].before
-            language = self._language(before, torch.stack([visual[reading.asked] for reading in part]))
+            language = self._language(before, torch.stack([reading.shown.rows for reading in part]))
             return language, language.embed(torch.tensor(before, device=self.device)).expand(len(part), -1, -1)
 
+        alike: dict[tuple[tuple[int, ...], int], list[Reading]] = {}
+        for reading in readings(shown, [prompt.before for prompt in prompts]):
+            before = prompts[reading.asked[0]].before
+            alike.setdefault((before, len(reading.shown.rows)), []).append(reading)
         generated: dict[int, Generated] = {}
         after = [prompt.after for prompt in prompts]
-        for before in dict.fromkeys(prompt.before for prompt in prompts):
-            alike = [reading for reading in shown if prompts[reading.asked[0]].before == before]
-            generated |= continued(alike, start, after, max_new_tokens, self._rows)
-        return replies(self.processor.tokenizer, [generated[i] for i in range(len(questions))], self._verdicts)
+        for group in alike.values():
+            generated |= continued(group, start, after, max_new_tokens, self._rows)
+        found = [generated[i] for i in range(len(questions))]
+        visual = [(len(one.rows),) * self.layers for one in shown]
+        return replies(self.processor.tokenizer, found, self._verdicts, visual)
 
-    def connect(self, contexts: Tensor) -> Tensor:
+    def resample(self, contexts: Tensor) -> Tensor:
         """What the cross-attention reads of each image.
 
         Args:
-            contexts: [V, M + K, D] unprunable and kept tokens.
+            contexts: [V, M + K, D] CLS and kept tokens.
 
         Returns:
             [V, L, D] the resampler's latents, or the tokens themselves if the checkpoint has no resampler.
@@ -143,29 +177,33 @@ class Flamingo:
         latents: Tensor = self.model.model.perceiver_resampler(contexts)
         return latents
 
-    def embed_text(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, E] questions in CLIP space."""
-        return self.clip.embed(questions, matched)
-
-    def forget(self) -> None:
-        """Drop remembered text embeddings."""
-        self.clip.forget()
+    @torch.inference_mode()
+    def connect(self, read: Sequence[tuple[VisualTokens, Kept]]) -> list[Tensor]:
+        """[L, D] what the cross-attention reads of CLS and some patches."""
+        return by_length([with_cls(*one) for one in read], self.resample, self._rows)
 
     @torch.inference_mode()
-    def components(self, image: EncodedImage, question: str, kept: Tensor) -> Components:
+    def components(
+        self,
+        read: tuple[VisualTokens, Kept],
+        shown: Shown,
+        question: str,
+        narrowing: Narrowing | None = None,
+    ) -> Components:
         """Connector, prefill and decode of one question; see `Backbone.components`.
 
         Prefill and decode hold the cross-attention, and both compute its keys and values, as transformers does; the
         cache is the self-attention's. Without resampler the connector does nothing.
         """
+        require_whole(narrowing, CLOSED_DOORS)
         prompt = self.prompt(question)
-        contexts = self._context(image, kept[0])[None]
-        language = self._language(prompt.before, self.connect(contexts))
+        contexts = with_cls(*read)[None]
+        language = self._language(prompt.before, shown.rows[None])
         ids = torch.tensor([*prompt.before, *prompt.after], device=self.device)
         inputs = language.embed(ids)[None]
         cache = language.prefill(inputs)
         work: dict[str, Callable[[], object]] = {
-            "connector": lambda: self.connect(contexts),
+            "connector": lambda: self.resample(contexts),
             "prefill": lambda: language.prefill(inputs),
             "decode": lambda: language.step(inputs[:, -1:], cache),
         }
@@ -176,9 +214,6 @@ class Flamingo:
         if (question, history) not in self._prompts:
             self._prompts[question, history] = build_prompt(self.processor, question, history)
         return self._prompts[question, history]
-
-    def _context(self, image: EncodedImage, kept: Tensor) -> Tensor:
-        return torch.cat([image.unprunable, image.features[kept.to(self.device)]])
 
     def _language(self, before: Sequence[int], visual: Tensor) -> CausalModel:
         """The language model, whose rows each look at their own image [B, L, D] after what comes `before` it."""

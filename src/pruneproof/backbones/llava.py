@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from PIL.Image import Image
 from transformers import LlavaForConditionalGeneration
 
-from pruneproof.backbones import EncodedImage
+from pruneproof.backbones import Reduction
 from pruneproof.backbones._llava_base import LlavaBase, load_llava
 from pruneproof.backbones._patch_boxes import PatchBoxes, square_patches
+from pruneproof.backbones._tower import Tower, read_reduced
+from pruneproof.pruning.protocol import VisualTokens
 from pruneproof.settings import BackboneSettings
 
 
@@ -19,9 +21,29 @@ class Llava(LlavaBase):
     """A loaded LLaVA; implements `Backbone`."""
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
-        """Run the vision tower on a batch of images."""
-        return [*self.look(self.pixels(images), [image.size for image in images])]
+    def encode(
+        self,
+        images: Sequence[Image],
+        side: Callable[[int], int] | None = None,
+        reduction: Reduction | None = None,
+    ) -> list[VisualTokens]:
+        """Run the vision tower on a batch of images; see `Backbone.encode`."""
+        pixels, sizes = self.pixels(images), [image.size for image in images]
+        if side is None and reduction is None:
+            return [*self.look(pixels, sizes)]
+        return read_reduced(self.tower, pixels.to(self.device, self.model.dtype), sizes, side, reduction)
+
+    @property
+    def tower(self) -> Tower:
+        """The vision tower up to the layer that the projector reads."""
+        tower, config = self.model.model.vision_tower, self.model.config
+        layers = tower.encoder.layers
+        return Tower(
+            lambda pixels: tower.pre_layrnorm(tower.embeddings(pixels, interpolate_pos_encoding=True)),
+            layers[: range(len(layers) + 1)[config.vision_feature_layer]],
+            lambda state: state,
+            config.vision_config.patch_size,
+        )
 
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Llava:

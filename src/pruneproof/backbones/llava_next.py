@@ -7,7 +7,7 @@ same in every crop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from PIL.Image import Image
 from torch import Tensor
 from transformers import LlavaNextForConditionalGeneration
 
-from pruneproof.backbones import EncodedImage
+from pruneproof.backbones import Reduction, Shown
 from pruneproof.backbones._checkpoints import locate
 from pruneproof.backbones._llava_base import LlavaBase, load_llava
 from pruneproof.backbones._llava_next_layout import Layout, lay_out, patch_places
@@ -26,12 +26,18 @@ from pruneproof.backbones._patch_boxes import PatchBoxes
 from pruneproof.backbones._vision import ClipImage
 from pruneproof.backbones.text_towers import ClipSpace
 from pruneproof.errors import PruneProofError
+from pruneproof.pruning.protocol import VisualTokens
 from pruneproof.settings import BackboneSettings
+
+CLOSED_DOORS = {
+    "input": "its pictures are cut into crops, whose number and padding depend on the picture's size",
+    "tower": "its crops are laid out patch by patch, so no crop may lose any inside the tower",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CroppedImage:
-    """One picture as the vision tower leaves it, in several crops; implements `EncodedImage`."""
+    """One picture as the vision tower leaves it, in several crops; implements `VisualTokens`."""
 
     crops: tuple[ClipImage, ...]
     """The whole picture, then its tiles, row by row."""
@@ -41,6 +47,8 @@ class CroppedImage:
     """[N, D] what the connector receives of them."""
     size: tuple[int, int]
     """Width and height of the picture in pixels."""
+    places: Tensor
+    """int64 [N, 3]."""
     clip: ClipSpace
 
     @property
@@ -49,22 +57,45 @@ class CroppedImage:
         return len(self.order)
 
     @property
-    def unprunable(self) -> Tensor:
-        """[0, D]: newlines are the language model's own and depend on what is kept."""
-        return self.features[:0]
-
-    def attention(self, layer: int) -> Tensor:
-        """[N] attention in a layer of each crop's own CLS, a share of that crop; -1 is the last layer."""
-        return torch.cat([crop.attention(layer) for crop in self.crops])[self.order]
+    def start(self) -> int:
+        """All of them."""
+        return self.count
 
     @property
-    def aligned(self) -> Tensor:
-        """[N, E] patches of the last layer in CLIP space."""
-        return self.clip.project(torch.cat([crop.states[-1][1:] for crop in self.crops])[self.order])
+    def origin(self) -> Tensor:
+        """[N] each is itself."""
+        return torch.arange(self.count, device=self.features.device)
 
-    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, N] cosine of question and patch in CLIP space."""
-        return self.clip.embed(questions, matched) @ self.aligned.T
+    @property
+    def cls(self) -> Tensor:
+        """[0, D]: each crop has its own."""
+        return self.features[:0]
+
+    @property
+    def tower_features(self) -> Tensor:
+        """[N, D] what the connector receives."""
+        return self.features
+
+    def cls_attention(self, layer: int) -> Tensor:
+        """[N] attention in a layer of each crop's own CLS, a share of that crop."""
+        return torch.cat([crop.cls_attention(layer) for crop in self.crops])[self.order]
+
+    def joined_attention(self, layer: int) -> Tensor:
+        """[N] the same with all heads joined."""
+        return torch.cat([crop.joined_attention(layer) for crop in self.crops])[self.order]
+
+    def received_attention(self, layer: int) -> Tensor:
+        """[N] attention received from the tokens of its own crop."""
+        return torch.cat([crop.received_attention(layer) for crop in self.crops])[self.order]
+
+    def keys(self, layer: int) -> Tensor:
+        """[H, N, W] keys of a layer."""
+        return torch.cat([crop.keys(layer) for crop in self.crops], dim=1)[:, self.order]
+
+    def aligned(self, layer: int) -> Tensor:
+        """[N, E] patches of a layer in CLIP space."""
+        at = range(len(self.crops[0].layers))[layer]
+        return self.clip.project(torch.cat([crop.states[at + 1][1:] for crop in self.crops])[self.order])
 
 
 class LlavaNext(LlavaBase):
@@ -79,24 +110,33 @@ class LlavaNext(LlavaBase):
         self._layouts: dict[tuple[int, int], Layout] = {}
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[Image]) -> list[EncodedImage]:
+    def encode(
+        self,
+        images: Sequence[Image],
+        side: Callable[[int], int] | None = None,
+        reduction: Reduction | None = None,
+    ) -> list[VisualTokens]:
         """Run the vision tower on the crops of one picture at a time, because their numbers differ."""
+        if side is not None or reduction is not None:
+            raise PruneProofError(f"LLaVA-NeXT cannot be pruned before the end of its tower: {CLOSED_DOORS['tower']}")
         return [self._encode(image) for image in images]
 
     def _encode(self, image: Image) -> CroppedImage:
-        order = self.layout(image.size).order
+        layout = self.layout(image.size)
         pixels = self.pixels([image])[0]
         crops = self.look(pixels, [image.size] * len(pixels))
-        features = torch.cat([crop.features for crop in crops])[order]
-        return CroppedImage(tuple(crops), order, features, image.size, self.clip)
+        features = torch.cat([crop.features for crop in crops])[layout.order]
+        places = layout.places(round(crops[0].count ** 0.5))
+        return CroppedImage(tuple(crops), layout.order, features, image.size, places, self.clip)
 
-    def visual(self, image: EncodedImage) -> Tensor:
-        """[N + 1, W] projected patches, then the newline."""
-        return torch.cat([super().visual(image), self.model.model.image_newline[None]])
-
-    def reading(self, image: EncodedImage, kept: Tensor) -> Tensor:
-        """int64 [L] kept patches, with the newline after each row of which one is kept."""
-        return self.layout(image.size).reading(kept)
+    def laid_out(self, shown: Shown) -> tuple[Tensor, Tensor]:
+        """Shown tokens, with the newline after each row of which one is kept."""
+        reading = self.layout(shown.size).reading(shown.origin)
+        rows = torch.cat([shown.rows, self.model.model.image_newline[None]])[reading]
+        order = reading[reading < len(shown.rows)]
+        places = torch.empty_like(order)
+        places[order] = (reading < len(shown.rows)).nonzero()[:, 0]
+        return rows, places
 
     def layout(self, size: tuple[int, int]) -> Layout:
         """The layout of pictures of one size, remembered."""

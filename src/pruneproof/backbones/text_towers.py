@@ -17,6 +17,7 @@ from pruneproof.backbones._clip_space_end import image_end
 from pruneproof.backbones._finite import require_finite
 from pruneproof.backbones._remote_code import NO_REMOTE_CODE, never_asking, reason
 from pruneproof.errors import PruneProofError
+from pruneproof.pruning.protocol import TextTowerName
 from pruneproof.settings import BackboneSettings
 
 _ROWS = 32
@@ -69,13 +70,13 @@ class ClipSpace:
     depth: int | None = None
     """Layers of the image half that the family's vision tower has; None for all of them."""
 
-    def embed(self, texts: Sequence[str], matched: bool = True) -> Tensor:
+    def embed(self, texts: Sequence[str], name: TextTowerName = "matched") -> Tensor:
         """[T, E] unit-length text embeddings.
 
         Raises:
             PruneProofError: if the control tower is asked for and there is none.
         """
-        tower = self.matched if matched else self.control
+        tower = self.matched if name == "matched" else self.control
         if tower is None:
             raise PruneProofError(
                 "a method asks for `text_tower: control`, but the backbone has no `control_text_tower`: add one"
@@ -89,18 +90,19 @@ class ClipSpace:
                 tower.forget()
 
     @torch.inference_mode()
-    def project(self, tokens: Tensor) -> Tensor:
-        """Tokens of the vision tower's last layer, before any norm, to unit-length embeddings.
+    def project(self, tokens: Tensor, ended: bool = True) -> Tensor:
+        """Tokens of the vision tower, before any norm, to unit-length embeddings.
 
-        They pass the layers of CLIP that the tower lacks, then CLIP's own norm and projection.
+        Those of its last layer pass the layers of CLIP that the tower lacks; all pass CLIP's own norm and projection.
 
         Args:
             tokens: [T, D]; all tokens of one image, CLS first, unless the tower has all of CLIP's layers.
+            ended: whether they are of the tower's last layer.
 
         Returns:
             [T, E].
         """
-        return image_end(self.visual, self.depth)(tokens)
+        return image_end(self.visual, self.depth if ended else None)(tokens)
 
 
 def load_clip_space(settings: BackboneSettings, root: Path, device: str, depth: int | None = None) -> ClipSpace:

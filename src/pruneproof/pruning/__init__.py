@@ -1,84 +1,57 @@
-"""Visual-token pruning: one module per method, each a pure function over tensors with one small protocol for all.
+"""Visual-token pruning: one module per method, each a pure function over tensors; `protocol` says how one is written.
 
-A member exposes `Settings`, a frozen pydantic model of its options, and `build(settings) -> Pruner`. Members import
-torch only inside functions or for type checking, so that options can be validated without it.
-
-A pruner sits at one of four doors: inside the vision tower, before the connector, after the connector, or inside the
-language model. This protocol is the door before the connector; each of the others will be its own protocol.
+A member exposes `Settings`, a frozen pydantic model of its options, and `build(settings) -> Method`. Members import
+torch only inside functions or for type checking, so that options can be validated, and figures labelled, without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from pruneproof import registry
+from pruneproof.pruning.protocol import Method
 from pruneproof.settings import MethodSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-class VisualTokens(Protocol):
-    """What a method may look at: the patch tokens of one image, and signals that are computed when asked for."""
-
-    @property
-    def count(self) -> int:
-        """Number N of visual tokens, CLS not among them."""
-        ...
-
-    @property
-    def features(self) -> Tensor:
-        """[N, D] patch features as the connector receives them."""
-        ...
-
-    def attention(self, layer: int) -> Tensor:
-        """[N] attention of CLS to each patch in a layer of the vision tower (-1 is the last), mean over heads."""
-        ...
-
-    def relevance(self, questions: Sequence[str], matched: bool = True) -> Tensor:
-        """[Q, N] cosine similarity of each patch and each question in CLIP space; not `matched`: see `Backbone`."""
-        ...
+REFERENCE_TOKENS, REFERENCE_LAYERS = 100_000, 32
+"""A model by which methods are named: so many tokens that no share is rounded, and LLaVA-1.5-7B's layers."""
 
 
-class Pruner(Protocol):
-    """A method at the door before the connector."""
-
-    @property
-    def question_dependent(self) -> bool:
-        """Whether different questions on one image may keep different tokens."""
-        ...
-
-    @property
-    def attention_layers(self) -> tuple[int, ...]:
-        """Layers whose CLS attention it looks at, from the end."""
-        ...
-
-    def select(self, tokens: VisualTokens, questions: Sequence[str], rng: np.random.Generator) -> Tensor:
-        """Indices of the kept tokens, ascending.
-
-        Args:
-            tokens: the image.
-            questions: Q questions on it.
-            rng: a stream that depends on study, image and what was done to the picture alone.
-
-        Returns:
-            int64 [Q, K], or [1, K] if the selection does not depend on the question.
-        """
-        ...
-
-
-def load(settings: MethodSettings) -> Pruner:
-    """The method of some settings, which needs no torch until it selects.
+def load(settings: MethodSettings) -> Method:
+    """The method of some settings, which needs no torch until it acts.
 
     Raises:
         PruneProofError: if there is no such method.
     """
     module = registry.load_module("pruneproof.pruning", settings.method, "pruning method")
-    pruner: Pruner = module.build(module.Settings.model_validate(settings.options))
-    return pruner
+    method: Method = module.build(module.Settings.model_validate(settings.options))
+    return method
+
+
+def share(method: Method) -> float | None:
+    """Share of visual tokens that are left after a method's last step, by which it is named: 0.25 in `ATP 25%`.
+
+    Returns:
+        None for a method that keeps every token, and for one whose budget depends on the picture.
+    """
+    budget = method.budget(REFERENCE_TOKENS, REFERENCE_LAYERS)
+    return None if budget is None or method.kind == "full" else budget[-1] / REFERENCE_TOKENS
+
+
+def mean_share(method: Method, layers: int) -> float | None:
+    """Share of visual tokens that the layers of a language model read on average, by which methods are compared.
+
+    Args:
+        method: any.
+        layers: of the language model.
+
+    Returns:
+        None for a method whose budget depends on the picture.
+    """
+    budget = method.budget(REFERENCE_TOKENS, layers)
+    return None if budget is None else sum(budget) / len(budget) / REFERENCE_TOKENS
 
 
 def kept_count(keep: float, count: int) -> int:

@@ -13,14 +13,14 @@ off (`int()`) where `kept_count` rounds; and it appends the mean of the dropped 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from pruneproof.pruning import VisualTokens, kept_count, top_k
+from pruneproof.pruning import kept_count, top_k
+from pruneproof.pruning.protocol import Kept, Kind, Selects, Signals, Texts, TextTowerName, VisualTokens
 from pruneproof.settings import Frozen, Share
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Settings(Frozen):
     relevance_sign: Literal[1, -1] = 1
     """+1 keeps the patches most similar to the question, as the paper writes; -1 the least similar, as TRIM, CDPruner
     and LiteLVLM do, because CLIP's patches inside the named object are less similar to its name."""
-    text_tower: Literal["matched", "control"] = "matched"
+    text_tower: TextTowerName = "matched"
     """Which text tower embeds the question: that of the vision tower's own CLIP pair, or the backbone's
     `control_text_tower`; the paper leaves open what its score is worth without a matching one."""
 
@@ -84,31 +84,46 @@ def atp_scores(attention: Tensor, relevance: Tensor, alpha: float, how: Normalis
 
 
 @dataclass(frozen=True, slots=True)
-class Atp:
+class Atp(Selects):
     """ATP at the door before the connector; with alpha 0 the question plays no part and is not looked at."""
 
     settings: Settings
+    title = "ATP"
+    door = "before_connector"
 
     @property
-    def question_dependent(self) -> bool:
+    def kind(self) -> Kind:
+        """Attention alone with alpha 0."""
+        return "text-guided" if self.per_question else "attention"
+
+    @property
+    def per_question(self) -> bool:
         """Whether relevance has any weight."""
         return self.settings.alpha > 0.0
 
     @property
-    def attention_layers(self) -> tuple[int, ...]:
-        """The layer of S_intra."""
-        return (self.settings.attention_layer,)
+    def signals(self) -> Signals:
+        """The layer of S_intra, and the last layer's patches in CLIP space."""
+        return Signals(
+            cls_attention=(self.settings.attention_layer,),
+            aligned=(-1,) if self.per_question else (),
+            text_tower=self.settings.text_tower,
+        )
 
-    def select(self, tokens: VisualTokens, questions: Sequence[str], rng: np.random.Generator) -> Tensor:
-        """[Q, K] indices of the highest scores; [1, K] with alpha 0."""
-        del rng
+    def budget(self, count: int, layers: int) -> tuple[int, ...]:
+        """The share that is kept, rounded."""
+        return (kept_count(self.settings.keep, count),) * layers
+
+    def select(self, tokens: VisualTokens, texts: Texts, rng: np.random.Generator) -> list[Kept]:
+        """The highest scores for each question."""
         chosen = self.settings
         k = kept_count(chosen.keep, tokens.count)
-        attention = tokens.attention(chosen.attention_layer)
-        if not self.question_dependent:
-            return top_k(attention[None], k)
-        relevance = tokens.relevance(questions, matched=chosen.text_tower == "matched")
-        return top_k(atp_scores(attention, relevance, chosen.alpha, chosen.normalisation, chosen.relevance_sign), k)
+        attention = tokens.cls_attention(chosen.attention_layer)
+        if not self.per_question:
+            return [Kept(top_k(attention, k))]
+        relevance = texts.in_clip @ tokens.aligned(-1).T
+        scores = atp_scores(attention, relevance, chosen.alpha, chosen.normalisation, chosen.relevance_sign)
+        return [Kept(row) for row in top_k(scores, k)]
 
 
 def build(settings: Settings) -> Atp:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pruneproof.pruning import VisualTokens
+from pruneproof.pruning.protocol import Kept, Selects, Texts, VisualTokens
 from pruneproof.settings import Frozen
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Settings(Frozen):
@@ -20,17 +15,22 @@ class Settings(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Full:
+class Full(Selects):
     """Keeps everything."""
 
-    question_dependent: bool = False
-    attention_layers: tuple[int, ...] = ()
+    title = "Full"
+    kind = "full"
+    door = "before_connector"
 
-    def select(self, tokens: VisualTokens, questions: Sequence[str], rng: np.random.Generator) -> Tensor:
-        """All indices, [1, N]."""
+    def budget(self, count: int, layers: int) -> tuple[int, ...]:
+        """All of them."""
+        return (count,) * layers
+
+    def select(self, tokens: VisualTokens, texts: Texts, rng: np.random.Generator) -> list[Kept]:
+        """All of them."""
         import torch
 
-        return torch.arange(tokens.count)[None]
+        return [Kept(torch.arange(tokens.count, device=tokens.features.device))]
 
 
 def build(settings: Settings) -> Full:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pruneproof.pruning import VisualTokens, kept_count
+from pruneproof.pruning import kept_count
+from pruneproof.pruning.protocol import Kept, Selects, Texts, VisualTokens
 from pruneproof.settings import Frozen, Share
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Settings(Frozen):
@@ -23,21 +19,26 @@ class Settings(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Random:
+class Random(Selects):
     """Keeps a uniformly drawn set, the same for all questions on one picture, reworded ones and dialogues too."""
 
-    keep: float
-    question_dependent: bool = False
-    attention_layers: tuple[int, ...] = ()
+    settings: Settings
+    title = "Random"
+    kind = "control"
+    door = "before_connector"
 
-    def select(self, tokens: VisualTokens, questions: Sequence[str], rng: np.random.Generator) -> Tensor:
-        """[1, K] indices drawn without replacement."""
+    def budget(self, count: int, layers: int) -> tuple[int, ...]:
+        """The share that is kept, rounded."""
+        return (kept_count(self.settings.keep, count),) * layers
+
+    def select(self, tokens: VisualTokens, texts: Texts, rng: np.random.Generator) -> list[Kept]:
+        """Indices drawn without replacement."""
         import torch
 
-        drawn = rng.permutation(tokens.count)[: kept_count(self.keep, tokens.count)]
-        return torch.from_numpy(np.sort(drawn))[None]
+        drawn = rng.permutation(tokens.count)[: kept_count(self.settings.keep, tokens.count)]
+        return [Kept(torch.from_numpy(np.sort(drawn)).to(tokens.features.device))]
 
 
 def build(settings: Settings) -> Random:
     """Random pruning at a keep ratio."""
-    return Random(settings.keep)
+    return Random(settings)

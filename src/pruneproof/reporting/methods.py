@@ -6,27 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pruneproof import pruning
+from pruneproof.pruning.protocol import Kind
 from pruneproof.settings import MethodSettings
-
-NAMES = {
-    "atp": "ATP",
-    "cdpruner": "CDPruner",
-    "divprune": "DivPrune",
-    "evit": "EViT",
-    "fastervlm": "FasterVLM",
-    "fastv": "FastV",
-    "full": "Full",
-    "hiprune": "HiPrune",
-    "prumerge": "PruMerge+",
-    "pyramiddrop": "PyramidDrop",
-    "random": "Random",
-    "sparsevlm": "SparseVLM",
-    "tome": "ToMe",
-    "trim": "TRIM",
-    "visionzip": "VisionZip",
-    "vispruner": "VisPruner",
-}
-"""Official spellings; any other method is shown by its capitalised name."""
 
 FIXED = {"full": ("#2b2b2b", "o"), "random": ("#d55e00", "s"), "atp": ("#0072b2", "D")}
 """Colour and marker of the three methods of every study."""
@@ -49,8 +31,13 @@ class Method:
     id: str
     base: str
     """Name of its pruning method, such as `atp`."""
+    title: str
+    """What its file calls it: `ATP`."""
+    kind: Kind
+    """What it goes by."""
     keep: float | None
-    """Share of visual tokens kept; None for the full model and for methods without such a setting."""
+    """Share of visual tokens that are left after its last step; None for the full model, and where that depends on the
+    picture."""
     variant: str
     """What distinguishes it from another entry of the same method and keep, such as `reversed`; usually empty."""
     colour: str
@@ -61,16 +48,14 @@ class Method:
     @property
     def name(self) -> str:
         """`ATP` or, for a variant, `ATP (reversed)`."""
-        name = NAMES.get(self.base, self.base.replace("_", " ").capitalize())
-        return f"{name} ({self.variant})" if self.variant else name
+        return f"{self.title} ({self.variant})" if self.variant else self.title
 
     @property
     def label(self) -> str:
         """Name and share of tokens: `ATP 25%`, `ATP 25% (reversed)`, `Full`."""
         if self.keep is None:
             return self.name
-        name = NAMES.get(self.base, self.base.replace("_", " ").capitalize())
-        return f"{name} {100 * self.keep:g}%" + (f" ({self.variant})" if self.variant else "")
+        return f"{self.title} {round(100 * self.keep, 1):g}%" + (f" ({self.variant})" if self.variant else "")
 
 
 def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
@@ -84,8 +69,8 @@ def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
     colours = dict(FIXED)
     described = []
     for method_id, chosen in settings.items():
-        keep = chosen.options.get("keep")
-        keep = float(keep) if isinstance(keep, int | float) else None
+        method = pruning.load(chosen)
+        keep = pruning.share(method)
         variant = ""
         look: tuple[str, str]
         if (chosen.method, keep) in seen:
@@ -98,5 +83,5 @@ def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
             look = colours[chosen.method]
         seen.add((chosen.method, keep))
         line = LINES.get(chosen.method, (0, (4, 1.5))) if not variant else (0, (1, 1))
-        described.append(Method(method_id, chosen.method, keep, variant, *look, line))
+        described.append(Method(method_id, chosen.method, method.title, method.kind, keep, variant, *look, line))
     return tuple(described)

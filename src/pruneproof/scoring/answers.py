@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pruneproof.errors import PruneProofError
-from pruneproof.records import CLEAN, Condition, Family
+from pruneproof.records import CLEAN, TOKENS, Condition, Family
 from pruneproof.scoring import kept, robustness
 from pruneproof.scoring.questions import CaptionTruth, Questions
 from pruneproof.scoring.reading import read_answers
@@ -51,7 +51,13 @@ class Scored:
     overlap_clean: Floats
     """Jaccard overlap of the kept tokens with those on clean input; nan under the clean condition."""
     visual_tokens: Floats
-    """Visual tokens at the language model's input."""
+    """Visual tokens that a method leaves where it acts."""
+    input_tokens: Floats
+    """Visual tokens that the language model's first layer read."""
+    mean_tokens: Floats
+    """Mean over its layers."""
+    sequence_length: Floats
+    """All tokens of the prompt that its first layer read."""
     margin: Floats
     """Logit of `yes` minus logit of `no` at the first generated position; nan for other questions than existence."""
 
@@ -122,8 +128,9 @@ def score(
         target_kept[row] = kept.share_kept(bits[row], targets[row])
         if row:
             overlap[row] = np.where(both[row], kept.jaccard(bits[row], bits[0]), np.nan)
-    tokens = np.full(shape, np.nan)
-    tokens.reshape(-1)[cell] = answers["visual_tokens"].to_numpy()
+    tokens = {name: np.full(shape, np.nan) for name in TOKENS}
+    for name, values in tokens.items():
+        values.reshape(-1)[cell] = answers[name].to_numpy()
     margin = np.full(shape, np.nan)
     margin.reshape(-1)[_cells(logits, conditions, questions)] = pc.subtract(
         pc.cast(logits["yes_logit"], pa.float64()), pc.cast(logits["no_logit"], pa.float64())
@@ -142,7 +149,7 @@ def score(
         captions=read.captions,
         target_kept=target_kept,
         overlap_clean=overlap,
-        visual_tokens=tokens,
+        **tokens,
         margin=margin,
     )
 

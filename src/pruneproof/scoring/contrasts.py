@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pruneproof import pruning
 from pruneproof.scoring import robustness
 from pruneproof.scoring.groups import LIVE, MEAN, Group
 from pruneproof.scoring.measured import Measured, difference, estimates, mean_difference
@@ -27,17 +28,36 @@ MAIN = "accuracy/all"
 """The metric of the primary contrasts."""
 
 
-def pairs(methods: Mapping[str, MethodSettings], baseline: str) -> list[tuple[str, str]]:
-    """(method, what it is compared with): the baseline, then the random method with the same `keep` if there is one."""
-    random = {m.options.get("keep"): name for name, m in reversed(list(methods.items())) if m.method == "random"}
+def pairs(methods: Mapping[str, MethodSettings], baseline: str, layers: int) -> list[tuple[str, str]]:
+    """(method, what it is compared with): the baseline, then random pruning to as many tokens if it is there.
+
+    As many means the mean over the language model's layers. Of several entries it is the first that acts at the
+    method's own door, or else the first.
+
+    Args:
+        methods: of the study.
+        baseline: id of the full model.
+        layers: of the backbone's language model.
+    """
+    loaded = {name: pruning.load(settings) for name, settings in methods.items()}
+    shares = {name: pruning.mean_share(method, layers) for name, method in loaded.items()}
+    random = [name for name, settings in methods.items() if settings.method == "random"]
     result = []
-    for name, method in methods.items():
-        if name != baseline:
-            result.append((name, baseline))
-            control = random.get(method.options.get("keep"))
-            if method.method != "random" and control not in (None, baseline):
-                result.append((name, control))
+    for name, method in loaded.items():
+        if name == baseline:
+            continue
+        result.append((name, baseline))
+        alike = [other for other in random if _equal(shares[name], shares[other])]
+        at_its_door = [other for other in alike if loaded[other].door == method.door]
+        control = next(iter(at_its_door or alike), baseline)
+        if methods[name].method != "random" and control != baseline:
+            result.append((name, control))
     return result
+
+
+def _equal(one: float | None, other: float | None) -> bool:
+    """Whether two shares are the same number of tokens, up to rounding."""
+    return one is not None and other is not None and abs(one - other) < 1e-3
 
 
 def contrast(

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from pruneproof import pruning
+from pruneproof.backbones._depth import language_depth
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_table, replacing, write_text
 from pruneproof.folders import Folders
 from pruneproof.patches import read_patches
-from pruneproof.records import ANSWERS
+from pruneproof.records import ANSWERS, TOKENS
 from pruneproof.scoring.answers import Scored, conditions_of, score
 from pruneproof.scoring.bootstrap import draw_images
 from pruneproof.scoring.contrasts import contrast, matched_contrast, pairs, with_holm
@@ -42,7 +44,7 @@ from pruneproof.scoring.targets import target_patches
 from pruneproof.seeds import generator
 from pruneproof.settings import Study
 
-_COLUMNS = ("family", "perturbation", "severity", "sample_id", "text", "kept", "visual_tokens")
+_COLUMNS = ("family", "perturbation", "severity", "sample_id", "text", "kept", *TOKENS)
 
 
 def run(study: Study, folders: Folders) -> None:
@@ -129,7 +131,9 @@ def _score_backbone(
             where = (backbone, method, group.family, group.perturbation, group.severity)
             tables.summary.append(SummaryRow(*where, "robust/corruption_error", 100 * value, np.nan, np.nan, n))
         yield per_answer(backbone, method, scored, questions)
-    _compare(study, backbone, bench, groups, correct, matched, tables)
+    checkpoint = folders.study / study.study.root / study.backbones[backbone].checkpoint
+    layers = language_depth(checkpoint) or pruning.REFERENCE_LAYERS
+    _compare(study, backbone, bench, groups, correct, matched, tables, layers)
 
 
 def _compare(
@@ -140,10 +144,11 @@ def _compare(
     correct: dict[str, NDArray[np.float64]],
     matched: dict[str, Measured],
     tables: _Tables,
+    layers: int,
 ) -> None:
     """Methods side by side: by unit `correct`, and `matched` where there are existence questions."""
     settings, common, methods = study.scoring, (groups, study.scoring.confidence), study.methods_of(backbone)
-    for method, other in pairs(methods, settings.baseline):
+    for method, other in pairs(methods, settings.baseline, layers):
         primary = method in settings.primary and other == settings.baseline
         own = (backbone, method, other, correct[method], correct[other])
         tables.contrasts.extend(contrast(*own, bench.questions, *common, primary))

@@ -63,6 +63,14 @@ def measure(scored: Scored, full: Scored, questions: Questions, draws: Floats) -
     )
 
 
+def _mean_over_units(values: Floats, mask: Bools) -> Floats:
+    """(C, 1) mean of (C, U) over some units that have a value; nan where none has."""
+    chosen = values[:, mask]
+    count = np.isfinite(chosen).sum(axis=1, keepdims=True)
+    total = np.nansum(chosen, axis=1, keepdims=True)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
 def _means(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
     kind, detail = questions.kind[questions.first], questions.detail[questions.first]
     image = questions.image[questions.first]
@@ -90,6 +98,12 @@ def _means(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Meas
     yield mean("hallucination/unparseable", 1 - questions.by_unit(scored.parseable), kind == "existence")
     yield mean("robust/flip_rate", questions.by_unit(scored.flipped), asked)
     yield mean("tokens/visual", questions.by_unit(scored.visual_tokens), asked, scale=1.0)
+    yield mean("tokens/input", questions.by_unit(scored.input_tokens), asked, scale=1.0)
+    budget = questions.by_unit(scored.mean_tokens)
+    yield mean("tokens/layer_mean", budget, asked, scale=1.0)
+    # Of a method whose budget depends on the picture: how far questions lie from the mean, on average.
+    yield mean("tokens/deviation", np.abs(budget - _mean_over_units(budget, asked)), asked, scale=1.0)
+    yield mean("tokens/sequence", questions.by_unit(scored.sequence_length), asked, scale=1.0)
     yield mean("tokens/target_kept", questions.by_unit(scored.target_kept), asked)
     yield mean("tokens/overlap_clean", questions.by_unit(scored.overlap_clean), asked)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pruneproof.records import KINDS
+from pruneproof.records import ANSWERS, KINDS, TOKENS
 from pruneproof.scoring.answers import Scored
 from pruneproof.scoring.chance import most_frequent, sightless
 from pruneproof.scoring.pope import SPLITS
@@ -40,7 +40,7 @@ PER_ANSWER = pa.schema(
         pa.field("flipped", pa.bool_()),
         pa.field("target_kept", pa.float32()),
         pa.field("overlap_clean", pa.float32()),
-        pa.field("visual_tokens", pa.int32(), nullable=False),
+        *(ANSWERS.field(name) for name in TOKENS),
     ]
 )
 """`per_answer.parquet`: one row per answer.
@@ -199,7 +199,7 @@ def per_answer(backbone: str, method: str, scored: Scored, questions: Questions)
         "flipped": nullable(scored.flipped, pa.bool_()),
         "target_kept": nullable(scored.target_kept, pa.float32()),
         "overlap_clean": nullable(scored.overlap_clean, pa.float32()),
-        "visual_tokens": nullable(scored.visual_tokens, pa.int32()),
+        **{name: nullable(getattr(scored, name), PER_ANSWER.field(name).type) for name in TOKENS},
     }
     return pa.table(columns, schema=PER_ANSWER)
 

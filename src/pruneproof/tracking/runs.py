@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pruneproof import files
+from pruneproof import files, pruning
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.records import PERTURBED, Condition
@@ -91,19 +91,24 @@ def plan_runs(study: Study, folders: Folders) -> list[PlannedRun]:
 
 def _parameters(study: Study, backbone: str, method: str) -> dict[str, Value]:
     """What a cell was run with: the method's options under their own names, or as `option.<name>` if one of ours has
-    that name. The baseline, which keeps every token, has `keep` 1, so that it has a place on a chart's axis.
+    that name. `keep` is the share of tokens that are left at the end, whatever a method calls it, so that all have a
+    place on a chart's axis: 1 for a method that keeps every token, none for one that decides it by picture.
     """
     chosen = study.methods[method]
+    loaded = pruning.load(chosen)
+    share = 1.0 if loaded.kind == "full" else pruning.share(loaded)
     ours: dict[str, Value] = {
         "backbone": backbone,
         "method": method,
         "pruner": chosen.method,
+        "kind": loaded.kind,
+        "door": loaded.door,
         "images": study.benchmark.images,
         "seed": study.study.seed,
         **({"allow_tower_mismatch": "true"} if study.backbones[backbone].allow_tower_mismatch else {}),
     }
     taken = {*ours, *CELL}
-    options = {**({"keep": 1.0} if method == study.scoring.baseline else {}), **chosen.options}
+    options = {**({} if share is None else {"keep": share}), **chosen.options}
     return {**ours, **{f"option.{key}" if key in taken else key: _plain(value) for key, value in options.items()}}
 
 

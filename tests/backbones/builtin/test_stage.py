@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from tests.backbones._asking import relevance
 
 from pruneproof import backbones
 from pruneproof.backbones.builtin.settings import ConnectorSettings, LanguageSettings, TowerSettings, TrainingSettings
@@ -64,7 +65,8 @@ def test_a_trained_model_is_read_by_the_code_that_reads_checkpoints(family: str,
     loaded = backbones.load(chosen, home, "cpu")
     image = loaded.encode([Image.new("RGB", (224, 224), "teal")])[0]
     assert image.count == 256
-    matched, control = (image.relevance(["Is there a car?"], matched) for matched in (True, False))
+    asked = ["Is there a car?"]
+    matched, control = (relevance(loaded, image, asked), relevance(loaded, image, asked, "control"))
     assert abs(np.corrcoef(matched, control)[0, 1]) < 0.9
     card = (target / "README.md").read_text()
     assert f"# builtin_{family}" in card

@@ -1,0 +1,159 @@
+"""Whether a study's methods can act in its backbones: doors, signals, text towers and layers.
+
+As in `validation`, raw values are read, and what has the wrong type is passed over: it is reported with the types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pruneproof import registry
+from pruneproof.backbones import NOT_FAMILIES, families
+from pruneproof.backbones._depth import language_depth, tower_depth
+from pruneproof.problems import Location, Problem
+from pruneproof.pruning.protocol import Method, Narrows
+from pruneproof.settings import MethodSettings
+
+_MANY = 10_000
+"""Tokens, or layers, of a model in which every method acts."""
+
+
+def door_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any]) -> Iterator[Problem]:
+    """Methods at a door that a family does not have, that look at patches where there are none, or at a text tower that
+    a backbone does not name.
+
+    Args:
+        methods: raw values of `methods`.
+        backbones: raw values of `backbones`.
+    """
+    for name, method in _built(methods).items():
+        users = _users(name, backbones)
+        for backbone, settings in users.items():
+            closed, mixing = _declared(settings.get("family"))
+            if method.door in closed:
+                why = f"acts at the door {method.door!r}, which {backbone} does not have: {closed[method.door]}"
+                yield Problem(("methods", name), f"{why}; {_remedy(backbone)}")
+            elif method.door == "after_connector" and method.signals.of_patches and mixing:
+                why = f"looks at patches after the connector, where {backbone} has none: {mixing}"
+                yield Problem(("methods", name), f"{why}; {_remedy(backbone)}")
+        lacking = [backbone for backbone, own in users.items() if own.get("control_text_tower") is None]
+        if method.signals.text_tower == "control" and lacking:
+            yield Problem(
+                _where(name, methods[name], "control"),
+                f"'control', but {', '.join(lacking)} names no `control_text_tower`: add it under `backbones`",
+            )
+
+
+def layer_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any], root: Path) -> Iterator[Problem]:
+    """Layers that a method names and a local checkpoint lacks, going by its config alone.
+
+    Args:
+        methods: raw values of `methods`.
+        backbones: raw values of `backbones`.
+        root: the project's root.
+    """
+    for name, settings in methods.items():
+        try:
+            method = _method(settings)
+        except OSError as error:
+            yield Problem(("methods", name), _unreadable(settings["method"], error))
+            continue
+        if method and method.signals.weights and not (root / method.signals.weights).is_file():
+            where = _where(name, settings, method.signals.weights)
+            yield Problem(where, f"there is no file {root / method.signals.weights}: restore it, or name another")
+        for backbone, own in _users(name, backbones).items() if method else ():
+            checkpoint = root / str(own.get("checkpoint"))
+            yield from _tower_layers(name, settings, method, backbone, tower_depth(checkpoint))
+            yield from _language_layers(name, method, backbone, language_depth(checkpoint))
+
+
+def _tower_layers(
+    name: str, settings: Mapping[str, Any], method: Method | None, backbone: str, depth: int | None
+) -> Iterator[Problem]:
+    for layer in method.signals.layers if method and depth else ():
+        if depth is not None and not -depth <= layer < depth:
+            yield Problem(
+                _where(name, settings, layer),
+                f"{layer}, but the vision tower of {backbone} has {depth} layers: give -{depth} to -1",
+            )
+
+
+def _language_layers(name: str, method: Method | None, backbone: str, depth: int | None) -> Iterator[Problem]:
+    """A method inside the language model that would never act there and be the full model under another name."""
+    if not isinstance(method, Narrows) or depth is None:
+        return
+    here, anywhere = method.budget(_MANY, depth), method.budget(_MANY, _MANY)
+    if here and anywhere and min(here) == _MANY > min(anywhere):
+        what = f"never drops a token in {backbone}, whose language model has {depth} layers: lower its layer"
+        yield Problem(("methods", name), what)
+
+
+def _built(methods: Mapping[str, Any]) -> dict[str, Method]:
+    """Those that can be built."""
+    found: dict[str, Method] = {}
+    for name, settings in methods.items():
+        try:
+            method = _method(settings)
+        except OSError:  # reported with the layers
+            continue
+        if method is not None:
+            found[name] = method
+    return found
+
+
+def _method(settings: Any) -> Method | None:
+    """The method of some raw settings; None where they are wrong.
+
+    Raises:
+        OSError: if building the method opens a file, and that fails.
+    """
+    name = settings.get("method") if isinstance(settings, dict) else None
+    if name not in registry.module_names("pruneproof.pruning"):
+        return None
+    module = registry.load_module("pruneproof.pruning", name, "pruning method")
+    try:
+        own = {key: settings[key] for key in settings if key not in MethodSettings.model_fields}
+        options = module.Settings.model_validate(own)
+    except ValidationError:
+        return None
+    method: Method = module.build(options)
+    return method
+
+
+def _users(method: str, backbones: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The backbones that are run with a method."""
+    known = {name: own for name, own in backbones.items() if isinstance(own, dict)}
+    return {name: own for name, own in known.items() if _runs(method, own.get("methods"))}
+
+
+def _runs(method: str, chosen: Any) -> bool:
+    """Whether a backbone's raw `methods` have a method; whatever is no list is no choice."""
+    return method in chosen if isinstance(chosen, list) else True
+
+
+def _declared(family: Any) -> tuple[Mapping[str, str], str]:
+    """The doors that a family does not have, with the reason, and why its connector's output is not patches."""
+    if family not in families():
+        return {}, ""
+    read = registry.constants("pruneproof.backbones", family, NOT_FAMILIES)
+    return read.get("CLOSED_DOORS", {}), read.get("MIXING", "")
+
+
+def _where(name: str, settings: Mapping[str, Any], value: Any) -> Location:
+    """The option of a method that has some value, or the method."""
+    option = next((key for key, own in settings.items() if own == value and type(own) is type(value)), None)
+    return ("methods", name) if option is None else ("methods", name, option)
+
+
+def _remedy(backbone: str) -> str:
+    return f"leave it out of `backbones.{backbone}.methods`"
+
+
+def _unreadable(method: str, error: OSError) -> str:
+    """What to say of a file that a method could not open."""
+    why = f"{error.filename} ({error.strerror})" if error.filename else (str(error).splitlines() or [repr(error)])[0]
+    return f"pruning method {method!r} cannot read what it needs: {why}: restore it, or change the method's options"
