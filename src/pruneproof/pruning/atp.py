@@ -20,8 +20,9 @@ import numpy as np
 from pydantic import Field
 
 from pruneproof.pruning import kept_count, top_k
+from pruneproof.pruning._budgets import Keep
 from pruneproof.pruning.protocol import Kept, Kind, Selects, Signals, Texts, TextTowerName, VisualTokens
-from pruneproof.settings import Frozen, Share
+from pruneproof.settings import Frozen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
 Normalisation = Literal["minmax", "zscore", "softmax", "sum"]
 
 
-class Settings(Frozen):
-    """Options of ATP."""
+class Scoring(Frozen):
+    """How ATP scores a patch."""
 
-    keep: Share
-    """Share of visual tokens kept, in (0, 1]; the paper's table has about 0.6."""
     alpha: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     """Weight of the question: 0 is attention alone, 1 is relevance alone; the paper leaves it open."""
     attention_layer: Annotated[int, Field(le=-1)] = -1
@@ -46,6 +45,32 @@ class Settings(Frozen):
     text_tower: TextTowerName = "matched"
     """Which text tower embeds the question: that of the vision tower's own CLIP pair, or the backbone's
     `control_text_tower`; the paper leaves open what its score is worth without a matching one."""
+
+    @property
+    def signals(self) -> Signals:
+        """The layer of S_intra, and the last layer's patches in CLIP space."""
+        return Signals(
+            cls_attention=(self.attention_layer,),
+            aligned=(-1,) if self.per_question else (),
+            text_tower=self.text_tower,
+        )
+
+    @property
+    def per_question(self) -> bool:
+        """Whether relevance has any weight."""
+        return self.alpha > 0.0
+
+    @property
+    def kind(self) -> Kind:
+        """Attention alone with alpha 0."""
+        return "text-guided" if self.per_question else "attention"
+
+
+class Settings(Scoring):
+    """Options of ATP."""
+
+    keep: Keep
+    """Share of visual tokens kept, in (0, 1], or a published budget; the paper's table has about 0.6."""
 
 
 def normalise(scores: Tensor, how: Normalisation) -> Tensor:
@@ -83,6 +108,15 @@ def atp_scores(attention: Tensor, relevance: Tensor, alpha: float, how: Normalis
     return alpha * normalise(sign * relevance, how) + (1.0 - alpha) * normalise(attention, how)[None]
 
 
+def scored(how: Scoring, tokens: VisualTokens, texts: Texts) -> Tensor:
+    """[Q, N] ATP's score of each patch for each question; [1, N] attention as it is, where questions play no part."""
+    attention = tokens.cls_attention(how.attention_layer)
+    if not how.per_question:
+        return attention[None]
+    relevance = texts.in_clip @ tokens.aligned(-1).T
+    return atp_scores(attention, relevance, how.alpha, how.normalisation, how.relevance_sign)
+
+
 @dataclass(frozen=True, slots=True)
 class Atp(Selects):
     """ATP at the door before the connector; with alpha 0 the question plays no part and is not looked at."""
@@ -94,21 +128,17 @@ class Atp(Selects):
     @property
     def kind(self) -> Kind:
         """Attention alone with alpha 0."""
-        return "text-guided" if self.per_question else "attention"
+        return self.settings.kind
 
     @property
     def per_question(self) -> bool:
         """Whether relevance has any weight."""
-        return self.settings.alpha > 0.0
+        return self.settings.per_question
 
     @property
     def signals(self) -> Signals:
-        """The layer of S_intra, and the last layer's patches in CLIP space."""
-        return Signals(
-            cls_attention=(self.settings.attention_layer,),
-            aligned=(-1,) if self.per_question else (),
-            text_tower=self.settings.text_tower,
-        )
+        """What the score is made of."""
+        return self.settings.signals
 
     def budget(self, count: int, layers: int) -> tuple[int, ...]:
         """The share that is kept, rounded."""
@@ -116,14 +146,8 @@ class Atp(Selects):
 
     def select(self, tokens: VisualTokens, texts: Texts, rng: np.random.Generator) -> list[Kept]:
         """The highest scores for each question."""
-        chosen = self.settings
-        k = kept_count(chosen.keep, tokens.count)
-        attention = tokens.cls_attention(chosen.attention_layer)
-        if not self.per_question:
-            return [Kept(top_k(attention, k))]
-        relevance = texts.in_clip @ tokens.aligned(-1).T
-        scores = atp_scores(attention, relevance, chosen.alpha, chosen.normalisation, chosen.relevance_sign)
-        return [Kept(row) for row in top_k(scores, k)]
+        k = kept_count(self.settings.keep, tokens.count)
+        return [Kept(row) for row in top_k(scored(self.settings, tokens, texts), k)]
 
 
 def build(settings: Settings) -> Atp:
