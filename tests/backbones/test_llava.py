@@ -199,6 +199,19 @@ def test_relevance_lives_in_clip_space(llava: Llava, pictures: list[Image.Image]
     assert float(scores.abs().max()) <= 1.0 + 1e-5
 
 
+def test_what_is_not_brought_to_unit_length_is_open_clips_too(llava: Llava, pictures: list[Image.Image]) -> None:
+    image = llava.encode(pictures)[0]
+    pixels = llava.processor.image_processor(images=pictures[:1], return_tensors="pt").pixel_values
+    clip = llava.clip.matched.model
+    with torch.inference_mode():
+        texts = clip.encode_text(llava.clip.matched.tokenizer(list(QUESTIONS)))
+        whole = llava.clip.project(image.states[-1], unit=False)  # type: ignore[attr-defined]
+        torch.testing.assert_close(whole[0], clip.encode_image(pixels)[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(image.projected(-1), whole[1:])
+    torch.testing.assert_close(torch.nn.functional.normalize(whole[1:], dim=-1), image.aligned(-1))
+    torch.testing.assert_close(llava.clip.embed(QUESTIONS, unit=False), texts)
+
+
 def test_verdicts_begin_with_yes_and_no(llava: Llava) -> None:
     tokenizer = llava.processor.tokenizer
     for ids, word in zip(llava._verdicts, ("yes", "no"), strict=True):

@@ -16,7 +16,7 @@ from pruneproof.pruning.trim import Settings, build
 
 def transcription(one: Picture, text: np.ndarray, ratio: float | None) -> np.ndarray:
     """`token_reduction` after its projection, without the padding of batches: [K + 1, D]."""
-    patches = one.aligned(-2).double().numpy()
+    patches = one.projected(-2).double().numpy()
     similarity = -np.array([float(np.dot(patch, text)) for patch in patches])
     similarity = np.exp(similarity) / np.exp(similarity).sum()
     if ratio is None:
@@ -35,7 +35,7 @@ def transcription(one: Picture, text: np.ndarray, ratio: float | None) -> np.nda
 def test_it_is_the_official_code(one: Picture, seed: int, keep: float) -> None:
     texts = words(seed, tied=False)
     found = chosen(build(Settings(keep=keep)), one, texts)
-    for kept, text in zip(found, texts.in_clip.double().numpy(), strict=True):
+    for kept, text in zip(found, texts.projected.double().numpy(), strict=True):
         if int(one.count * keep) < one.count:
             np.testing.assert_allclose(kept.apply(one.features).numpy(), transcription(one, text, keep), atol=1e-4)
 
@@ -45,7 +45,7 @@ def test_without_a_share_outliers_stay(rows: int, seed: int) -> None:
     one, texts = picture(rows, 7, seed), words(seed)
     method = build(Settings())
     assert method.budget(576, 2) is None
-    for kept, text in zip(chosen(method, one, texts), texts.in_clip.double().numpy(), strict=True):
+    for kept, text in zip(chosen(method, one, texts), texts.projected.double().numpy(), strict=True):
         np.testing.assert_allclose(kept.apply(one.features).numpy(), transcription(one, text, None), atol=1e-4)
 
 

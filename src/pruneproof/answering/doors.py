@@ -44,6 +44,11 @@ class Questions:
         """[Q, E]."""
         return self.backbone.clip.embed(self.questions, self.tower)
 
+    @property
+    def projected(self) -> Tensor:
+        """[Q, E]."""
+        return self.backbone.clip.embed(self.questions, self.tower, unit=False)
+
     def words(self, index: int) -> Tensor:
         """[W, D]."""
         return self.backbone.words(self.questions[index])
@@ -109,6 +114,10 @@ class ConnectedTokens:
     def aligned(self, layer: int) -> Tensor:
         """[N, E]."""
         return self._patches.aligned(layer)
+
+    def projected(self, layer: int) -> Tensor:
+        """[N, E]."""
+        return self._patches.projected(layer)
 
     @property
     def _patches(self) -> VisualTokens:

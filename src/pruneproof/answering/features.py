@@ -79,6 +79,10 @@ class StoredImage:
         """[N, E] of a layer that was kept."""
         return self._signal("aligned", layer)
 
+    def projected(self, layer: int) -> Tensor:
+        """[N, E] of a layer that was kept."""
+        return self._signal("projected", layer)
+
     def _signal(self, name: str, layer: int) -> Tensor:
         try:
             return self.signals[name, layer]

@@ -58,6 +58,6 @@ def _third(fused: Any, part: int) -> Callable[[Tensor], Tensor]:
 class Blip2Image(ClipImage):
     """One image as BLIP-2's vision tower leaves it; implements `VisualTokens`."""
 
-    def _align(self, at: int) -> Tensor:
+    def _project(self, at: int) -> Tensor:
         """CLIP's remaining layer, which follows the tower's last one, looks at CLS too."""
-        return self.clip.project(self.states[at + 1], ended=at + 1 == len(self.layers))[1:]
+        return self.clip.project(self.states[at + 1], ended=at + 1 == len(self.layers), unit=False)[1:]

@@ -32,12 +32,14 @@ class ImageEnd:
         """D of the tokens that it takes."""
         return int(self.norm.weight.shape[0])
 
-    def __call__(self, tokens: Tensor) -> Tensor:
-        """[T, D] tokens to [T, E] unit-length embeddings; where layers remain, T must be all tokens, CLS first."""
+    def __call__(self, tokens: Tensor, unit: bool = True) -> Tensor:
+        """[T, D] tokens to [T, E] embeddings, of unit length unless told otherwise; where layers remain, T must be all
+        tokens, CLS first."""
         state = tokens.to(self.norm.weight.dtype)[None]
         for layer in self.layers:
             state = layer(state)
-        return torch.nn.functional.normalize(self.projection(self.norm(state[0])), dim=-1)
+        embedded = self.projection(self.norm(state[0]))
+        return torch.nn.functional.normalize(embedded, dim=-1) if unit else embedded
 
 
 def image_end(visual: Any, depth: int | None = None) -> ImageEnd:

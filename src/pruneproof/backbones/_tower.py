@@ -100,7 +100,7 @@ class ReducedImage:
         """None of a tower that was cut short."""
         raise NotImplementedError("a reduced tower's signals are for the method that reduces it")
 
-    joined_attention = received_attention = keys = aligned = cls_attention
+    joined_attention = received_attention = keys = aligned = projected = cls_attention
 
 
 @torch.inference_mode()

@@ -57,7 +57,7 @@ class ClipImage:
     layers: Any
     """The tower's layers."""
     clip: ClipSpace
-    _aligned: dict[int, Tensor] = field(default_factory=dict)
+    _projected: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -108,14 +108,18 @@ class ClipImage:
         return by_heads(attention.k_proj(normed), attention.num_heads)[0, :, 1:]
 
     def aligned(self, layer: int) -> Tensor:
+        """[N, E] patches of a layer in CLIP space, of unit length."""
+        return torch.nn.functional.normalize(self.projected(layer), dim=-1)
+
+    def projected(self, layer: int) -> Tensor:
         """[N, E] patches of a layer in CLIP space."""
         at = self._number(layer)
-        if at not in self._aligned:
-            self._aligned[at] = self._align(at)
-        return self._aligned[at]
+        if at not in self._projected:
+            self._projected[at] = self._project(at)
+        return self._projected[at]
 
-    def _align(self, at: int) -> Tensor:
-        return self.clip.project(self.states[at + 1][1:])
+    def _project(self, at: int) -> Tensor:
+        return self.clip.project(self.states[at + 1][1:], unit=False)
 
     @torch.inference_mode()
     def _of_cls(self, layer: int, heads: int | None) -> Tensor:

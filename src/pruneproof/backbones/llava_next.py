@@ -93,9 +93,14 @@ class CroppedImage:
         return torch.cat([crop.keys(layer) for crop in self.crops], dim=1)[:, self.order]
 
     def aligned(self, layer: int) -> Tensor:
+        """[N, E] patches of a layer in CLIP space, of unit length."""
+        return torch.nn.functional.normalize(self.projected(layer), dim=-1)
+
+    def projected(self, layer: int) -> Tensor:
         """[N, E] patches of a layer in CLIP space."""
         at = range(len(self.crops[0].layers))[layer]
-        return self.clip.project(torch.cat([crop.states[at + 1][1:] for crop in self.crops])[self.order])
+        states = torch.cat([crop.states[at + 1][1:] for crop in self.crops])[self.order]
+        return self.clip.project(states, unit=False)
 
 
 class LlavaNext(LlavaBase):

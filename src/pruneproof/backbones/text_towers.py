@@ -34,8 +34,8 @@ class TextTower:
     _texts: dict[tuple[str, ...], Tensor] = field(default_factory=dict)
 
     @torch.inference_mode()
-    def embed(self, texts: Sequence[str]) -> Tensor:
-        """[T, E] unit-length text embeddings; the same texts together are computed once.
+    def embed(self, texts: Sequence[str], unit: bool = True) -> Tensor:
+        """[T, E] text embeddings, of unit length unless told otherwise; the same texts together are computed once.
 
         They are remembered together, not one by one, because the last bits of a product differ with the number of
         rows, and a bit decides between two patches of nearly the same score: what was asked before must not matter.
@@ -43,9 +43,10 @@ class TextTower:
         together = tuple(texts)
         if together not in self._texts:
             parts = [together[start : start + _ROWS] for start in range(0, len(together), _ROWS)]
-            embedded = [self.model.encode_text(self.tokenizer(list(p)).to(self.device), normalize=True) for p in parts]
+            embedded = [self.model.encode_text(self.tokenizer(list(part)).to(self.device)) for part in parts]
             self._texts[together] = torch.cat(embedded)
-        return self._texts[together]
+        found = self._texts[together]
+        return torch.nn.functional.normalize(found, dim=-1) if unit else found
 
     @property
     def dimension(self) -> int:
@@ -70,8 +71,8 @@ class ClipSpace:
     depth: int | None = None
     """Layers of the image half that the family's vision tower has; None for all of them."""
 
-    def embed(self, texts: Sequence[str], name: TextTowerName = "matched") -> Tensor:
-        """[T, E] unit-length text embeddings.
+    def embed(self, texts: Sequence[str], name: TextTowerName = "matched", unit: bool = True) -> Tensor:
+        """[T, E] text embeddings, of unit length unless told otherwise.
 
         Raises:
             PruneProofError: if the control tower is asked for and there is none.
@@ -81,7 +82,7 @@ class ClipSpace:
             raise PruneProofError(
                 "a method asks for `text_tower: control`, but the backbone has no `control_text_tower`: add one"
             )
-        return tower.embed(texts)
+        return tower.embed(texts, unit)
 
     def forget(self) -> None:
         """Drop remembered embeddings."""
@@ -90,19 +91,20 @@ class ClipSpace:
                 tower.forget()
 
     @torch.inference_mode()
-    def project(self, tokens: Tensor, ended: bool = True) -> Tensor:
-        """Tokens of the vision tower, before any norm, to unit-length embeddings.
+    def project(self, tokens: Tensor, ended: bool = True, unit: bool = True) -> Tensor:
+        """Tokens of the vision tower, before any norm, to embeddings.
 
         Those of its last layer pass the layers of CLIP that the tower lacks; all pass CLIP's own norm and projection.
 
         Args:
             tokens: [T, D]; all tokens of one image, CLS first, unless the tower has all of CLIP's layers.
             ended: whether they are of the tower's last layer.
+            unit: whether to bring them to unit length.
 
         Returns:
             [T, E].
         """
-        return image_end(self.visual, self.depth if ended else None)(tokens)
+        return image_end(self.visual, self.depth if ended else None)(tokens, unit)
 
 
 def load_clip_space(settings: BackboneSettings, root: Path, device: str, depth: int | None = None) -> ClipSpace:

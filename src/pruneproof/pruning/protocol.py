@@ -95,8 +95,10 @@ class Signals:
     """Of `VisualTokens.keys`."""
     aligned: tuple[int, ...] = ()
     """Of `VisualTokens.aligned`."""
+    projected: tuple[int, ...] = ()
+    """Of `VisualTokens.projected`."""
     text_tower: TextTowerName = "matched"
-    """Which text tower makes `Texts.in_clip`."""
+    """Which text tower makes `Texts.in_clip` and `Texts.projected`."""
     patches: bool = False
     """Whether it looks at `VisualTokens.places` or `tower_features`."""
     weights: str = ""
@@ -243,6 +245,10 @@ class VisualTokens(Protocol):
         """
         ...
 
+    def projected(self, layer: int) -> Tensor:
+        """[N, E] the same before they are brought to unit length."""
+        ...
+
 
 class Texts(Protocol):
     """The questions on one picture; what they are embedded in is computed when asked for."""
@@ -255,6 +261,11 @@ class Texts(Protocol):
     @property
     def in_clip(self) -> Tensor:
         """[Q, E] unit-length embeddings by the text tower that `Signals.text_tower` names."""
+        ...
+
+    @property
+    def projected(self) -> Tensor:
+        """[Q, E] the same before they are brought to unit length."""
         ...
 
     def words(self, index: int) -> Tensor:

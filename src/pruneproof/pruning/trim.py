@@ -2,14 +2,11 @@
 
 Source: FreedomIntelligence/TRIM `llava/model/multimodal_encoder/clip_encoder.py::token_reduction`. That the sign is
 reversed is no slip here: the official code negates the similarity before its softmax. As there, the patches are those
-that the connector reads, not the last layer's. Not ported: checkpoints tuned for the method.
+that the connector reads, not the last layer's, and neither they nor the question are brought to unit length, which
+decides how peaked the softmax is. Not ported: checkpoints tuned for the method.
 
 A share is cut off (`int()`) as in the official code, and the mean comes on top of it: `llava15_192` leaves 193 tokens.
 With all tokens kept the official code appends a token of zeros; here nothing changes.
-
-The official code compares patch and text by their dot product, neither of unit length. Here both have unit length, so
-that a patch's own length plays no part in the order, and that the softmax, and with it the number of outliers, is much
-flatter.
 """
 
 from __future__ import annotations
@@ -67,7 +64,7 @@ class Trim(Selects):
     @property
     def signals(self) -> Signals:
         """Patches of a layer in CLIP space."""
-        return Signals(aligned=(self.settings.layer,), text_tower=self.settings.text_tower)
+        return Signals(projected=(self.settings.layer,), text_tower=self.settings.text_tower)
 
     def budget(self, count: int, layers: int) -> tuple[int, ...] | None:
         """The share that is kept, cut off, and the mean of the others; unknown beforehand for outliers."""
@@ -77,7 +74,8 @@ class Trim(Selects):
 
     def select(self, tokens: VisualTokens, texts: Texts, rng: np.random.Generator) -> list[Kept]:
         """The least similar patches for each question."""
-        scores = (-(texts.in_clip @ tokens.aligned(self.settings.layer).T).float()).softmax(dim=-1)
+        similarity = texts.projected.float() @ tokens.projected(self.settings.layer).float().T
+        scores = (-similarity).softmax(dim=-1)
         shares = [outlier_share(row) if self.settings.keep is None else self.settings.keep for row in scores]
         return [reduced(row, int(tokens.count * share)) for row, share in zip(scores, shares, strict=True)]
 

@@ -55,7 +55,7 @@ def thinned(features: Tensor, order: Tensor, k: int) -> Tensor:
     """
     import torch
 
-    unit = torch.nn.functional.normalize(features, dim=-1)
+    unit = torch.nn.functional.normalize(features.float(), dim=-1)
     left = order if k else order[:0]
     while len(left) > k:
         even, odd = left[0::2], left[1::2]
