@@ -60,7 +60,8 @@ def thinned(features: Tensor, order: Tensor, k: int) -> Tensor:
     while len(left) > k:
         even, odd = left[0::2], left[1::2]
         gone = min(MOST, len(left) - k, len(even))
-        nearest = (unit[even] @ unit[odd].T).amax(dim=-1)
+        listed = unit[left]
+        nearest = (listed[0::2] @ listed[1::2].T).amax(dim=-1)
         left = torch.cat([even[descending(nearest)[gone:]], odd])
     return left
 
