@@ -57,6 +57,14 @@ def test_the_least_similar_patches_stay() -> None:
     torch.testing.assert_close(kept.weights[-1], torch.tensor([0.5, 0.0, 0.0, 0.5]))
 
 
+def test_scores_that_the_softmax_cannot_tell_apart_are_ranked_all_the_same() -> None:
+    """In float32 a softmax is zero from about 104 below the highest on."""
+    patches = torch.tensor([[300.0], [200.0], [400.0], [0.0]])
+    one = replace(picture(1, 4, 0), in_clip={-2: patches})
+    (kept,) = chosen(build(Settings(keep=0.5)), one, Words(torch.ones(1, 1), ("a",)))
+    assert kept.index.tolist() == [1, 3, -1]
+
+
 def test_each_question_is_decided_as_if_it_were_alone() -> None:
     one, texts = picture(6, 6, 1), words(1)
     together = chosen(build(Settings(keep=0.3)), one, texts)

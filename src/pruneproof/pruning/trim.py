@@ -5,6 +5,10 @@ reversed is no slip here: the official code negates the similarity before its so
 that the connector reads, not the last layer's, and neither they nor the question are brought to unit length, which
 decides how peaked the softmax is. Not ported: checkpoints tuned for the method.
 
+The official code ranks patches after its softmax, which is zero for all that lie far enough from the first: with a CLIP
+whose embeddings are as long as the built-in one's, that leaves the choice to chance. Here patches are ranked before the
+softmax, which only decides how many are outliers.
+
 A share is cut off (`int()`) as in the official code, and the mean comes on top of it: `llava15_192` leaves 193 tokens.
 With all tokens kept the official code appends a token of zeros; here nothing changes.
 """
@@ -75,9 +79,9 @@ class Trim(Selects):
     def select(self, tokens: VisualTokens, texts: Texts, rng: np.random.Generator) -> list[Kept]:
         """The least similar patches for each question."""
         similarity = texts.projected.float() @ tokens.projected(self.settings.layer).float().T
-        scores = (-similarity).softmax(dim=-1)
-        shares = [outlier_share(row) if self.settings.keep is None else self.settings.keep for row in scores]
-        return [reduced(row, int(tokens.count * share)) for row, share in zip(scores, shares, strict=True)]
+        keep = self.settings.keep
+        shares = [outlier_share((-row).softmax(dim=-1)) if keep is None else keep for row in similarity]
+        return [reduced(-row, int(tokens.count * share)) for row, share in zip(similarity, shares, strict=True)]
 
 
 def build(settings: Settings) -> Trim:
