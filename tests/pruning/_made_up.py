@@ -10,11 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
+from hypothesis import settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from pruneproof.pruning.protocol import Kept, Selects
 from pruneproof.seeds import generator
+
+# A busy machine is no reason to fail.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 QUESTIONS = ("is there a car?", "is there a dog?", "how many boats?")
 

@@ -40,8 +40,8 @@ def test_it_is_the_official_loop(one: Picture, keep: float, important: float) ->
 
 
 @pytest.mark.parametrize("keep", ["llava15_192", "llava15_128", "llava15_64"])
-def test_published_budgets_of_576(keep: str) -> None:
-    one = picture(24, 24, 5)
+def test_published_shares(keep: str) -> None:
+    one = picture(12, 12, 5)
     (kept,) = chosen(build(Settings.model_validate({"keep": keep})), one)
     assert kept.index.tolist() == transcription(one, kept.count, 0.5)
 
