@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -43,6 +43,7 @@ def restated(layer: FakeLayer, left: int, alpha: float) -> list[int]:
     return sorted(sorted(range(len(visual)), key=lambda i: (-round(scores[i], 5), i))[:left])
 
 
+@settings(deadline=None)
 @given(st.integers(2, 30), st.integers(1, 6), st.sampled_from([0.0, 0.3, 1.0]), st.integers(0, 1000))
 def test_the_kept_tokens_are_the_defined_ones(count: int, text: int, alpha: float, seed: int) -> None:
     layer = fake_layer(count, seed=seed, text=text, depth=4)
@@ -68,6 +69,7 @@ def test_attention_received_by_hand() -> None:
     torch.testing.assert_close(intra_modal(attention), expected)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.floats(0.01, 1.0), st.sampled_from([1, 2, 4, 32]), st.sampled_from(get_args(Schedule)))
 def test_the_budget_is_what_is_left(count: int, keep: float, depth: int, schedule: Schedule) -> None:
     method, left, found = progressive(keep, schedule=schedule), count, []

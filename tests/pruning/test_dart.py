@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.pruning._layers import FakeLayer, fake_layer
@@ -48,6 +48,7 @@ def official(layer: FakeLayer, asked: int, image_pivots: int = 4, text_pivots: i
     return sorted(place - start for place in indices_set)
 
 
+@settings(deadline=None)
 @given(st.integers(5, 60), st.integers(0, 40), st.integers(4, 12), st.integers(0, 1000), st.data())
 def test_the_kept_tokens_are_the_official_ones(
     count: int, prefix: int, text: int, seed: int, data: st.DataObject
@@ -60,6 +61,7 @@ def test_the_kept_tokens_are_the_official_ones(
     assert kept.weights is None
 
 
+@settings(deadline=None)
 @given(st.integers(5, 40), st.integers(0, 1000))
 def test_equal_keys_go_to_the_first(count: int, seed: int) -> None:
     layer = fake_layer(count, seed=seed, levels=2, width=2)
@@ -75,6 +77,7 @@ def test_only_one_layer_drops_tokens() -> None:
     assert acting == [2]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.floats(0.01, 1.0), st.integers(0, 9), st.sampled_from([4, 5, 32]))
 def test_the_budget_is_what_is_left(count: int, keep: float, text: int, depth: int) -> None:
     method, left, found = dart(keep), count, []
@@ -91,6 +94,7 @@ def test_128_of_576_are_132() -> None:
     assert [budget[0], budget[1], budget[2], budget[31]] == [576, 576, 132, 132]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40))
 def test_keeping_everything_is_the_full_model(count: int) -> None:
     assert dart(1.0).narrow(2, fake_layer(count), generator(0)) is None

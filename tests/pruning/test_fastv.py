@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pruning._layers import FakeLayer, fake_layer
 
@@ -30,6 +30,7 @@ def official(layer: FakeLayer, ratio: float) -> list[int]:
     return sorted(sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:rank])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(0, 1000), st.sampled_from([0, 2, 3]), st.data())
 def test_the_kept_tokens_are_the_official_ones(count: int, seed: int, levels: int, data: st.DataObject) -> None:
     kept_tokens = data.draw(st.integers(1, count))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.pruning._layers import FakeLayer, fake_layer
@@ -32,6 +32,7 @@ def official(layer: FakeLayer, ratio: float) -> list[int]:
     return sorted(top)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(0, 5), st.floats(0.01, 1.0), st.integers(0, 100), st.sampled_from([0, 2, 3]))
 def test_a_stage_is_the_official_one(count: int, dropped: int, keep: float, seed: int, levels: int) -> None:
     layer = fake_layer(count, seed=seed, levels=levels, heads=1 if levels else 2, start=count + dropped)
@@ -50,6 +51,7 @@ def test_only_the_layers_after_a_stage_drop_tokens() -> None:
     assert acting == [8, 16, 24]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.sampled_from([4, 5, 32]))
 def test_the_budget_is_what_is_left(count: int, depth: int) -> None:
     method, left, found = pyramiddrop(), count, []

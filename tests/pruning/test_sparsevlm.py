@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -74,6 +74,7 @@ def official(layer: FakeLayer, keep: int, noise: NDArray[np.float32]) -> tuple[l
     return kept, np.array([*(states[i].astype(np.float64) for i in kept), *merged])
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(2, 45), st.integers(1, 6), st.integers(0, 1000), st.sampled_from([0, 0, 3]))
 def test_a_stage_is_the_official_one(data: st.DataObject, count: int, text: int, seed: int, levels: int) -> None:
     keep = data.draw(st.integers(1, count - 1))
@@ -87,6 +88,7 @@ def test_a_stage_is_the_official_one(data: st.DataObject, count: int, text: int,
     np.testing.assert_allclose(kept.apply(layer.state[layer.visual]).numpy(), states, atol=2e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 9), st.integers(0, 1000))
 def test_the_words_that_rate_are_the_official_ones(count: int, text: int, seed: int) -> None:
     layer = fake_layer(count, seed=seed, text=text)
@@ -119,6 +121,7 @@ def test_noise_comes_from_the_stream() -> None:
     assert first.key != other.key
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.sampled_from([4, 5, 32]), st.sampled_from(["llava15_192", "llava15_64", (0.9, 0.9, 0.8)]))
 def test_the_budget_is_what_is_left(count: int, depth: int, keep: Any) -> None:
     method, left, found = sparsevlm(keep=keep), count, []
