@@ -24,7 +24,13 @@ class FakeLayer:
     """[H, T, T] causal attention, after the softmax, of this layer and of the one before."""
     key: tuple[Tensor, Tensor]
     """[G, T, W] the same."""
+    channels: Tensor
+    """[D] weight of the norm that follows the last layer."""
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def normed(self) -> Tensor:
+        return torch.nn.functional.rms_norm(self.state, self.state.shape[-1:]) * self.channels
 
     def attention(self, rows: Tensor, previous: bool = False) -> Tensor:
         return self.maps[previous][:, rows]
@@ -69,4 +75,5 @@ def fake_layer(
         draw(text, width),
         (causal(), causal()),
         (draw(heads, total, width), draw(heads, total, width)),
+        0.2 + torch.rand(width, generator=rng),
     )

@@ -53,6 +53,10 @@ class Questions:
         """[W, D]."""
         return self.backbone.words(self.questions[index])
 
+    def embed(self, words: Sequence[str]) -> Tensor:
+        """[W, D]."""
+        return torch.cat([self.backbone.words(word) for word in words])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConnectedTokens:

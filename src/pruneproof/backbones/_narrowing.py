@@ -138,7 +138,7 @@ def _read(
         for i, prompt in enumerate(prompts):
             view = PromptLayer(
                 len(decoder.layers), prompt.embedded, prompt.visual, prompt.after, rows[i].visual, entering[i],
-                before[i] if before else None, narrowing.weights,
+                before[i] if before else None, narrowing.weights, decoder.norm,
             )  # fmt: skip
             kept = narrowing.decide(prompt.number, number, view)
             if kept is not None:

@@ -88,6 +88,8 @@ class PromptLayer:
     before: Entering | None
     """As it entered the layer before."""
     weights: Mapping[str, Tensor]
+    norm: Callable[[Tensor], Tensor]
+    """That follows the last layer."""
 
     @property
     def start(self) -> int:
@@ -98,6 +100,11 @@ class PromptLayer:
     def state(self) -> Tensor:
         """[T, D]."""
         return self.entering.state
+
+    @property
+    def normed(self) -> Tensor:
+        """[T, D]."""
+        return self.norm(self.state)
 
     @property
     def text(self) -> Tensor:

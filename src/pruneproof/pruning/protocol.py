@@ -56,7 +56,7 @@ Layers are numbered as a Python list: 0 is the first, -1 the last.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -272,6 +272,10 @@ class Texts(Protocol):
         """[W, D] one question's tokens as the language model embeds them, without template and special tokens."""
         ...
 
+    def embed(self, words: Sequence[str]) -> Tensor:
+        """[W, D] the same of some words, each split into tokens apart from the others (MMTok)."""
+        ...
+
 
 class TowerLayer(Protocol):
     """The patches of one picture in one layer of the vision tower, after its attention and before its feed-forward.
@@ -337,6 +341,11 @@ class LanguageLayer(Protocol):
     @property
     def state(self) -> Tensor:
         """[T, D] what the layer is about to read, before its norm."""
+        ...
+
+    @property
+    def normed(self) -> Tensor:
+        """[T, D] the same through the norm that follows the model's last layer (DART)."""
         ...
 
     @property

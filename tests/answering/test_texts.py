@@ -1,0 +1,26 @@
+"""The questions on a picture as a method sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pruneproof.answering.doors import Questions
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """Embeds a text as its letters' numbers after a mark for its beginning."""
+
+    def words(self, question: str) -> Tensor:
+        return torch.tensor([[0.0], *([float(ord(letter))] for letter in question)])
+
+
+def test_words_are_embedded_apart_from_one_another() -> None:
+    backbone: Any = Backbone()
+    texts = Questions(("a car", "b"), backbone, "matched")
+    assert texts.embed(["a", "bc"])[:, 0].tolist() == [0, ord("a"), 0, ord("b"), ord("c")]
+    assert texts.words(1)[:, 0].tolist() == [0, ord("b")]
