@@ -35,7 +35,7 @@ def official(layer: FakeLayer, asked: int, image_pivots: int = 4, text_pivots: i
     indices_set = set(image_indices + query_indices)
     valid_indices = set(places)
     valid_indices.difference_update(image_indices)
-    states = layer.state.double().numpy()
+    states = layer.normed.double().numpy()
 
     def cosine(a: int, b: int) -> float:
         return round(float(states[a] @ states[b] / np.linalg.norm(states[a]) / np.linalg.norm(states[b])), 6)

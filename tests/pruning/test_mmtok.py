@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor
 
-from pruneproof.pruning.mmtok import MmTok, Settings, cover, shares
+from pruneproof.pruning.mmtok import MmTok, Settings, cover, shares, visible_words
 from pruneproof.seeds import generator
 
 
@@ -41,8 +42,8 @@ class Words:
     def questions(self) -> tuple[str, ...]:
         return tuple(self.embedded)
 
-    def words(self, index: int) -> Tensor:
-        return self.embedded[self.questions[index]]
+    def embed(self, words: Sequence[str]) -> Tensor:
+        return self.embedded[" ".join(words)]
 
 
 def mmtok(keep: float = 0.25, **options: Any) -> MmTok:
@@ -55,7 +56,7 @@ def picture(count: int, words: tuple[int, ...], seed: int = 0) -> tuple[Tokens, 
     def draw(rows: int, width: int) -> Tensor:
         return torch.randn(rows, width, generator=rng)
 
-    embedded = {f"question {i}": draw(rows, 6) for i, rows in enumerate(words)}
+    embedded = {f"car {i}": draw(rows, 6) for i, rows in enumerate(words)}
     return Tokens(draw(count, 6), draw(count, 9)), Words(embedded)
 
 
@@ -90,7 +91,9 @@ def test_the_kept_tokens_are_the_official_ones(count: int, words: int, seed: int
     k = data.draw(st.integers(1, count))
     tokens, texts = picture(count, (words,), seed)
     kept = mmtok(k / count).select(tokens, texts, generator(0))  # type: ignore[arg-type]
-    assert kept[0].index.tolist() == official(tokens.features, tokens.tower_features, texts.words(0), k)
+    assert kept[0].index.tolist() == official(
+        tokens.features, tokens.tower_features, next(iter(texts.embedded.values())), k
+    )
 
 
 def test_each_question_is_decided_as_if_it_were_alone() -> None:
@@ -100,6 +103,26 @@ def test_each_question_is_decided_as_if_it_were_alone() -> None:
     for kept, question in zip(together, texts.questions, strict=True):
         alone = mmtok(0.1).select(tokens, Words({question: texts.embedded[question]}), generator(0))  # type: ignore[arg-type]
         assert alone[0].key == kept.key
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("Is there a dog in the image?", ["there", "dog", "in", "image"]),
+        ("What colour is the man's hat?", ["colour", "man", "s", "hat"]),
+        ("How many cars?\nAnswer the question using a single word or phrase.", ["many", "cars"]),
+        ("Who is it?", ["Who", "is", "it?"]),
+        ("", []),
+    ],
+)
+def test_words_that_name_nothing_visible_are_left_out(question: str, words: list[str]) -> None:
+    assert visible_words(question) == words
+
+
+def test_where_nothing_is_asked_the_picture_alone_is_covered() -> None:
+    tokens, _ = picture(20, (3,))
+    kept = mmtok(0.2).select(tokens, Words({"": torch.empty(0, 6)}), generator(0))  # type: ignore[arg-type]
+    assert torch.equal(kept[0].index, cover(shares(tokens.tower_features, tokens.tower_features, 0.2), 4))
 
 
 def test_coverage_by_hand() -> None:

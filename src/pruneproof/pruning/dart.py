@@ -10,9 +10,9 @@ off. The pivots in the picture stay too, so that 128 of 576 are 132. Positions k
 their turns in the order of a Python set of their places in the prompt, as in the official code; it depends on nothing
 else.
 
-The official code fails if there are fewer tokens than it asks for; here all are kept then, and if the text has fewer
-tokens than pivots, those that it has share out the same number. Not ported: random pivots. The official code compares
-states after the language model's final norm, here before it.
+States are compared after the language model's final norm. The official code fails if there are fewer tokens than it
+asks for; here all are kept then, and if the text has fewer tokens than pivots, those that it has share out the same
+number. Not ported: random pivots.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Dart(Narrows):
         pivots = list({*in_image, *largest(keys, view.text, chosen.text_pivots)})
         kept = torch.tensor(in_image, device=view.visual.device)
         others = view.visual[~torch.isin(view.visual, kept)]
-        added = least_alike(view.state, pivots, others, left - len(in_image))
+        added = least_alike(view.normed, pivots, others, left - len(in_image))
         return Kept(torch.isin(view.visual, torch.cat([kept, added])).nonzero()[:, 0])
 
     def _left(self, count: int) -> int:

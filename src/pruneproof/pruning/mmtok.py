@@ -5,14 +5,15 @@ cosine of the token after the connector and the word as the language model embed
 it covers another token is their cosine in the vision tower, likewise. What a set covers of a word or token is its best
 member's share; tokens are added one by one, each the one that covers most more.
 
-Not ported: the official code leaves out words that name nothing visible (`is`, `the`, `what`, ...) and embeds each
-other word apart, here the whole question is; and for LLaVA-1.5 it never keeps patches of the margins by which it pads a
-picture to a square. The temperature of words is 0.02 as its injection into LLaVA has it; the function's own default is
-0.01.
+The words are those that name something visible: function words such as `is`, `the` and `what` are left out, and so are
+LLaVA's demands for short answers. If none is left, all are taken. Not ported: for LLaVA-1.5 the official code never
+keeps patches of the margins by which it pads a picture to a square. The temperature of words is 0.02 as its injection
+into LLaVA has it; the function's own default is 0.01.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+DEMANDS = (
+    "Answer the question using a single word or phrase.",
+    "Answer with the option's letter from the given choices directly.",
+)
+"""Of LLaVA's prompts for benchmarks."""
+
+NOT_VISIBLE = frozenset(
+    {
+        "a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "have", "has", "had", "do", "does",
+        "did", "it", "they", "he", "she", "we", "you", "i", "what", "where", "when", "why", "how", "who",
+        "which", "and", "or", "but", "so", "if", "then", "question", "answer", "to", "for", "with", "by",
+        "from", "at", "into", "onto", "upon",
+    }
+)  # fmt: skip
+"""Words that name nothing visible."""
+
+
 class Settings(Frozen):
     """Options of MMTok."""
 
@@ -38,6 +56,16 @@ class Settings(Frozen):
     """Of the softmax by which tokens share a word."""
     picture_temperature: Annotated[float, Field(gt=0.0)] = 0.2
     """Of the softmax by which tokens share another token."""
+
+
+def visible_words(question: str) -> list[str]:
+    """The words of a question that a picture may show; all that stands between spaces if there are none.
+
+    Source: Ironieser/MMTok `text_processor.py::extract_keywords_simple`.
+    """
+    for demand in DEMANDS:
+        question = question.replace(demand, "")
+    return [word for word in re.findall(r"\b\w+\b", question) if word.lower() not in NOT_VISIBLE] or question.split()
 
 
 def shares(covered: Tensor, tokens: Tensor, temperature: float) -> Tensor:
@@ -100,9 +128,10 @@ class MmTok(Selects):
         patches = tokens.tower_features
         picture = shares(patches, patches, chosen.picture_temperature) * chosen.picture_weight
         found = []
-        for question in range(len(texts.questions)):
-            words = shares(texts.words(question), tokens.features, chosen.word_temperature)
-            found.append(Kept(cover(torch.cat([words, picture]), k)))
+        for question in texts.questions:
+            words = visible_words(question)
+            asked = [shares(texts.embed(words), tokens.features, chosen.word_temperature)] if words else []
+            found.append(Kept(cover(torch.cat([*asked, picture]), k)))
         return found
 
 
