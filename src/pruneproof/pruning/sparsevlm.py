@@ -111,7 +111,9 @@ def clusters(states: Tensor, count: int, noise: Tensor) -> Tensor:
     import torch
 
     states = states.float()
-    distance = (states[:, None] - states[None]).norm(dim=-1) / states.shape[1] ** 0.5
+    # Without `cdist`'s matrix product, which loses small distances.
+    exact = torch.cdist(states, states, compute_mode="donot_use_mm_for_euclid_dist")
+    distance = exact / states.shape[1] ** 0.5
     density = (-(distance.sort(dim=-1).values[:, :count] ** 2).mean(dim=-1)).exp() + noise
     denser = density[None] > density[:, None]
     to_denser = distance.where(denser, distance.max()).amin(dim=-1)
