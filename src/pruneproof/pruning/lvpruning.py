@@ -1,15 +1,16 @@
 """LVPruning (Sun et al., Findings of NAACL 2025, arXiv 2501.13652), a reconstruction: no code was published.
 
-What the paper describes: before some layers of a frozen language model, a small cross-attention module, in which visual
-tokens are queries and language tokens keys and values, decides for each visual token whether it goes on. Decisions are
-trained as Gumbel-softmax samples that mask attention, with a loss that holds the share kept to a target; at inference
-tokens are taken out. Nothing of the model itself changes; up to 90% of the tokens are gone by the middle layer.
+From its abstract and published summaries, the whole text not being at hand: before some layers of a frozen language
+model, a small cross-attention module, in which visual tokens are queries and language tokens keys and values, decides
+for each visual token whether it goes on. Decisions are trained as Gumbel-softmax samples that mask attention, with a
+loss that holds the share kept to a target; at inference tokens are taken out. Nothing of the model itself changes; up
+to 90% of the tokens are gone by the middle layer.
 
-What it leaves open and is chosen here: both inputs pass an RMS norm; the attention's output is added to its query and
-goes through one hidden layer with GELU to two logits; stages stand before layers 1, 8 and 16 of 32 and leave 60, 30 and
-10%; at inference each stage keeps so many tokens, those whose logits differ most, in place of every token that is more
-likely kept than not; language tokens are those after the image; positions keep their original numbers, as they do while
-attention is masked. `builtin.decision_training` trains the modules.
+What these leave open is chosen here, and may differ from the paper: both inputs pass an RMS norm; the attention's
+output is added to its query and goes through one hidden layer with GELU to two logits; stages stand before layers 1, 8
+and 16 of 32 and leave 60, 30 and 10%; at inference each stage keeps so many tokens, those whose logits differ most, in
+place of every token that is more likely kept than not; language tokens are those after the image; positions keep their
+original numbers, as they do while attention is masked. `builtin.decision_training` trains the modules.
 """
 
 from __future__ import annotations

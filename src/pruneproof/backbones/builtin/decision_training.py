@@ -1,8 +1,8 @@
 """Training of LVPruning's decision modules for a built-in LLaVA, which stays as it is, on the training scenes.
 
-As the paper describes it: decisions are Gumbel-softmax samples that hide visual tokens from all others; the loss is
-that of the answers' tokens plus the squared distance of each stage's share kept from its target. A token that one stage
-hides stays hidden. Rates, steps and the weight of the second loss are ours.
+As published summaries of the paper have it: decisions are Gumbel-softmax samples that hide visual tokens from all
+others; the loss is that of the answers' tokens plus the squared distance of each stage's share kept from its target. A
+token that one stage hides stays hidden. Rates, steps and the weight of the second loss are ours.
 """
 
 from __future__ import annotations
