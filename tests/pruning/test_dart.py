@@ -56,9 +56,8 @@ def test_the_kept_tokens_are_the_official_ones(
     asked = data.draw(st.integers(1, max(1, (count - 4) // 8 * 8)))
     layer = fake_layer(count, seed=seed, prefix=prefix, text=text)
     kept = dart(asked / count).narrow(2, layer, generator(0))
-    assert kept is not None
-    assert kept.index.tolist() == official(layer, asked)
-    assert kept.weights is None
+    assert (list(range(count)) if kept is None else kept.index.tolist()) == official(layer, asked)
+    assert kept is None or kept.weights is None
 
 
 @settings(deadline=None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pruneproof import files, records
 from pruneproof.reporting import figures, pictures, style
-from pruneproof.reporting.estimates import number
-from pruneproof.reporting.figures import Drawing
+from pruneproof.reporting.figures import Drawing, accuracy_flops
 from pruneproof.reporting.report import Report, load
 from pruneproof.scoring.chance import FLOOR
 
@@ -26,7 +27,7 @@ def first(name: str, report: Report) -> tuple[Drawing, pd.DataFrame]:
 def test_the_demanded_figures_exist_in_order() -> None:
     assert NAMES == [
         "effective_robustness",
-        "scenes", "accuracy_severity", "hallucination_severity", "accuracy_corruptions", "drops_heatmap", "pope_splits",
+        "scenes", "accuracy_severity", "hallucination_severity", "accuracy_corruptions", "drops_heatmap",
         "text_perturbations", "dialogue_turns", "accuracy_flops", "kept_targets", "kept_patches",
     ]  # fmt: skip
 
@@ -34,15 +35,23 @@ def test_the_demanded_figures_exist_in_order() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_csv_holds_what_is_drawn(name: str, report: Report, tmp_path: Path) -> None:
     drawing, frame = first(name, report)
-    assert drawing.caption(report)
-    png = figures.save(drawing, name, frame, report, tmp_path)
+    assert "n = 3 pictures, 320 questions" in figures.caption(drawing, report)
+    shown = figures.save(drawing, name, frame, report, tmp_path)
     written = pd.read_csv(tmp_path / f"{name}.csv")
     assert list(written.columns) == list(frame.columns)
     assert len(written) == len(frame) > 0
     for column in frame.select_dtypes("number"):
         assert np.allclose(written[column], frame[column], rtol=1e-5, equal_nan=True)
-    assert png.read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert shown.suffix == (".webp" if name in ("scenes", "kept_patches") else ".svg")
+    assert shown.read_bytes()[:4] == (b"RIFF" if shown.suffix == ".webp" else b"<svg")
+    assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    for ending, width in (("", 7.0), ("_column", 3.3)):
+        pdf = (tmp_path / f"{name}{ending}.pdf").read_bytes()
+        found = re.search(rb"/MediaBox \[ *0 0 ([0-9.]+) ", pdf)
+        assert found is not None
+        assert float(found[1]) == pytest.approx(72 * width, abs=0.1)
+        assert b"/Subtype /Type0" in pdf, "text is not a font"
+    assert f"{{{name}_column.pdf}}" in (tmp_path / f"{name}.tex").read_text()
 
 
 def test_curves_pass_through_the_rows_of_the_csv(report: Report) -> None:
@@ -52,10 +61,13 @@ def test_curves_pass_through_the_rows_of_the_csv(report: Report) -> None:
     for axes, keep in zip(figure.axes, (0.6, 0.25), strict=True):
         chance = [line for line in axes.get_lines() if line.get_gid() == "chance"]
         assert [list(line.get_ydata()) for line in chance] == [[55.0, 55.0]]
-        drawn = {tuple(np.asarray(line.get_ydata(), float)) for line in axes.get_lines() if line not in chance}
+        curves = [line for line in axes.get_lines() if line.get_gid() not in ("chance", "leader")]
+        drawn = {tuple(np.asarray(line.get_ydata(), float)) for line in curves}
         panel = frame[frame["keep"] == keep]
         assert drawn == {tuple(rows["value"]) for _, rows in panel.groupby("method")}
         assert len(axes.collections) == 3
+        ends = {text.get_text() for text in axes.texts}
+        assert ends == {"Full", "Random", "ATP"}
 
 
 def test_hallucination_is_drawn_at_matched_recall_and_as_answered(report: Report) -> None:
@@ -76,12 +88,23 @@ def test_heat_map_cells_show_the_contrasts(report: Report) -> None:
     with style.styled():
         figure = drawing.draw(frame, report)
     axes = figure.axes[0]
+    order = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert order[:3] == ["Full", "Random 60%", "Random 25%"]
     rows = frame[frame["method"] == "atp_60"]
-    assert [text.get_text() for text in axes.texts] == [number(value) for value in rows["value"]]
-    bold = [text.get_fontweight() == "bold" for text in axes.texts]
-    assert bold == [low > 0 or high < 0 for low, high in zip(rows["low"], rows["high"], strict=True)]
-    image = np.asarray(axes.images[0].get_array())
-    assert image[0, 0] == rows["value"].iloc[0]
+    line = order.index("ATP 60%")
+    image = np.ma.getdata(axes.images[0].get_array())
+    assert image[line].tolist() == rows["value"].tolist()
+    sure = [low > 0 or high < 0 for low, high in zip(rows["low"], rows["high"], strict=True)]
+    (dots,) = [one for one in axes.collections if one.get_gid() == "sure"]
+    marked = {int(x) for x, y in np.asarray(dots.get_offsets()) if int(y) == line}
+    assert marked == {place for place, one in enumerate(sure) if one}
+
+
+def test_the_full_models_own_drops_have_a_scale_of_their_own(report: Report) -> None:
+    _, frame = first("drops_heatmap", report)
+    own = frame[(frame["method"] == "full") & (frame["perturbation"] == "fog") & (frame["severity"] == 3)]
+    expected = report.estimate("builtin_llava", "full", "robust/drop_all", "image", "fog", 3)
+    assert own["value"].item() == expected.value
 
 
 def test_cells_in_which_the_full_model_sees_nothing_are_hatched_and_counted(report: Report) -> None:
@@ -98,8 +121,9 @@ def test_cells_in_which_the_full_model_sees_nothing_are_hatched_and_counted(repo
     assert f"less than {100 * FLOOR:g}% of its lead" in drawing.caption(changed)
     with style.styled():
         figure = drawing.draw(frame, changed)
-    hatched = {(patch.get_x() + 0.5, patch.get_y() + 0.5) for patch in figure.axes[0].patches if patch.get_hatch()}
-    assert hatched == {(1.0, 1.0), (2.0, 1.0)}  # fog is the second row
+    axes = figure.axes[0]
+    hatched = {(patch.get_x() + 0.5, patch.get_height()) for patch in axes.patches if patch.get_hatch()}
+    assert hatched == {(4.0, 6.0), (5.0, 6.0)}  # fog is the second corruption of three severities; six methods
 
 
 def test_kept_patches_are_those_of_the_answers(report: Report) -> None:
@@ -130,7 +154,7 @@ def test_kept_patches_are_shown_where_they_lie(report: Report) -> None:
 def drawn_bytes(name: str, report: Report) -> list[bytes]:
     drawing, frame = first(name, report)
     with style.styled():
-        return [style.render(drawing.draw(frame, report), kind) for kind in ("png", "pdf")]
+        return [style.render(drawing.draw(frame, report), kind) for kind in ("png", "pdf", "svg")]
 
 
 @pytest.mark.parametrize("name", ["accuracy_severity", "scenes"])
@@ -173,9 +197,10 @@ def draw_all(report: Report) -> None:
     for drawing in DRAWINGS.values():
         for frame in list(figures.frames(drawing, report).values())[-1:]:
             with style.styled():
-                figure = drawing.draw(frame, report)
-                figure.draw_without_rendering()
-                assert figure.axes
+                for sheet in (style.PAGE, style.COLUMN):
+                    figure = drawing.draw(frame, report, sheet)
+                    figure.draw_without_rendering()
+                    assert figure.axes
 
 
 def test_no_text_is_read_as_a_formula(report: Report) -> None:
@@ -191,3 +216,29 @@ def test_no_cell_is_a_formula(report: Report, tmp_path: Path) -> None:
     drawing, frame = first("kept_patches", report)
     figures.save(drawing, "kept", frame.assign(answer="=cmd()"), report, tmp_path)
     assert set(pd.read_csv(tmp_path / "kept.csv")["answer"]) == {"'=cmd()"}
+
+
+def test_patches_are_shown_of_a_benchmark_without_masks(synthetic: Any, grid: Any, tmp_path: Path) -> None:
+    study, folders = synthetic.write(tmp_path, grid)
+    path = folders.benchmark / "samples.parquet"
+    rows = files.read_rows(path)
+    files.write_rows(path, [row | {"target_objects": []} for row in rows], records.SAMPLES)
+    files.write_rows(folders.benchmark / "objects.parquet", [], records.OBJECTS)
+    report = load(study, folders)
+    drawing, frame = first("kept_patches", report)
+    assert set(frame["boxes"]) == {"[]"}
+    with style.styled():
+        assert drawing.draw(frame, report).axes
+
+
+def test_the_front_holds_what_none_beats() -> None:
+    """By hand: the second costs more and is worth less than the first; the last two are equal."""
+    found = accuracy_flops.pareto(np.array([1.0, 2.0, 3.0, 3.0]), np.array([5.0, 4.0, 6.0, 6.0]))
+    assert found.tolist() == [True, False, True, True]
+
+
+def test_three_choices_of_a_dialogue_share_a_panel(report: Report) -> None:
+    _, frame = first("dialogue_turns", report)
+    assert set(frame["panel"]) == {"atp_25"}
+    choices = frame.groupby("method")["select_by"].unique().map(list).to_dict()
+    assert choices == {"full": ["each"], "random_25": ["each"], "atp_25": ["first", "last", "each"]}

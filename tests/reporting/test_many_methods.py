@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pruneproof.reporting import figures, style
-from pruneproof.reporting.figures import drops_heatmap, effective_robustness
 from pruneproof.reporting.report import Report, load
+
+DRAWINGS = {drawing.__name__.rpartition(".")[2]: drawing for drawing in figures.drawings()}  # type: ignore[attr-defined]
+NAMES = list(DRAWINGS)
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -60,20 +62,28 @@ def many(request: pytest.FixtureRequest, synthetic: Any, tmp_path_factory: pytes
     grid = synthetic.Grid(
         corruptions=("gaussian_noise", "fog"),
         rewordings=("typo_ocr",),
-        dialogues=(),
         methods={name: synthetic.MANY[name] for name in names},
         images=2,
     )
     return load(*synthetic.write(tmp_path_factory.mktemp("many"), grid))
 
 
-@pytest.mark.parametrize("drawing", [effective_robustness, drops_heatmap], ids=lambda one: one.__name__.split(".")[-1])
-def test_no_text_is_printed_over_another_one(many: Report, drawing: Any) -> None:
-    (frame,) = figures.frames(drawing, many).values()
-    with style.styled():
-        figure = drawing.draw(frame, many)
-        assert len(texts(figure)) > len(many.methods)
-        assert faults(figure) == []
+@pytest.mark.slow
+@pytest.mark.parametrize("sheet", [style.PAGE, style.COLUMN], ids=["page", "column"])
+@pytest.mark.parametrize("name", [one for one in NAMES if one not in ("scenes", "kept_patches")])
+def test_no_text_is_printed_over_another_one_or_too_small(many: Report, name: str, sheet: style.Sheet) -> None:
+    for frame in figures.frames(DRAWINGS[name], many).values():
+        with style.styled():
+            figure = DRAWINGS[name].draw(frame, many, sheet)
+            assert faults(figure) == []
+            assert min(one.get_fontsize() for one in texts(figure)) >= 7
+
+
+def test_looks_are_all_different_and_kinds_share_a_colour(many: Report) -> None:
+    looks = {(method.colour, method.marker, method.face): method.name for method in many.methods}
+    assert len(looks) == len({method.name for method in many.methods})
+    assert len({method.colour for method in many.methods}) == len({method.kind for method in many.methods})
+    assert [method.kind for method in many.methods[:2]] == ["full", "control"]
 
 
 def test_a_fault_would_be_found(tmp_path: Path) -> None:

@@ -43,9 +43,9 @@ def test_entries_are_named_by_method_share_and_variant(tmp_path: Path, monkeypat
         "random_3": {"method": "random", "keep": 1 / 3},
     }
     methods = describe({name: MethodSettings.model_validate(entry) for name, entry in entries.items()})
-    labels = ["Full", "ATP 25%", "ATP 25% (reversed)", "FastV 10%", "BRAND-new 12.5%", "Random 33.3%"]
+    labels = ["Full", "Random 33.3%", "BRAND-new 12.5%", "ATP 25%", "ATP 25% (reversed)", "FastV 10%"]
     assert [m.label for m in methods] == labels
-    assert [m.kind for m in methods[3:]] == ["language", "diversity", "control"]
+    assert [m.kind for m in methods] == ["full", "control", "diversity", "text-guided", "text-guided", "language"]
 
 
 def test_every_name_has_its_own_look() -> None:

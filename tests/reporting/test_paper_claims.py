@@ -146,3 +146,19 @@ def test_generality_needs_all_three_families(report: Report) -> None:
     two = published(report, *three[:2])
     assert paper_claims.generality(two, dict.fromkeys(three[:2], good)).verdict is Verdict.INCONCLUSIVE
     assert paper_claims.generality(two, {"llava": good, "blip2": bad}).verdict is Verdict.NOT_SUPPORTED
+
+
+def test_claims_are_judged_of_every_primary_method_whatever_it_is_called(synthetic: Any, tmp_path: Any) -> None:
+    from pruneproof.reporting import documents
+    from pruneproof.reporting.report import load
+
+    names = ("full", "random_25", "fastv_25", "tome_60", "tome_25")
+    grid = synthetic.Grid(
+        corruptions=("fog",), rewordings=(), dialogues=(), methods={k: synthetic.MANY[k] for k in names}, images=2
+    )
+    report = load(*synthetic.write(tmp_path, grid))
+    scoring = report.study.scoring.model_copy(update={"primary": ("fastv_25", "tome_60")})
+    report = dataclasses.replace(report, study=report.study.model_copy(update={"scoring": scoring}))
+    (judged,) = documents.judgements(report)
+    assert [label for label, _ in judged.methods] == ["ToMe 60%", "FastV 25%"]
+    assert {label for label, _ in judged.budgets} == {"ToMe 60%", "ToMe 25%", "FastV 25%"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pruneproof.reporting.placement import GAPS, Scene, line_end, place_labels
+from pruneproof.reporting.placement import GAPS, Scene, line_end, place_labels, stack
 
 FRAME = np.array([0.0, 0.0, 220.0, 190.0])
 NONE = np.zeros((0, 2))
@@ -62,3 +62,19 @@ def test_no_label_covers_another_one_or_a_point(points: list[tuple[float, float]
     assert apart.any(2).all()
     assert (np.abs(centres[:, None] - placed.points) >= half[:, None] + 3 - 1e-9).any(2).all()
     assert np.array_equal(centres, place_labels(placed))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ([5.0, 5.0, 9.0], [4.0, 6.0, 9.0]),
+        ([9.0, 5.0, 5.0], [9.0, 4.0, 6.0]),
+        ([0.0, 10.0], [1.0, 9.0]),
+        ([9.5, 9.5], [7.0, 9.0]),
+        ([5.0] * 7, [1 + 8 / 6 * place for place in range(7)]),
+        ([], []),
+    ],
+)
+def test_names_at_the_ends_of_lines(wanted: list[float], expected: list[float]) -> None:
+    """By hand, two units high between 0 and 10: pushed apart, in any order, held at the ends, squeezed if too many."""
+    assert stack(np.array(wanted), 2.0, 0.0, 10.0) == pytest.approx(expected)

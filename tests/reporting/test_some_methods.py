@@ -50,7 +50,7 @@ def test_figures_show_its_own_methods(mixed: Report) -> None:
 
 def test_claims_are_judged_on_the_entry_that_it_has(mixed: Report) -> None:
     judged = documents.judgements(mixed)
-    assert [(one.backbone, one.label, len(one.budgets)) for one in judged] == [
+    assert [(one.backbone, one.methods[0][0], len(one.budgets)) for one in judged] == [
         ("builtin_llava", "ATP 60%", 3),
         ("builtin_blip2", "ATP 25%", 1),
     ]

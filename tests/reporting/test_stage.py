@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -11,7 +14,7 @@ import pytest
 from pruneproof import files
 from pruneproof.folders import Folders
 from pruneproof.reporting import headline, stage
-from pruneproof.reporting.latex import escape, latex_table
+from pruneproof.reporting.latex import cell, escape, latex_table
 from pruneproof.reporting.report import Report, load
 from pruneproof.reporting.tables import tables
 
@@ -88,9 +91,39 @@ def test_summary_holds_what_was_scored(reports: Path, synthetic: Any, small: Any
 
 def test_page_needs_no_other_file_and_no_network(reports: Path) -> None:
     page = (reports / "report.html").read_text()
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:image/png;base64,|\#)""", page)
-    assert not re.findall(r"https?://|url\(|@import|<script|<link", page)
-    assert page.count("<img ") == len(list((reports / "figures").rglob("*.png")))
+    assert not re.findall(r"""src\s*=\s*["'](?!data:image/(?:svg\+xml,|webp;base64,))""", page)
+    assert not re.findall(r"https?://|url\(|@import|<script|<link", re.sub(r'src="data:[^"]+"', "", page))
+    shown = [path for path in (reports / "figures").rglob("*") if path.suffix in (".svg", ".webp")]
+    assert page.count("<img ") == page.count('loading="lazy"') == len(shown)
+    assert len(page) < 5_000_000
+
+
+def test_links_of_the_page_lead_somewhere(reports: Path) -> None:
+    page = (reports / "report.html").read_text()
+    inside = set(re.findall(r'id="([^"]+)"', page))
+    for address in set(re.findall(r'href="([^"]+)"', page)):
+        assert address[1:] in inside if address.startswith("#") else (reports / address).is_file(), address
+
+
+def test_the_page_opens_with_the_finding(reports: Path) -> None:
+    page = (reports / "report.html").read_text()
+    opening = page[page.index('id="finding"') : page.index('id="on-builtin_llava"')]
+    assert "On <code>builtin_llava</code>, " in opening
+    assert opening.count("<img ") == 1
+    assert "Effective robustness" in opening
+    assert "All backbones and methods" in opening
+    for heading in ("Scored on", "Seed", "Processor", "Digest of the scores"):
+        assert f"<dt>{heading}</dt>" in page
+
+
+def test_pictures_in_the_page_are_the_files(reports: Path) -> None:
+    page = (reports / "report.html").read_text()
+    texts = [unquote(text) for text in re.findall(r'src="data:image/svg\+xml,([^"]+)"', page)]
+    for text in texts:
+        assert ElementTree.fromstring(text).tag.endswith("svg")
+    names = re.findall(r'src="data:image/webp;base64,([^"]+)"', page)
+    files_ = {base64.b64encode(path.read_bytes()).decode() for path in (reports / "figures").rglob("*.webp")}
+    assert set(names) == files_
 
 
 def test_page_and_claims_say_that_the_model_is_small(reports: Path) -> None:
@@ -103,7 +136,7 @@ def test_page_and_claims_say_that_the_model_is_small(reports: Path) -> None:
 def test_claims_hold_one_row_for_each_claim(reports: Path) -> None:
     text = (reports / "claims.md").read_text()
     rows = re.findall(r"^\| .+\| \*\*(supported|not supported|inconclusive)\*\* \|", text, re.MULTILINE)
-    assert len(rows) == 8
+    assert len(rows) == 8  # of the one primary method
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|") and "**" in line}
     assert widths == {7}
 
@@ -111,7 +144,7 @@ def test_claims_hold_one_row_for_each_claim(reports: Path) -> None:
 def test_tables_are_whole(report: Report) -> None:
     made = tables(report)
     assert [t.name.removeprefix("builtin_llava_") for t in made] == [
-        "main", "stability", "contrasts", "sensitivity",
+        "overview", "main", "stability", "contrasts", "sensitivity",
         "components", "pope", "kinds", "captions", "perturbations", "dialogues",
     ]  # fmt: skip
     for table in made:
@@ -128,7 +161,8 @@ def test_tables_are_whole(report: Report) -> None:
 
 def test_tables_with_accuracies_say_what_chance_is(report: Report) -> None:
     captions = {table.name.removeprefix("builtin_llava_"): table.caption for table in tables(report)}
-    assert captions["pope"].endswith("Accuracy by chance: random 50.0%, popular 50.0%, adversarial 49.0%.")
+    assert "Accuracy by chance: random 50.0%, popular 50.0%, adversarial 49.0%." in captions["pope"]
+    assert all("n = 3 pictures, 320 questions a condition." in caption for caption in captions.values())
     for name in ("main", "stability", "perturbations", "dialogues"):
         assert "Chance: 55.0%." in captions[name]
     assert "Chance: existence 66.0%" in captions["kinds"]
@@ -137,6 +171,8 @@ def test_tables_with_accuracies_say_what_chance_is(report: Report) -> None:
 def test_latex_escapes() -> None:
     assert escape("a_b 5% & \u22121 <0.001") == r"a\_b 5\% \& $-$1 \textless{}0.001"
     assert escape("CHAIR_i") == "CHAIR$_i$"
+    assert escape("of `a_b`") == r"of \texttt{a\_b}"
+    assert cell("94.4 [92.1, 96.0]") == r"94.4 {\scriptsize [92.1, 96.0]}"
 
 
 def test_headline_leaves_out_what_was_not_measured(report: Report) -> None:

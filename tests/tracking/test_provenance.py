@@ -4,7 +4,8 @@ import subprocess
 from pathlib import Path
 
 from pruneproof.folders import Folders
-from pruneproof.tracking.provenance import data_digests, folder_digest, git_tags
+from pruneproof.provenance import folder_digest
+from pruneproof.tracking.provenance import data_digests, git_tags
 
 
 def test_a_folders_digest_depends_on_names_and_contents(tmp_path: Path) -> None:

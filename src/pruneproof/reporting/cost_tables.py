@@ -46,8 +46,8 @@ def component_table(report: Report, backbone: str) -> Table:
 
 
 def family_table(report: Report) -> Table:
-    """All backbones that are run with ATP side by side: the full model, ATP at about the paper's budget, and random
-    pruning to as many tokens."""
+    """All backbones that are run with a primary method side by side: the full model, the primary method nearest to the
+    paper's budget, and random pruning to as many tokens."""
     rows: list[tuple[str, ...]] = []
     found = {name: method for name in report.backbones if (method := paper_method(report, name))}
     for backbone, method in found.items() if len(found) > 1 else ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,25 +13,13 @@ from markupsafe import Markup, escape
 from pruneproof.reporting import paper_claims
 from pruneproof.reporting.claims import Verdict
 from pruneproof.reporting.estimates import number
+from pruneproof.reporting.finding import finding
+from pruneproof.reporting.methods import Method
 from pruneproof.reporting.paper_claims import Claim
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.setup import setup
+from pruneproof.reporting.shown import Shown
 from pruneproof.reporting.table import Table
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One figure of the page."""
-
-    title: str
-    caption: str
-    path: str
-    """Of the PNG, relative to the reports folder."""
-    png: bytes
-
-    @property
-    def data(self) -> str:
-        """The picture as a data address."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +30,39 @@ class Judgement:
     built_in: bool
     tower_mismatch: bool
     """Whether the settings take a text tower that does not match the vision tower."""
-    label: str
-    """The ATP entry that the claims are judged on."""
-    claims: tuple[Claim, ...]
+    methods: tuple[tuple[str, tuple[Claim, ...]], ...]
+    """(label, claims) of every primary method, the one nearest to the paper's budget first."""
     budgets: tuple[tuple[str, tuple[Verdict, ...]], ...]
-    """(label, verdicts in the order of `claims`) of every ATP entry."""
+    """(label, verdicts in the order of claims) of every primary method and of their other budgets and variants."""
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Those of the first method."""
+        return self.methods[0][1]
 
 
 def judgements(report: Report) -> tuple[Judgement, ...]:
-    """The claims of every backbone that is run with ATP, judged at the paper's budget and, in short, for every other
-    ATP entry of it."""
+    """The claims of every backbone that is run with a primary method."""
     chosen = {name: method for name in report.backbones if (method := paper_claims.paper_method(report, name))}
     found = {
-        name: {m: paper_claims.judge(report, name, m) for m in report.methods_of(name) if m.base == "atp"}
+        name: {m: paper_claims.judge(report, name, m) for m in paper_claims.judged_methods(report, name)}
         for name in chosen
     }
     general = paper_claims.generality(report, {name: found[name][method] for name, method in chosen.items()})
-    return tuple(
-        Judgement(
-            backbone=name,
-            built_in=paper_claims.is_built_in(report, name),
-            tower_mismatch=report.study.backbones[name].allow_tower_mismatch,
-            label=chosen[name].label,
-            claims=(*claims[chosen[name]], general),
-            budgets=tuple((m.label, tuple(claim.verdict for claim in judged)) for m, judged in claims.items()),
-        )
-        for name, claims in found.items()
+    return tuple(_judgement(report, name, chosen[name], judged, general) for name, judged in found.items())
+
+
+def _judgement(
+    report: Report, backbone: str, first: Method, judged: Mapping[Method, Sequence[Claim]], general: Claim
+) -> Judgement:
+    primary = [method for method in judged if method.id in report.study.scoring.primary]
+    primary.sort(key=lambda method: method != first)
+    return Judgement(
+        backbone=backbone,
+        built_in=paper_claims.is_built_in(report, backbone),
+        tower_mismatch=report.study.backbones[backbone].allow_tower_mismatch,
+        methods=tuple((m.label, (*judged[m], general) if m == first else tuple(judged[m])) for m in primary),
+        budgets=tuple((m.label, tuple(claim.verdict for claim in claims)) for m, claims in judged.items()),
     )
 
 
@@ -81,15 +75,17 @@ def claims_page(report: Report, judged: Sequence[Judgement], tables: Sequence[Ta
 def html_page(
     report: Report, judged: Sequence[Judgement], tables: Sequence[Table], figures: Mapping[str, Sequence[Shown]]
 ) -> str:
-    """`report.html`: one file that needs no other and no network.
+    """`report.html`: one file that needs no other and no network; its links lead to files beside it.
 
     Args:
         report: the study.
         judged: from `judgements`.
-        tables: of all backbones.
+        tables: of the whole study and of all backbones.
         figures: by backbone; the empty name holds the figures of the whole study.
     """
-    context = _context(report, judged) | {"tables": tables, "figures": figures}
+    opening = next((figure for name in report.backbones for figure in figures.get(name, ()) if figure.opens), None)
+    context = _context(report, judged) | {"tables": tables, "figures": figures, "opening": opening}
+    context |= {"setup": setup(report), "judgements": {one.backbone: one for one in judged}}
     return _environment().get_template("report.html.j2").render(**context)
 
 
@@ -99,6 +95,7 @@ def _context(report: Report, judged: Sequence[Judgement]) -> dict[str, Any]:
         "report": report,
         "study": report.study,
         "judged": judged,
+        "findings": [finding(report, name) for name in report.backbones],
         "images": len(report.perturbations("image")),
         "texts": len(report.perturbations("text")),
         "severities": ", ".join(str(level) for level in sorted(set(perturbations.image.severities))),
@@ -123,6 +120,8 @@ def _environment() -> Environment:
     )
     environment.filters["cell"] = lambda text: text.replace("|", "\\|")
     environment.filters["index"] = _index
+    environment.filters["bracket"] = _bracket
+    environment.filters["tab"] = lambda backbone: f"on-{backbone}"
     return environment
 
 
@@ -130,3 +129,9 @@ def _index(text: str) -> Markup:
     """Escaped text in which `CHAIR_i` has its index and backticks mark code."""
     indexed = re.sub(r"CHAIR_([is])\b", r"CHAIR<sub>\1</sub>", str(escape(text)))
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", indexed))
+
+
+def _bracket(text: str) -> Markup:
+    """A table's cell, its interval below its value."""
+    value, found, interval = text.partition(" [")
+    return Markup(f"{escape(value)}<small>[{escape(interval)}</small>") if found else Markup(escape(text))

@@ -1,4 +1,7 @@
-"""How a method is named and drawn: the same colour, marker and name in every figure and table."""
+"""How a method is named and drawn: the same colour, marker and name in every figure and table.
+
+Colour says which kind of method it is, the marker which of that kind; variants have hollow markers.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,22 @@ from pruneproof import pruning
 from pruneproof.pruning.protocol import Kind
 from pruneproof.settings import MethodSettings
 
-FIXED = {"full": ("#2b2b2b", "o"), "random": ("#d55e00", "s"), "atp": ("#0072b2", "D")}
-"""Colour and marker of the three methods of every study."""
-PALETTE = (
-    ("#009e73", "^"),
-    ("#cc79a7", "v"),
-    ("#56b4e9", "P"),
-    ("#b8860b", "X"),
-    ("#6a51a3", "<"),
-    ("#8c564b", ">"),
-)
-"""Colours (Okabe and Ito's colour-blind-safe set, then darker ones) and markers of further methods, in order."""
-LINES: dict[str, tuple[int, tuple[float, ...]]] = {"full": (0, ()), "random": (0, (1, 1)), "atp": (0, ())}
+COLOURS: dict[Kind, str] = {
+    "full": "#111111",
+    "control": "#757575",
+    "attention": "#0b57c4",
+    "diversity": "#0c6b38",
+    "text-guided": "#d0278e",
+    "merging": "#946a00",
+    "language": "#8c1c0c",
+}
+"""Kinds in the order of figures and tables, dark enough for text on white, and apart for colour-blind readers."""
+KIND_NAMES: dict[Kind, str] = {"full": "full model", "language": "in the language model"}
+"""What a key calls a kind, if not by its own name."""
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
+"""Of the methods of one kind, in order."""
+DASHES: tuple[tuple[int, tuple[float, ...]], ...] = ((0, ()), (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+"""Dash patterns of the methods of one kind, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,19 @@ class Method:
     picture."""
     variant: str
     """What distinguishes it from another entry of the same method and keep, such as `reversed`; usually empty."""
-    colour: str
     marker: str
     line: tuple[int, tuple[float, ...]]
     """Dash pattern of Matplotlib."""
+
+    @property
+    def colour(self) -> str:
+        """That of its kind."""
+        return COLOURS[self.kind]
+
+    @property
+    def face(self) -> str:
+        """Colour inside its marker: white for a variant."""
+        return "white" if self.variant else self.colour
 
     @property
     def name(self) -> str:
@@ -59,29 +75,27 @@ class Method:
 
 
 def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
-    """The methods of a study in the order of params.yaml, each with its own colour and marker.
+    """The methods of a study, each with its own look: the full model, controls, then kind by kind, method by method;
+    within one method in the order of params.yaml.
 
     The first entry of a method with a given keep is the method itself; later ones are variants, named by the
-    rest of their id without the method's name and digits.
+    rest of their id without the method's name and digits. Entries of one method with several budgets look alike.
     """
     seen: set[tuple[str, float | None]] = set()
-    spare = iter(PALETTE * len(settings))
-    colours = dict(FIXED)
+    looks: dict[Kind, list[tuple[str, str]]] = {kind: [] for kind in COLOURS}
     described = []
     for method_id, chosen in settings.items():
         method = pruning.load(chosen)
         keep = pruning.share(method)
         variant = ""
-        look: tuple[str, str]
         if (chosen.method, keep) in seen:
             rest = re.sub(r"_?\d+", "", method_id.removeprefix(chosen.method)).strip("_")
             variant = rest.replace("_", " ") or method_id
-            look = next(spare)
-        else:
-            if chosen.method not in colours:
-                colours[chosen.method] = next(spare)
-            look = colours[chosen.method]
         seen.add((chosen.method, keep))
-        line = LINES.get(chosen.method, (0, (4, 1.5))) if not variant else (0, (1, 1))
-        described.append(Method(method_id, chosen.method, method.title, method.kind, keep, variant, *look, line))
-    return tuple(described)
+        if (look := (chosen.method, variant)) not in looks[method.kind]:
+            looks[method.kind].append(look)
+        place = looks[method.kind].index(look)
+        marker, line = MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)]
+        described.append(Method(method_id, chosen.method, method.title, method.kind, keep, variant, marker, line))
+    kinds, bases = list(COLOURS), list(dict.fromkeys(one.base for one in described))
+    return tuple(sorted(described, key=lambda one: (kinds.index(one.kind), bases.index(one.base))))

@@ -38,12 +38,20 @@ class Claim:
     control: str
     """What random pruning to as many tokens gives under the same rule."""
     selection: str
-    """Whether ATP beats the random control: without that no benefit is due to its selection."""
+    """Whether the method beats the random control: without that no benefit is due to its selection."""
+
+
+def judged_methods(report: Report, backbone: str) -> list[Method]:
+    """The backbone's primary methods, and other entries of the same ones (budgets and variants); none without primary
+    methods."""
+    own, primary = report.methods_of(backbone), report.study.scoring.primary
+    bases = {method.base for method in own if method.id in primary}
+    return [method for method in own if method.id in primary or method.base in bases]
 
 
 def paper_method(report: Report, backbone: str) -> Method | None:
-    """Of a backbone's ATP entries the one nearest to the paper's budget that is not a variant; None if it has none."""
-    candidates = [m for m in report.methods_of(backbone) if m.base == "atp" and not m.variant and m.keep is not None]
+    """Of a backbone's primary methods the one nearest to the paper's budget; None if it has none."""
+    candidates = [method for method in report.methods_of(backbone) if method.id in report.study.scoring.primary]
     return min(candidates, key=lambda method: abs((method.keep or 1.0) - claims.PAPER_KEEP), default=None)
 
 
@@ -53,7 +61,7 @@ def is_built_in(report: Report, backbone: str) -> bool:
 
 
 def judge(report: Report, backbone: str, method: Method) -> list[Claim]:
-    """All claims of the paper for one backbone and one ATP entry."""
+    """All claims of the paper for one backbone and one method."""
     return _Judge(report, backbone, method, report.control(method, backbone)).all()
 
 
@@ -194,7 +202,7 @@ class _Judge:
 
 
 def generality(report: Report, judged: Mapping[str, Sequence[Claim]]) -> Claim:
-    """The claim that ATP works on LLaVA, BLIP-2 and Flamingo alike, from the other claims of every backbone."""
+    """The claim that a method works on LLaVA, BLIP-2 and Flamingo alike, from the other claims of every backbone."""
     published = [name for name in report.backbones if not is_built_in(report, name)]
     families = {report.study.backbones[name].family for name in published}
     verdicts = {c.verdict for name in published for c in judged.get(name, ()) if c.key in ("flops", "accuracy")}

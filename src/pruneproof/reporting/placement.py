@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pruneproof.scoring.effective import isotonic
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-GAPS = (2.0, 5.0, 9.0, 14.0, 20.0, 27.0, 35.0, 44.0, 54.0, 66.0, 80.0)
+GAPS = (2.0, 5.0, 9.0, 14.0, 20.0, 27.0, 35.0, 44.0, 54.0, 66.0, 80.0, 98.0, 120.0, 145.0)
 """Distances tried between a point's edge and its label."""
 DIRECTIONS = 24
 """Tried at each distance."""
@@ -69,6 +71,37 @@ def place_labels(scene: Scene) -> Floats:
     return centres
 
 
+def stack(wanted: Floats, size: float, low: float, high: float) -> Floats:
+    """Where labels of one height go on a line, as near to their wanted places as can be, so that none covers another.
+
+    The nearest places in least squares: without their distances they are a rising sequence. If there is no room for
+    all, they are spread evenly over it, and cover each other.
+
+    Args:
+        wanted: (N) in any order.
+        size: of one label.
+        low: the lowest place of a label's lower edge.
+        high: the highest place of a label's upper edge.
+
+    Returns:
+        (N) centres.
+
+    Examples:
+        >>> stack(np.array([5.0, 5.0, 9.0]), 2.0, 0.0, 10.0).tolist()
+        [4.0, 6.0, 9.0]
+    """
+    count = len(wanted)
+    if not count:
+        return wanted
+    order = np.argsort(wanted, kind="stable")
+    gap = min(size, (high - low - size) / max(count - 1, 1))
+    steps = gap * np.arange(count)
+    rising = isotonic((wanted[order] - steps)[None])[0]
+    found = np.empty(count)
+    found[order] = rising.clip(low + size / 2, high - size / 2 - steps[-1]) + steps
+    return found
+
+
 def line_end(scene: Scene, label: int, centre: Floats) -> Floats | None:
     """The place on a label's edge to which a line leads from its point; None for a label beside its point."""
     half = scene.sizes[label] / 2
@@ -105,7 +138,7 @@ def _cost(scene: Scene, curve: Floats, label: int, tried: Floats, centres: Float
     outside = ((low < scene.frame[:2]) | (high > scene.frame[2:])).sum(1)
     on_curve = ((curve > low[:, None]) & (curve < high[:, None])).all(2).sum(1)
     crossed = _crossed(scene, label, tried, centres, others)
-    cost: Floats = OVERLAP * (covered + outside) + COVERED * on_curve + CROSSED * crossed
+    cost: Floats = OVERLAP * (covered + 3 * outside) + COVERED * on_curve + CROSSED * crossed
     return cost
 
 

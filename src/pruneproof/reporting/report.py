@@ -96,6 +96,15 @@ class Report:
         """Retention of the full model below which a condition counts for nothing, as text: `20%`."""
         return f"{100 * FLOOR:g}%"
 
+    @cached_property
+    def sizes(self) -> str:
+        """How many pictures and questions every number stands on: `n = 48 pictures, 624 questions a condition.`"""
+        table = self.summary
+        where = (table["method"] == self.baseline) & (table["family"] == "clean") & (table["metric"] == "accuracy/all")
+        asked = sorted({int(n) for n in table.loc[where, "n"].dropna()})
+        questions = f", {' or '.join(map(str, asked))} questions a condition" if asked else ""
+        return f"n = {self.study.benchmark.images} pictures{questions}."
+
     def keeps(self) -> list[float]:
         """Keep ratios at which ATP has a random control, largest first; all ratios if there is no such pair."""
         shares: dict[str, set[float]] = {"atp": set(), "random": set()}

@@ -11,9 +11,9 @@ import pandas as pd
 from pruneproof import files
 from pruneproof.folders import Folders
 from pruneproof.reporting import documents, figures, headline
-from pruneproof.reporting.documents import Shown
 from pruneproof.reporting.latex import latex_table
 from pruneproof.reporting.report import Report, load
+from pruneproof.reporting.shown import Shown
 from pruneproof.reporting.table import Table, csv_text
 from pruneproof.reporting.tables import tables
 from pruneproof.settings import Study
@@ -22,11 +22,15 @@ LOGGER = logging.getLogger(__name__)
 PLOTTED = ("accuracy_severity", "hallucination_severity")
 """Figures that `plots` of dvc.yaml names: curves over severity, which share a template."""
 
+FIRST = 1
+"""`ORDER` of the figure that the page opens with."""
+
 
 def run(study: Study, folders: Folders) -> None:
     """Write `metrics/`, `summary.csv`, `figures/`, `plots/`, `tables/`, `claims.md` and `report.html`.
 
-    The same tables give the same bytes: no date, path or program version is written.
+    The same tables give the same bytes: no date, path or program version is written. Only the page says which commit
+    it was made at, and when the scores were.
 
     Raises:
         PruneProofError: if a table of an earlier stage is missing, truncated or empty.
@@ -66,10 +70,10 @@ def _write_figures(report: Report) -> dict[str, list[Shown]]:
             path = figures.save(drawing, name, frame, report, report.folders.reports / "figures")
             LOGGER.info("drawn: %s", path.name)
             backbone, _, _ = name.rpartition("/")
-            where = path.relative_to(report.folders.reports).as_posix()
-            shown.setdefault(backbone, []).append(
-                Shown(drawing.TITLE, drawing.caption(report), where, path.read_bytes())
-            )
+            where = path.relative_to(report.folders.reports).with_suffix("").as_posix()
+            text = figures.caption(drawing, report)
+            first = drawing.ORDER == FIRST
+            shown.setdefault(backbone, []).append(Shown(where, drawing.TITLE, text, path.read_bytes(), first))
     return shown
 
 

@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
+from matplotlib.textpath import TextPath
 
 from pruneproof import files
-from pruneproof.reporting.methods import Method
-from pruneproof.reporting.placement import Scene, line_end, place_labels
+from pruneproof.reporting.methods import COLOURS, KIND_NAMES, Method
 
-Floats = NDArray[np.float64]
 
-WIDTH = 7.0
-"""Inches: the text width of a two-column paper."""
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What a figure is drawn for."""
+
+    width: float
+    """In inches."""
+    ending: str
+    """Of the file's name."""
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is no room for panels side by side that hold more than curves."""
+        return self.width < 5.0
+
+
+PAGE = Sheet(7.0, "")
+"""The text width of a two-column paper, and the web page."""
+COLUMN = Sheet(3.3, "_column")
+"""One column of such a paper."""
 DPI = 144
 """Of PNGs: a web page shows them about a thousand pixels wide, and papers take the PDFs."""
-PRINT_DPI = 200
+PRINT_DPI = 300
 """Of the pictures inside PDFs."""
 GREY = "#6b6b6b"
+LABEL = 7.0
+"""Size of the smallest text, in typographic points: what papers ask for."""
 RULES: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -57,11 +76,13 @@ RULES: Any = {
     "lines.linewidth": 1.4,
     "lines.markersize": 4,
     "legend.frameon": False,
-    "legend.fontsize": 7.5,
-    "legend.handlelength": 2.2,
+    "legend.fontsize": 7,
+    "legend.handlelength": 1.8,
+    "legend.columnspacing": 1.2,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,
+    "svg.hashsalt": "pruneproof",
     "text.usetex": False,
     # Questions and answers may hold dollar signs, a pair of which would be read as a formula.
     "text.parse_math": False,
@@ -77,91 +98,95 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, tight: bool = False) -> Figure:
-    """A figure of the paper's width; `height` in inches; `tight` leaves hardly any room between panels."""
+def new_figure(height: float, sheet: Sheet = PAGE, tight: bool = False) -> Figure:
+    """A figure of the sheet's width; `height` in inches; `tight` leaves hardly any room between panels."""
     layout: Any = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0) if tight else "constrained"
-    figure = Figure(figsize=(WIDTH, height), layout=layout)
+    figure = Figure(figsize=(sheet.width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
 
+EMPTY: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
+}
+"""What would make the bytes depend on the day or on Matplotlib's version."""
+
+
 def render(figure: Figure, kind: str) -> bytes:
-    """The figure as `png` or `pdf`, without date or program name."""
-    empty: dict[str, Any] = (
-        {"Software": None} if kind == "png" else {"Creator": None, "Producer": None, "CreationDate": None}
-    )
+    """The figure as `png`, `pdf`, `svg` or `webp`, without date or program name."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=DPI if kind == "png" else PRINT_DPI, metadata=empty)
-    return buffer.getvalue()
+    more: dict[str, Any] = {"pil_kwargs": {"quality": 80, "method": 6}} if kind == "webp" else {}
+    dpi = PRINT_DPI if kind == "pdf" else DPI
+    figure.savefig(buffer, format=kind, dpi=dpi, metadata=EMPTY.get(kind), **more)
+    return compact(buffer.getvalue().decode()).encode() if kind == "svg" else buffer.getvalue()
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write `path` with the endings `.pdf` and `.png`."""
-    settle(figure)  # the slow part, done once for both
-    for kind in ("pdf", "png"):
+def compact(svg: str) -> str:
+    """An SVG of Matplotlib without its header, and with lengths to a hundredth of a point; scales, which are small,
+    keep four digits."""
+    svg = re.sub(r"<metadata>.*?</metadata>|<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"-?\d+\.\d{3,}(?![\d%])", lambda found: _short(float(found[0])), svg)
+    return re.sub(r"\s*\n\s*", "\n", svg).strip() + "\n"
+
+
+def _short(length: float) -> str:
+    return f"{length:.2f}".rstrip("0").rstrip(".") if abs(length) >= 1 else f"{length:.4g}"
+
+
+def save(figure: Figure, path: Path, kinds: Sequence[str]) -> None:
+    """Write `path` with each of the endings."""
+    settle(figure)  # the slow part, done once for all
+    for kind in kinds:
         files.write_bytes(path.with_name(f"{path.name}.{kind}"), render(figure, kind))
 
 
 def handle(method: Method, label: str, line: bool = True) -> Line2D:
     """A legend entry; without `line` only the marker."""
     dashes = method.line if line else "none"
-    face = "white" if method.variant else method.colour
-    return Line2D([], [], color=method.colour, marker=method.marker, mfc=face, ls=dashes, label=label)
+    return Line2D([], [], color=method.colour, marker=method.marker, mfc=method.face, ls=dashes, label=label)
 
 
-def legend_above(figure: Figure, handles: list[Line2D], columns: int = 6) -> None:
-    """One legend for the whole figure, above its panels."""
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), columns))
+def kind_key(methods: Iterable[Method]) -> list[Line2D]:
+    """Legend entries that say which colour is which kind."""
+    present = {method.kind for method in methods}
+    return [
+        Line2D([], [], color=colour, marker="s", ls="none", markersize=5, label=KIND_NAMES.get(kind, kind))
+        for kind, colour in COLOURS.items()
+        if kind in present
+    ]
+
+
+def legend_above(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """One legend for the whole figure, above its panels, in as many columns as fit."""
+    if handles:
+        lines = legend_lines(handles, figure.get_figwidth())
+        columns = -(-len(handles) // lines)
+        figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
+
+
+def legend_lines(handles: Sequence[Line2D], width: float) -> int:
+    """How many lines `legend_above` needs on so many inches."""
+    widest = max((text_width(str(entry.get_label())) for entry in handles), default=0.0)
+    return -(-len(handles) // max(1, int((width - 0.1) / (widest + 0.45))))
+
+
+def legend_height(handles: Sequence[Line2D], sheet: Sheet) -> float:
+    """Inches that `legend_above` takes."""
+    return 0.1 + 0.15 * legend_lines(handles, sheet.width) if handles else 0.0
+
+
+def text_width(text: str, size: float = 7.0) -> float:
+    """Inches that a line of text takes."""
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(family="DejaVu Sans"))
+    return float(path.get_extents().x1) / 72 if text.strip() else 0.0
 
 
 def settle(figure: Figure) -> None:
     """Lay the figure out and keep it so: what is placed in points afterwards stays where it is."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-
-
-def label_points(
-    axes: Axes,
-    places: Sequence[tuple[float, float]],
-    texts: Sequence[str],
-    colours: Sequence[str],
-    *,
-    marker: float,
-    curve: Floats,
-    size: float = 6.0,
-) -> None:
-    """Name points so that no name covers another one or a point; a thin line leads to a name that lies further away.
-
-    Args:
-        axes: of a figure that `settle` laid out.
-        places: of the points, in data coordinates.
-        texts: their names.
-        colours: of the names.
-        marker: size of the points' markers, in typographic points.
-        curve: (M, 2) a line, in data coordinates, that names had better not cover.
-        size: of the font, in typographic points.
-    """
-    figure = axes.figure
-    unit = figure.dpi / 72  # pixels in a point
-    names = [axes.annotate(text, place, fontsize=size) for text, place in zip(texts, places, strict=True)]
-    boxes = [name.get_window_extent() for name in names]
-    shown = axes.transData.transform(curve) if len(curve) else np.zeros((0, 2))
-    scene = Scene(
-        points=axes.transData.transform(np.reshape(places, (-1, 2))) / unit,
-        sizes=np.array([(box.width, box.height) for box in boxes]).reshape(-1, 2) / unit + 1.0,
-        radius=marker / 2 + 0.5,
-        frame=np.array(axes.bbox.extents) / unit,
-        curve=shown / unit,
-    )
-    centres = place_labels(scene)
-    for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        name.remove()
-        line = line_end(scene, index, centres[index]) is not None
-        axes.annotate(
-            texts[index], places[index], xytext=centres[index] - scene.points[index], textcoords="offset points",
-            fontsize=size, color=colour, ha="center", va="center", in_layout=False,
-            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": colour, "shrinkA": 0, "shrinkB": 0} if line else None,
-        )  # fmt: skip
 
 
 def chance_line(axes: Axes, level: float) -> None:
@@ -174,11 +199,6 @@ def percent_axis(axes: Axes, label: str = "") -> None:
     """Label a y axis that holds percentages."""
     axes.set_ylabel(label)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-
-
-def two_lines(method: Method) -> str:
-    """A method's name above its share of tokens, for narrow titles."""
-    return method.name if method.keep is None else f"{method.name}\n{100 * method.keep:g}%"
 
 
 def plain(name: str) -> str:

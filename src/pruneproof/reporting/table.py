@@ -25,6 +25,12 @@ class Table:
     """A line above the header: (text, columns), over all columns; empty for none."""
     backbone: str = ""
     """Empty for a table of the whole study."""
+    groups: tuple[tuple[int, str], ...] = field(default=())
+    """Headings within the table: (row that it stands above, text), in order."""
+
+    def heading(self, row: int) -> str:
+        """What stands above a row; empty for nothing."""
+        return dict(self.groups).get(row, "")
 
     @property
     def full_header(self) -> tuple[str, ...]:

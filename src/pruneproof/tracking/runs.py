@@ -13,10 +13,11 @@ from pathlib import Path
 from pruneproof import files, pruning
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
+from pruneproof.provenance import file_digest
 from pruneproof.records import PERTURBED, Condition
 from pruneproof.settings import Study
 from pruneproof.tracking.notes import headline_note, method_note
-from pruneproof.tracking.provenance import data_digests, file_digest, git_tags
+from pruneproof.tracking.provenance import data_digests, git_tags
 from pruneproof.tracking.tables import Row, number, read
 
 SCHEMA = "3"

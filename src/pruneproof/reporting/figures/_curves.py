@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pruneproof.reporting import style
+from pruneproof.reporting import labels, style
 from pruneproof.reporting.estimates import Estimate, number
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
 
+BANDS = 6
+"""Lines in a panel, at most, that all have bands."""
 COLUMNS = ["measure", "keep", "method", "severity", "value", "low", "high"]
 
 
@@ -63,19 +65,27 @@ def curve_frame(report: Report, backbone: str, measures: Sequence[Measure]) -> p
     return frame.dropna(subset="value").reset_index(drop=True)
 
 
-def draw_curve(axes: Axes, rows: pd.DataFrame, method: Method, along: str = "severity") -> None:
+def draw_curve(axes: Axes, rows: pd.DataFrame, method: Method, along: str = "severity", band: bool = True) -> None:
     """One method's curve along a column; the band is drawn where there are intervals."""
     rows = rows.sort_values(along)
-    axes.fill_between(rows[along], rows["low"], rows["high"], color=method.colour, alpha=0.16, lw=0)
-    axes.plot(rows[along], rows["value"], color=method.colour, marker=method.marker, ls=method.line)
+    if band:
+        axes.fill_between(rows[along], rows["low"], rows["high"], color=method.colour, alpha=0.14, lw=0)
+    axes.plot(
+        rows[along], rows["value"], color=method.colour, marker=method.marker, mfc=method.face, ls=method.line,
+        zorder=3 if method.kind == "full" else 2,
+    )  # fmt: skip
 
 
-def severity_axis(axes: Axes, values: Sequence[int], label: bool = True) -> None:
-    """Ticks at the severities that exist, the clean condition named."""
-    axes.set_xticks(list(values), ["clean" if value == 0 else str(value) for value in values])
+def has_band(method: Method, drawn: int) -> bool:
+    """Whether a method's band is drawn among so many: bands of more than a few cover each other."""
+    return drawn <= BANDS or method.kind in ("full", "control")
+
+
+def severity_axis(axes: Axes, values: Sequence[int], short: bool = False) -> None:
+    """Ticks at the severities that exist, the clean condition named; `short`: as 0."""
+    axes.set_xticks(list(values), ["clean" if value == 0 and not short else str(value) for value in values])
     axes.set_xlim(min(values) - 0.25, max(values) + 0.25)
-    if label:
-        axes.set_xlabel("severity")
+    axes.set_xlabel("severity")
 
 
 def used_methods(frame: pd.DataFrame, report: Report) -> dict[str, Method]:
@@ -90,35 +100,61 @@ def legend_handles(methods: Mapping[str, Method], keep: bool = False, line: bool
     return [style.handle(method, name, line) for name, method in named.items()]
 
 
-def draw_grid(frame: pd.DataFrame, report: Report, row_height: float = 1.7, drawn: Sequence[Measure] = ()) -> Figure:
-    """Measures down, keep ratios across; panels of one measure share their scale; `drawn` knows their chance levels."""
-    levels = {measure.label: measure.chance for measure in drawn}
+def draw_grid(
+    frame: pd.DataFrame, report: Report, sheet: style.Sheet, row_height: float = 1.7, drawn: Sequence[Measure] = ()
+) -> Figure:
+    """Measures down, keep ratios across; panels of one measure share their scale; `drawn` knows their chance levels.
+
+    Lines are named where they end; where there is no room for that, in a legend.
+    """
     measures = list(dict.fromkeys(frame["measure"]))
     keeps = sorted(set(frame["keep"]), reverse=True)
     methods = used_methods(frame, report)
-    figure = style.new_figure(0.55 + row_height * len(measures))
+    most = max(int(panel["method"].nunique()) for _, panel in frame.groupby(["measure", "keep"]))
+    legend = legend_handles(methods) if sheet.narrow else []
+    height = row_height if sheet.narrow else max(row_height, 0.2 + 0.122 * most)
+    figure = style.new_figure(0.55 + height * len(measures) + style.legend_height(legend, sheet), sheet)
     grid = figure.subplots(len(measures), len(keeps), sharex=True, sharey="row", squeeze=False)
-    ticks = sorted(set(frame["severity"]))
+    levels = {measure.label: measure.chance for measure in drawn}
+    panels = [
+        (grid[row][column], frame[(frame["measure"] == measure) & (frame["keep"] == keep)])
+        for row, measure in enumerate(measures)
+        for column, keep in enumerate(keeps)
+    ]
+    for axes, panel in panels:
+        for method_id, rows in panel.groupby("method", sort=False):
+            method = methods[method_id]
+            draw_curve(axes, rows, method, band=has_band(method, panel["method"].nunique()))
+        if not sheet.narrow:
+            labels.reserve_ends(axes, (methods[name].name for name in panel["method"].unique()))
     for row, measure in enumerate(measures):
-        for column, keep in enumerate(keeps):
-            axes = grid[row][column]
-            panel = frame[(frame["measure"] == measure) & (frame["keep"] == keep)]
-            for method_id, rows in panel.groupby("method", sort=False):
-                draw_curve(axes, rows, methods[method_id])
-            if levels.get(measure):
-                style.chance_line(axes, report.chance_level(levels[measure]))
-            severity_axis(axes, ticks, label=row == len(measures) - 1)
-            if row == 0:
-                axes.set_title(f"{100 * keep:g}% of the visual tokens kept")
         style.percent_axis(grid[row][0], measure)
-    style.legend_above(figure, legend_handles(methods))
+        for axes in grid[row] if levels.get(measure) else ():
+            style.chance_line(axes, report.chance_level(levels[measure]))
+    for column, keep in enumerate(keeps):
+        share = f"{100 * keep:g}%"
+        grid[0][column].set_title(share if sheet.narrow else f"{share} of the visual tokens kept")
+        severity_axis(grid[-1][column], sorted(set(frame["severity"])), short=sheet.narrow)
+    style.legend_above(figure, legend)
+    if not sheet.narrow:
+        style.settle(figure)
+        for axes, panel in panels:
+            ends = panel.loc[panel.groupby("method", sort=False)["severity"].idxmax()]
+            named = [methods[name] for name in ends["method"]]
+            labels.name_ends(
+                axes, list(zip(ends["severity"], ends["value"], strict=True)), [one.name for one in named],
+                [one.colour for one in named],
+            )  # fmt: skip
     return figure
 
 
 def band_note(report: Report) -> str:
     """What the bands are."""
     share = 100 * report.study.scoring.confidence
-    return f"Bands are {share:g}% bootstrap intervals, images resampled with all their questions."
+    return (
+        f"Bands are {share:g}% bootstrap intervals, images resampled with all their questions; where more than {BANDS} "
+        "lines share a panel, of the full model and controls only (all are in the CSV)."
+    )
 
 
 def chance_note(report: Report, metric: str = "accuracy/all") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,9 +11,11 @@ from matplotlib.figure import Figure
 from pruneproof.reporting import style
 from pruneproof.reporting.figures import _curves
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 30
 TITLE = "Accuracy under each corruption"
+PICTURES = False
 ACROSS = 6
 
 
@@ -41,30 +44,32 @@ def _frame(report: Report, backbone: str) -> pd.DataFrame:
     return frame.dropna(subset="value").reset_index(drop=True)
 
 
-def draw(frame: pd.DataFrame, report: Report) -> Figure:
-    """Panels share both axes; the legend takes the free places or goes above."""
+def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
+    """Panels share both axes; lines end too close to each other to be named there, so a legend is above."""
     names = list(dict.fromkeys(frame["perturbation"]))
-    across = min(ACROSS, len(names))
+    across = min(3 if sheet.narrow else 6, len(names))
     down = math.ceil(len(names) / across)
     methods = _curves.used_methods(frame, report)
-    figure = style.new_figure(0.45 + 1.25 * down)
+    legend = _curves.legend_handles(methods, keep=True)
+    figure = style.new_figure(0.4 + 1.2 * down + style.legend_height(legend, sheet), sheet)
     grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     ticks = sorted(set(frame["severity"]))
     for index, axes in enumerate(grid.flat):
         if index >= len(names):
             axes.set_axis_off()
             continue
-        axes.set_title(style.plain(names[index]), fontsize=7)
+        title = textwrap.fill(style.plain(names[index]), 14)
+        axes.set_title(title, fontsize=style.LABEL, fontweight="normal")
         for method_id, rows in frame[frame["perturbation"] == names[index]].groupby("method", sort=False):
-            _curves.draw_curve(axes, rows, methods[method_id])
+            method = methods[method_id]
+            _curves.draw_curve(axes, rows, method, band=_curves.has_band(method, len(methods)))
         style.chance_line(axes, report.chance_level())
-        last_of_column = index + across >= len(names)
-        _curves.severity_axis(axes, ticks, label=False)
-        axes.set_xticklabels([str(tick) for tick in ticks])
-        axes.tick_params(labelbottom=last_of_column)
+        _curves.severity_axis(axes, ticks, short=True)
+        axes.set_xlabel("")
+        axes.tick_params(labelbottom=index + across >= len(names))
         for line in (line for line in axes.get_lines() if line.get_gid() != "chance"):
-            line.set(markersize=2.5, linewidth=1.1)
+            line.set(markersize=2.5, linewidth=1.0)
     figure.supylabel("accuracy (%)", fontsize=7.5, color="#333333")
     figure.supxlabel("severity (0: clean)", fontsize=7.5, color="#333333")
-    style.legend_above(figure, _curves.legend_handles(methods, keep=True))
+    style.legend_above(figure, legend)
     return figure

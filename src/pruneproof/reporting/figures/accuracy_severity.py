@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 
 from pruneproof.reporting.figures import _curves
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 10
 TITLE = "Accuracy under image corruption"
+PICTURES = False
 MEASURES = (_curves.Measure("accuracy (%)", ("accuracy/all",), chance="accuracy/all"),)
 
 
@@ -29,6 +31,6 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
     return {f"{name}/accuracy_severity": _curves.curve_frame(report, name, MEASURES) for name in report.backbones}
 
 
-def draw(frame: pd.DataFrame, report: Report) -> Figure:
+def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     """One panel per keep ratio."""
-    return _curves.draw_grid(frame, report, row_height=2.1, drawn=MEASURES)
+    return _curves.draw_grid(frame, report, sheet, row_height=2.1, drawn=MEASURES)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from pruneproof.reporting import style
-from pruneproof.reporting.estimates import number
+from pruneproof.reporting.figures import _maps
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 40
 TITLE = "Difference in drops"
-COLOURS = "RdBu_r"
-CELL = 0.22
-"""Inches of width that a number needs."""
-BESIDE = 0.1
-"""Inches between panels."""
-ROOM = 5.6
-"""Inches that panels have beside the names of the corruptions."""
+PICTURES = False
+COLOURS = colormaps["RdBu_r"]
+OWN = colormaps["Greys"]
+"""Of the full model's own row."""
+BARS = 0.6
+"""Inches for the colour bars."""
 
 
 def caption(report: Report) -> str:
@@ -33,98 +33,92 @@ def caption(report: Report) -> str:
     return (
         "How many points of accuracy a method loses from clean to corrupted beyond what the full model loses: red "
         "means that the method loses more, blue less, which alone does not show robustness: a model near chance has "
-        f"little to lose. Hatched: the full model keeps less than {report.floor} of its lead over chance there, so "
-        f"hardly anything can show ({counts} conditions, by backbone). The last row is the mean over all others. Bold: "
-        f"the {share:g}% interval (Student's t over images) excludes 0, without correction for the number of cells."
+        "little to lose. First row, in grey: the points that the full model itself loses. Hatched: the full model "
+        f"keeps less than {report.floor} of its lead over chance there, so hardly anything can show ({counts} "
+        "conditions, by backbone). The last columns are means over all others. A dot marks a cell whose "
+        f"{share:g}% interval (Student's t over images) excludes 0, without correction for the number of cells. "
+        f"Accuracy by chance: {report.chance_level():.1f}%."
     )
 
 
 def frames(report: Report) -> dict[str, pd.DataFrame]:
-    """Cells of every method that is not a variant and has contrasts."""
+    """Differences of every method that has contrasts, and the full model's own drops."""
     return {f"{name}/drops_heatmap": _frame(report, name) for name in report.backbones}
 
 
 def _frame(report: Report, backbone: str) -> pd.DataFrame:
     rows = []
     floor = set(report.floor_cells(backbone, "image"))
-    for method in (one for one in _ordered(report) if one in report.methods_of(backbone)):
+    for method in report.methods_of(backbone):
         for name in [*report.perturbations("image"), "live"]:
             for severity in sorted(set(report.study.perturbations.image.severities)):
-                cell = report.contrast(backbone, method.id, "accuracy/all", "image", name, severity)
+                if method.id == report.baseline:
+                    cell = report.estimate(backbone, method.id, "robust/drop_all", "image", name, severity)
+                else:
+                    cell = report.contrast(backbone, method.id, "accuracy/all", "image", name, severity)
                 rows.append((method.id, name, severity, cell.value, cell.low, cell.high, (name, severity) in floor))
     frame = pd.DataFrame(rows, columns=["method", "perturbation", "severity", "value", "low", "high", "floor"])
-    return frame.dropna(subset="value").reset_index(drop=True)
+    compared = frame[frame["method"] != report.baseline]["value"].notna().any()
+    return frame.dropna(subset="value").reset_index(drop=True) if compared else frame.iloc[:0]
 
 
-def _ordered(report: Report) -> list[Method]:
-    """ATP first, then other methods, the random control last; within each, the largest keep first."""
-    chosen = [method for method in report.methods if method.id != report.baseline and not method.variant]
-    bases = sorted(dict.fromkeys(m.base for m in chosen), key=lambda base: (base == "random", base != "atp"))
-    return sorted(chosen, key=lambda method: (bases.index(method.base), -(method.keep or 0.0)))
-
-
-def draw(frame: pd.DataFrame, report: Report) -> Figure:
-    """One panel per method, in as many lines as the numbers need to be legible; all share rows and colours."""
+def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
+    """Methods down, conditions across; the full model's row has a scale of its own."""
     present = set(frame["method"])
-    methods = [method for method in _ordered(report) if method.id in present]
-    names = list(dict.fromkeys(frame["perturbation"]))
-    severities = sorted(set(frame["severity"]))
-    limit = max(float(np.nanquantile(frame["value"].abs(), 0.98)), 1.0)
-    down, across = _grid(len(methods), len(severities))
-    height = 0.75 + down * (0.45 + 0.19 * len(names))
-    figure = style.new_figure(height)
-    panels = figure.subplots(down, across, sharey=True, squeeze=False)
-    for axes in panels.flat[len(methods) :]:
-        axes.set_axis_off()
-    for axes, method in zip(panels.flat, methods, strict=False):
-        _panel(axes, frame[frame["method"] == method.id], names, severities, limit)
-        axes.set_title(style.two_lines(method), fontsize=7, loc="center")
-    for axes in panels[-1]:
-        axes.set_xlabel("severity")
-    panels[0, 0].set_yticks(
-        range(len(names)), [style.plain(name) if name != "live" else "mean, unhatched" for name in names]
-    )
-    scale = ScalarMappable(Normalize(-limit, limit), COLOURS)
-    bar = figure.colorbar(
-        scale,
-        ax=list(panels.flat),
-        location="bottom",
-        fraction=0.1 / height,
-        pad=0.08 / height,
-        shrink=0.8,
-        aspect=45,
-        extend="both",
-    )
-    bar.set_label("difference in drops (points); red: loses more than the full model")
-    bar.outline.set_visible(False)
+    methods = [method for method in report.methods if method.id in present]
+    own = [method for method in methods if method.id == report.baseline]
+    others = [method for method in methods if method.id != report.baseline]
+    bands = _maps.bands(_columns(frame), sheet.width - _maps.label_room(methods) - 0.3)
+    height = len(bands) * (_maps.HEADS + _maps.ROW * len(methods)) + BARS
+    figure = style.new_figure(height, sheet)
+    values = frame[frame["method"] != report.baseline]["value"].abs()
+    limit = max(float(np.nanquantile(values, 0.98)), 1.0)
+    norm = Normalize(-limit, limit)
+    lost = Normalize(0, max(float(frame[frame["method"] == report.baseline]["value"].max()) if own else 1.0, 1.0))
+    parts = figure.subplots(len(bands), 1, squeeze=False)[:, 0]
+    for axes, columns in zip(parts, bands, strict=True):
+        _band(axes, frame, (own, others), columns, (lost, norm))
+    _bars(figure, list(parts), lost if own else None, norm, height)
     return figure
 
 
-def _grid(panels: int, columns: int) -> tuple[int, int]:
-    """Lines of panels, and panels in a line, as even as can be."""
-    most = max(1, int(ROOM / (CELL * columns + BESIDE)))
-    down = -(-panels // most)
-    return down, -(-panels // down)
+def _columns(frame: pd.DataFrame) -> list[_maps.Column]:
+    cells = frame[["perturbation", "severity"]].drop_duplicates().itertuples(index=False, name=None)
+    floor = set(frame[frame["floor"]][["perturbation", "severity"]].itertuples(index=False, name=None))
+    heads = {"live": "mean, unhatched"}
+    return [
+        _maps.Column((name, severity), heads.get(name, name), str(severity), (name, severity) in floor)
+        for name, severity in cells
+    ]
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, names: list[str], severities: list[int], limit: float) -> None:
-    values = np.full((len(names), len(severities)), np.nan)
-    for row in rows.itertuples():
-        y, x = names.index(row.perturbation), severities.index(row.severity)
-        values[y, x] = row.value
-        if row.floor:
-            axes.add_patch(
-                Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="/////", ec="#555555", lw=0, alpha=0.5, zorder=2)
-            )
-        sure = row.low > 0 or row.high < 0
-        axes.text(
-            x, y, number(row.value, 1 if abs(row.value) < 9.95 else 0), ha="center", va="center", fontsize=5.5,
-            weight="bold" if sure else "normal", color="white" if abs(row.value) > 0.65 * limit else "#222222",
-        )  # fmt: skip
-    axes.imshow(values, cmap=COLOURS, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
-    axes.set_xticks(range(len(severities)), [str(severity) for severity in severities])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    if "live" in names:
-        axes.axhline(names.index("live") - 0.5, color="white", lw=3)
+def _band(
+    axes: Axes,
+    frame: pd.DataFrame,
+    methods: tuple[list[Method], list[Method]],
+    columns: list[_maps.Column],
+    norms: tuple[Normalize, Normalize],
+) -> None:
+    """All methods' rows, then the full model's again in its own scale."""
+    together = [*methods[0], *methods[1]]
+    others = frame[frame["method"].isin([method.id for method in methods[1]])]
+    _maps.draw_map(axes, others, together, columns, norms[1], COLOURS)
+    places = {column.key: index for index, column in enumerate(columns)}
+    for row in frame[frame["method"].isin([method.id for method in methods[0]])].itertuples():
+        if (place := places.get((row.perturbation, row.severity))) is not None:
+            colour = OWN(norms[0](row.value))
+            axes.fill_between([place - 0.5, place + 0.5], -0.5, 0.5, color=colour, lw=0, zorder=0.9)
+
+
+def _bars(figure: Figure, parts: list[Axes], lost: Normalize | None, norm: Normalize, height: float) -> None:
+    narrow = figure.get_figwidth() < 5
+    bar = figure.colorbar(
+        ScalarMappable(norm, COLOURS), ax=parts, location="bottom", fraction=0.09 / height, pad=0.06 / height,
+        aspect=40, extend="both", shrink=0.9,
+    )  # fmt: skip
+    parted = "\n" if narrow else "    "
+    text = f"points lost beyond the full model{parted}\N{LEFTWARDS ARROW} less    more: worse \N{RIGHTWARDS ARROW}"
+    if lost is not None:
+        text += f"{parted}(full: its own loss, white 0 to black {lost.vmax:.0f})"
+    bar.set_label(text, fontsize=style.LABEL)
+    bar.outline.set_visible(False)

@@ -6,13 +6,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pruneproof.reporting import style
+from pruneproof.reporting import labels, style
 from pruneproof.reporting.figures import _curves
-from pruneproof.reporting.methods import Method
+from pruneproof.reporting.methods import COLOURS, Method
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 1
 TITLE = "Effective robustness"
+PICTURES = False
 FAMILIES = {"image": "corrupted images", "text": "reworded questions"}
 MARKER = 5.0
 """Size of the points, in typographic points."""
@@ -30,8 +32,8 @@ def caption(report: Report) -> str:
         f"conditions in which the full model keeps at least {report.floor} of its lead over chance "
         f"({', '.join(str(n) for n in left_out)} of {report.cells('image')} image conditions left out, by backbone). "
         f"The line is random pruning to ever fewer tokens, from the full model to chance, with its {share:g}% band. A "
-        "method above it is more robust than its clean accuracy predicts, one below it less, one on it equally. Rings: "
-        "variants."
+        "method above it is more robust than its clean accuracy predicts, one below it less, one on it equally. "
+        f"Colour: kind of method; hollow: variants. Dotted: chance ({report.chance_level():.1f}%)."
     )
 
 
@@ -54,18 +56,21 @@ def _frame(report: Report, backbone: str) -> pd.DataFrame:
     return frame.dropna(subset="value").reset_index(drop=True)
 
 
-def draw(frame: pd.DataFrame, report: Report) -> Figure:
+def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     """One panel for each kind of perturbation."""
     families = [family for family in FAMILIES if family in set(frame["family"])]
-    figure = style.new_figure(3.7)
-    panels = figure.subplots(1, len(families), squeeze=False)[0]
+    methods = _curves.used_methods(frame, report)
+    key = style.kind_key(methods.values())
+    lines = len(families) if sheet.narrow else 1
+    figure = style.new_figure((3.6 if sheet.narrow else 4.3) * lines + style.legend_height(key, sheet), sheet)
+    panels = figure.subplots(lines, -(-len(families) // lines), squeeze=False).ravel()
     for axes, family in zip(panels, families, strict=True):
         _panel(axes, frame[frame["family"] == family], report)
         axes.set_title(FAMILIES[family])
         axes.set_xlabel("accuracy on clean input (%)")
-    style.percent_axis(panels[0], "accuracy under perturbation (%)")
-    methods = _curves.used_methods(frame, report)
-    style.legend_above(figure, _curves.legend_handles(methods, line=False), columns=5)
+    for axes in panels if sheet.narrow else panels[:1]:
+        style.percent_axis(axes, "accuracy under perturbation (%)")
+    style.legend_above(figure, key)
     style.settle(figure)
     for axes, family in zip(panels, families, strict=True):
         _name_points(axes, frame[frame["family"] == family], report)
@@ -74,24 +79,23 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
 
 def _panel(axes: Axes, rows: pd.DataFrame, report: Report) -> None:
     curve = _curve(rows)
-    axes.fill_between(curve["clean"], curve["low"], curve["high"], color="#d55e00", alpha=0.15, lw=0)
-    axes.plot(curve["clean"], curve["value"], color="#d55e00", lw=1.2)
+    axes.fill_between(curve["clean"], curve["low"], curve["high"], color=COLOURS["control"], alpha=0.2, lw=0)
+    axes.plot(curve["clean"], curve["value"], color=COLOURS["control"], lw=1.2)
     for corner in rows[rows["method"] == CHANCE].itertuples():
         style.chance_line(axes, corner.value)
         axes.plot(corner.clean, corner.value, marker="x", color=style.GREY)
     for method, place in _points(rows, report):
-        face = "white" if method.variant else method.colour
-        axes.plot(*place, marker=method.marker, color=method.colour, mfc=face, ms=MARKER, ls="none", zorder=3)
+        axes.plot(*place, marker=method.marker, color=method.colour, mfc=method.face, ms=MARKER, ls="none", zorder=3)
     axes.margins(0.08)
 
 
 def _name_points(axes: Axes, rows: pd.DataFrame, report: Report) -> None:
-    """A label for each point: its share of tokens in its method's colour. The panel's place must be settled."""
+    """A label for each point in its method's colour. The panel's place must be settled."""
     points, curve = _points(rows, report), _curve(rows)[["clean", "value"]].to_numpy(float)
-    style.label_points(
+    labels.name_points(
         axes,
         [place for _, place in points],
-        [method.label if method.keep is None else f"{100 * method.keep:g}%" for method, _ in points],
+        [method.label for method, _ in points],
         [method.colour for method, _ in points],
         marker=MARKER,
         curve=curve,

@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 
 from pruneproof.reporting.figures import _curves
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 20
 TITLE = "Hallucination under image corruption"
+PICTURES = False
 SPLITS = ("random", "popular", "adversarial")
 MEASURES = (
     _curves.Measure("absent, affirmed\nat matched\nrecall (%)", ("hallucination/matched",)),
@@ -35,6 +37,6 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
     return {f"{name}/hallucination_severity": _curves.curve_frame(report, name, MEASURES) for name in report.backbones}
 
 
-def draw(frame: pd.DataFrame, report: Report) -> Figure:
+def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     """Measures down, keep ratios across."""
-    return _curves.draw_grid(frame, report, row_height=1.45)
+    return _curves.draw_grid(frame, report, sheet, row_height=1.45)

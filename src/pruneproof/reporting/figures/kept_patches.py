@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,17 @@ from pruneproof import files, records
 from pruneproof.patches import Patches, Size, in_centre_square, read_patches
 from pruneproof.pictures import Pixels
 from pruneproof.reporting import pictures, style
+from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 90
 TITLE = "Patches kept"
+PICTURES = True
 CORRUPTIONS = 4
 """Corrupted columns beside the clean one."""
+METHODS = 6
+"""Rows."""
 PREFERRED = ("colour", "relation", "existence")
 COLUMNS = ["image_id", "question", "truth", "backbone", "method", "condition", "answer", "correct", "boxes", "kept"]
 
@@ -29,9 +35,10 @@ COLUMNS = ["image_id", "question", "truth", "backbone", "method", "condition", "
 def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
     return (
-        "One scene under several conditions, with the patches that pass to the connector; what none of them shows is "
-        "faded. Frame: the asked object. Below each picture the model's answer. The scenes are the first of the "
-        "benchmark, not chosen by their result."
+        "One picture under several conditions, with the patches that pass to the connector; what none of them shows is "
+        "faded. Frame: the asked object, where the benchmark knows its place. Below each picture the model's answer. "
+        f"The pictures are the first of the benchmark, not chosen by their result; at most {METHODS} methods are "
+        "shown: the full model, a random choice, primary methods, then others."
     )
 
 
@@ -45,14 +52,28 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
 
 
 def _samples(report: Report) -> list[records.Sample]:
-    """For each of the first images, its first question that asks for an object that is there."""
-    rows = files.read_rows(report.folders.benchmark / "samples.parquet")
+    """For each of the first images one question: the first that asks for an object whose place is known, of the
+    preferred kinds if there is one; a benchmark may know no places at all."""
     by_image: dict[str, list[records.Sample]] = {}
-    for row in rows:
-        if row["kind"] in PREFERRED and row["target_objects"]:
+    for row in files.read_rows(report.folders.benchmark / "samples.parquet"):
+        if row["kind"] != "caption":
             by_image.setdefault(row["image_id"], []).append(records.sample_from_row(row))
-    firsts = [min(samples, key=lambda sample: PREFERRED.index(sample.kind)) for samples in by_image.values()]
-    return firsts[: report.study.report.examples]
+    firsts = [min(samples, key=_preference) for samples in by_image.values()]
+    placed = [sample for sample in firsts if sample.target_objects]
+    return (placed or firsts)[: report.study.report.examples]
+
+
+def _preference(sample: records.Sample) -> tuple[bool, int]:
+    rank = PREFERRED.index(sample.kind) if sample.kind in PREFERRED else len(PREFERRED)
+    return not sample.target_objects, rank
+
+
+def _methods(report: Report, backbone: str) -> list[Method]:
+    """Those shown, in the report's order."""
+    own = report.at_keep(report.shown_keep(), backbone)
+    primary = report.study.scoring.primary
+    wanted = sorted(own, key=lambda one: (one.id != report.baseline, one.base != "random", one.id not in primary))
+    return [method for method in own if method in wanted[:METHODS]]
 
 
 def _conditions(report: Report) -> list[tuple[str, str, int]]:
@@ -73,7 +94,7 @@ def _frame(report: Report, backbone: str, sample: records.Sample) -> pd.DataFram
     }
     boxes = _boxes(report, sample)
     rows = []
-    for method in report.at_keep(report.shown_keep(), backbone):
+    for method in _methods(report, backbone):
         path = report.folders.answers_of(backbone, method.id)
         answers = {
             (row["family"], row["perturbation"], row["severity"]): row
@@ -110,7 +131,7 @@ def _boxes(report: Report, sample: records.Sample) -> str:
     return json.dumps([[round(row[edge], 1) for edge in ("x0", "y0", "x1", "y1")] for row in asked])
 
 
-def draw(frame: pd.DataFrame, report: Report) -> Figure:
+def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     """Methods down, conditions across."""
     conditions = list(dict.fromkeys(frame["condition"]))
     methods = [method for method in report.methods if method.id in set(frame["method"])]
@@ -118,8 +139,9 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
     size = _size(report, image_id)
     patches = read_patches(report.folders.patches / f"{frame['backbone'].iloc[0]}.parquet")
     images = {name: _picture(report, name, image_id) for name in conditions}
-    side = style.WIDTH / max(len(conditions) + 0.25, 4.25)
-    figure = style.new_figure(0.35 + (side + 0.17) * len(methods))
+    side = sheet.width / max(len(conditions) + 0.25, 4.25)
+    letters = int(side / 0.058)
+    figure = style.new_figure(0.5 + (side + 0.19) * len(methods), sheet)
     grid = figure.subplots(len(methods), len(conditions), squeeze=False)
     for row, method in enumerate(methods):
         for column, condition in enumerate(conditions):
@@ -128,20 +150,29 @@ def draw(frame: pd.DataFrame, report: Report) -> Figure:
             axes.spines[:].set_visible(False)
             cell = frame[(frame["method"] == method.id) & (frame["condition"] == condition)]
             if len(cell):
-                _cell(axes, cell.iloc[0], images[condition], size, patches)
+                _cell(axes, cell.iloc[0], images[condition], size, patches, letters)
             if row == 0:
-                axes.set_title(style.plain(condition), fontsize=7, loc="center")
-        grid[row][0].set_ylabel(method.label, fontsize=8, fontweight="bold", color=method.colour)
-    figure.suptitle(f"{frame['question'].iloc[0]}  \N{RIGHTWARDS ARROW}  {frame['truth'].iloc[0]}", fontsize=9)
+                axes.set_title(textwrap.fill(style.plain(condition), letters), fontsize=style.LABEL, loc="center")
+        name = textwrap.fill(method.label, letters + 2)
+        grid[row][0].set_ylabel(name, fontsize=style.LABEL, fontweight="bold", color=method.colour)
+    asked = f"{frame['question'].iloc[0]}  \N{RIGHTWARDS ARROW}  {frame['truth'].iloc[0]}"
+    figure.suptitle(textwrap.fill(asked, int(sheet.width / 0.075)), fontsize=8.5)
     return figure
 
 
-def _cell(axes: Axes, cell: Any, picture: tuple[Pixels, Size] | None, size: Size, patches: Patches) -> None:
+def _cell(
+    axes: Axes, cell: Any, picture: tuple[Pixels, Size] | None, size: Size, patches: Patches, letters: int
+) -> None:
     right = {1.0: " \N{CHECK MARK}", 0.0: " \N{BALLOT X}"}.get(cell["correct"], "")
     colour = {1.0: "#00694c", 0.0: "#b03a00"}.get(cell["correct"], style.GREY)
-    axes.set_xlabel(f"{cell['answer']}{right}", fontsize=7, color=colour, labelpad=1.5)
+    answer = str(cell["answer"])
+    answer = answer if len(answer) <= letters - 2 else f"{answer[: letters - 3]}\N{HORIZONTAL ELLIPSIS}"
+    axes.set_xlabel(f"{answer}{right}", fontsize=style.LABEL, color=colour, labelpad=1.5)
     if picture is None:
-        axes.text(0.5, 0.5, "unreadable", ha="center", va="center", transform=axes.transAxes, color=style.GREY)
+        axes.text(
+            0.5, 0.5, "unreadable", ha="center", va="center", transform=axes.transAxes, color=style.GREY,
+            fontsize=style.LABEL,
+        )  # fmt: skip
         return
     pixels, shown = picture
     scale = max(pixels.shape) / max(shown)

@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 
 from pruneproof.reporting.figures import _curves
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 80
 TITLE = "What pruning keeps"
+PICTURES = False
 MEASURES = (
     _curves.Measure("asked object's\npatches kept (%)", ("tokens/target_kept",), baseline=False),
     _curves.Measure("overlap with tokens kept\non the clean image (%)", ("tokens/overlap_clean",), baseline=False),
@@ -30,6 +32,6 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
     return {f"{name}/kept_targets": _curves.curve_frame(report, name, MEASURES) for name in report.backbones}
 
 
-def draw(frame: pd.DataFrame, report: Report) -> Figure:
+def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     """Measures down, keep ratios across."""
-    return _curves.draw_grid(frame, report, row_height=1.6)
+    return _curves.draw_grid(frame, report, sheet, row_height=1.6)

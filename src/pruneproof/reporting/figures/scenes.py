@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from pruneproof import files
 from pruneproof.reporting import pictures, style
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 5
 TITLE = "The scenes"
-ACROSS = 6
+PICTURES = True
 COUNT = 24
 
 
@@ -28,16 +29,17 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
     return {"scenes": pd.DataFrame(rows[:COUNT], columns=["image_id", "group"])}
 
 
-def draw(frame: pd.DataFrame, report: Report) -> Figure:
-    """Rows of six."""
+def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
+    """Rows of six, or of four in a column."""
     rows = pictures.read_where(report.folders.benchmark / "images.parquet", "image_id", list(frame["image_id"]))
     png = {row["image_id"]: row["png"] for row in rows}
-    down = math.ceil(len(frame) / ACROSS)
-    figure = style.new_figure(down * 1.28, tight=True)
-    panels = figure.subplots(down, ACROSS, squeeze=False)
+    across = 4 if sheet.narrow else 6
+    down = math.ceil(len(frame) / across)
+    figure = style.new_figure(down * (sheet.width / across + 0.12), sheet, tight=True)
+    panels = figure.subplots(down, across, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()
     for axes, (image_id, group) in zip(panels.flat, frame.itertuples(index=False, name=None), strict=False):
         axes.imshow(pictures.square(png[image_id]))
-        axes.set_title(group.replace("_", " "), fontsize=6, fontweight="normal", loc="center", pad=2, color=style.GREY)
+        axes.set_title(group.replace("_", " "), fontsize=style.LABEL, fontweight="normal", loc="center", pad=2)
     return figure

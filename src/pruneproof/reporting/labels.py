@@ -1,0 +1,99 @@
+"""Names beside points and at the ends of lines, in place of legends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from pruneproof.reporting.placement import Floats, Scene, line_end, place_labels, stack
+from pruneproof.reporting.style import LABEL, text_width
+
+
+def name_points(
+    axes: Axes,
+    places: Sequence[tuple[float, float]],
+    texts: Sequence[str],
+    colours: Sequence[str],
+    *,
+    marker: float,
+    curve: Floats,
+    bold: Sequence[bool] = (),
+    size: float = LABEL,
+) -> None:
+    """Name points so that no name covers another one or a point; a thin line leads to a name that lies further away.
+
+    Args:
+        axes: of a figure that `settle` laid out.
+        places: of the points, in data coordinates.
+        texts: their names.
+        colours: of the names.
+        marker: size of the points' markers, in typographic points.
+        curve: (M, 2) a line, in data coordinates, that names had better not cover.
+        bold: which names are; empty for none.
+        size: of the font, in typographic points.
+    """
+    figure = axes.figure
+    unit = figure.dpi / 72  # pixels in a point
+    weights = ["bold" if thick else "normal" for thick in bold] or ["normal"] * len(texts)
+    names = [
+        axes.annotate(text, place, fontsize=size, weight=weight)
+        for text, place, weight in zip(texts, places, weights, strict=True)
+    ]
+    boxes = [name.get_window_extent() for name in names]
+    shown = axes.transData.transform(curve) if len(curve) else np.zeros((0, 2))
+    scene = Scene(
+        points=axes.transData.transform(np.reshape(places, (-1, 2))) / unit,
+        sizes=np.array([(box.width, box.height) for box in boxes]).reshape(-1, 2) / unit + 1.0,
+        radius=marker / 2 + 0.5,
+        frame=np.array(axes.bbox.extents) / unit,
+        curve=shown / unit,
+    )
+    centres = place_labels(scene)
+    for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        name.remove()
+        line = line_end(scene, index, centres[index]) is not None
+        axes.annotate(
+            texts[index], places[index], xytext=centres[index] - scene.points[index], textcoords="offset points",
+            fontsize=size, weight=weights[index], color=colour, ha="center", va="center", in_layout=False,
+            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": colour, "shrinkA": 0, "shrinkB": 0} if line else None,
+        )  # fmt: skip
+
+
+def reserve_ends(axes: Axes, names: Iterable[str]) -> None:
+    """Leave room to the right of a panel for the names of its lines, before it is laid out."""
+    widest = max(names, key=text_width, default="")
+    axes.annotate(
+        f"     {widest}", (1, 0.5), xycoords="axes fraction", va="center", alpha=0, fontsize=LABEL, gid="room"
+    )
+
+
+def name_ends(axes: Axes, ends: Sequence[tuple[float, float]], names: Sequence[str], colours: Sequence[str]) -> None:
+    """Name lines where they end, to the right of the panel, so that no name covers another one.
+
+    Args:
+        axes: of a figure that `settle` laid out.
+        ends: last points of the lines, in data coordinates.
+        names: of the lines.
+        colours: of the names.
+    """
+    for room in [one for one in axes.texts if one.get_gid() == "room"]:
+        room.remove()
+    if not ends:
+        return
+    unit = axes.figure.dpi / 72
+    left, bottom, right, top = np.array(axes.bbox.extents) / unit
+    places = axes.transData.transform(np.reshape(ends, (-1, 2))) / unit
+    height = LABEL * 1.25
+    slack = max(0.0, (height * len(ends) - (top - bottom)) / 2)
+    found = stack(places[:, 1], height, bottom - slack, top + slack)
+    for (x, y), at, name, colour in zip(places, found, names, colours, strict=True):
+        axes.annotate(
+            name, ((right + 8 - left) / (right - left), (at - bottom) / (top - bottom)),
+            xycoords="axes fraction", fontsize=LABEL, color=colour, va="center", in_layout=False,
+            annotation_clip=False,
+        )  # fmt: skip
+        line = np.array([[x + 2, y], [right + 2, at], [right + 7, at]])
+        shown = (line - [left, bottom]) / [right - left, top - bottom]
+        axes.plot(*shown.T, transform=axes.transAxes, color=colour, lw=0.4, clip_on=False, gid="leader")

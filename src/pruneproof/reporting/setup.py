@@ -1,0 +1,64 @@
+"""What the page says about where its numbers come from: commit, date, versions, machine, seeds, digests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pruneproof import files
+from pruneproof.errors import PruneProofError
+from pruneproof.provenance import Commit, commit_of, folder_digest
+from pruneproof.reporting.report import Report
+
+DIGITS = 16
+"""Of a digest that are shown."""
+
+
+def setup(report: Report) -> dict[str, str]:
+    """Headings and what stands beside them; without what is unknown."""
+    study, scoring = report.study, report.study.scoring
+    found = {
+        "Commit": _commit(commit_of(report.folders.study / study.study.root)),
+        "Scored on": _date(report),
+        "Seed": f"{study.study.seed}, from which images, corruptions, rewordings, random choices and resamples derive",
+        "Resolution of corruptions": study.perturbations.image.resolution,
+        "Statistics": f"{scoring.resamples} resamples of images, {100 * scoring.confidence:g}% intervals",
+        "Baseline": scoring.baseline,
+        "Primary methods": ", ".join(scoring.primary),
+        "Versions": _versions(report),
+    }
+    found |= {_heading(key): str(value) for key, value in sorted(report.machine.items()) if key != "torch"}
+    found |= {f"Digest of {name}": digest[:DIGITS] for name, digest in _digests(report).items()}
+    return {heading: text for heading, text in found.items() if text}
+
+
+def _heading(key: str) -> str:
+    return key.replace("_", " ").capitalize()
+
+
+def _commit(commit: Commit | None) -> str:
+    if commit is None:
+        return ""
+    return f"{commit.name} of {commit.date}" + (", with changes that are not committed" if commit.dirty else "")
+
+
+def _date(report: Report) -> str:
+    """Day on which the scores were written: a run of the report alone leaves it as it is."""
+    written = (report.folders.scores / "summary.csv").stat().st_mtime
+    return datetime.fromtimestamp(written, UTC).date().isoformat()
+
+
+def _versions(report: Report) -> str:
+    """Versions of the packages that answers depend on, from the manifest of the first backbone."""
+    try:
+        manifest: dict[str, Any] = files.read_json(report.folders.manifest_of(report.backbones[0]))
+        return ", ".join(f"{name} {version}" for name, version in sorted(manifest["packages"].items()))
+    except (PruneProofError, KeyError, AttributeError, TypeError):
+        return f"torch {report.machine['torch']}" if "torch" in report.machine else ""
+
+
+def _digests(report: Report) -> dict[str, str]:
+    folders = report.folders
+    found = {"the benchmark": folder_digest(folders.benchmark)}
+    found |= {f"the answers of {name}": folder_digest(folders.answers / name) for name in report.backbones}
+    return found | {"the scores": folder_digest(folders.scores)}
