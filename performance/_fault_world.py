@@ -86,7 +86,7 @@ class World:
 def build(folder: Path) -> World:
     """A world in which nothing is answered yet."""
     world = World(folder)
-    ignore = shutil.ignore_patterns("__pycache__", "builtin")
+    ignore = shutil.ignore_patterns("__pycache__", "training")
     shutil.copytree(PROJECT / "src/pruneproof", world.source, ignore=ignore)
     # A method that shares code with its own module, imported relatively.
     (world.source / "pruning/_rounding.py").write_text("def at_most(k, n):\n    return min(k, n)\n")

@@ -31,9 +31,9 @@ from transformers import (
 from transformers.initialization import no_init_weights
 from transformers.models.blip_2.modeling_blip_2 import Blip2EncoderLayer
 
-from pruneproof.backbones import _flops
-from pruneproof.backbones._blip2_vision import split_layer
-from pruneproof.backbones._clip_space_end import ImageEnd
+from pruneproof.backbones import flops
+from pruneproof.backbones.clip.space_end import ImageEnd
+from pruneproof.backbones.families._blip2_vision import split_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Shape:
     """Layers of the published language model; `config` may have fewer."""
     prompt: Callable[[int, int], int]
     """(visual tokens kept, text tokens) -> positions in the language model."""
-    flops: Callable[..., _flops.Flops]
+    flops: Callable[..., flops.Flops]
     """Closed formula: (config, kept, text, generated=, clip=)."""
     build: Callable[[Shape, torch.dtype, str], Parts]
 
@@ -96,7 +96,7 @@ class Shape:
     @property
     def visual_tokens(self) -> int:
         """Patches of one image."""
-        return _flops.patches(self.config.vision_config)
+        return flops.patches(self.config.vision_config)
 
     def with_layers(self, count: int) -> Any:
         """The config with another number of language layers."""
@@ -125,7 +125,7 @@ def llava_shape(tiny: bool) -> Shape:
         clip=_clip("ViT-L-14-336-quickgelu", tiny),
         published_layers=language.num_hidden_layers,
         prompt=lambda kept, text: kept + text,
-        flops=_flops.llava,
+        flops=flops.llava,
         build=_llava_parts,
     )
 
@@ -150,7 +150,7 @@ def blip2_shape(tiny: bool) -> Shape:
         published_layers=language.num_hidden_layers,
         prompt=lambda kept, text: config.num_query_tokens + text,
         # The tower lacks EVA-g's 40th layer, which ATP needs to bring patches into CLIP space.
-        flops=lambda *arguments, **named: _flops.blip2(*arguments, **named, lacking=1),
+        flops=lambda *arguments, **named: flops.blip2(*arguments, **named, lacking=1),
         build=_blip2_parts,
     )
 
@@ -186,7 +186,7 @@ def idefics_shape(tiny: bool) -> Shape:
         clip=_clip("ViT-H-14", tiny),
         published_layers=config.num_hidden_layers,
         prompt=lambda kept, text: text,
-        flops=_flops.idefics,
+        flops=flops.idefics,
         build=_idefics_parts,
     )
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from pruneproof.backbones._flops import Flops
+from pruneproof.backbones.flops import Flops
 
 GIB, MIB = 2**30, 2**20
 COMPONENTS = tuple(Flops.__dataclass_fields__)

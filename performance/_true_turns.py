@@ -17,8 +17,8 @@ from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import DynamicCache
 
-from pruneproof.backbones._generation import cache_bytes
-from pruneproof.backbones._vision import cls_attention
+from pruneproof.backbones.clip.vision import cls_attention
+from pruneproof.backbones.language.generation import cache_bytes
 from pruneproof.pruning import top_k
 from pruneproof.pruning.atp import atp_scores
 

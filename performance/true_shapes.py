@@ -26,7 +26,7 @@ from performance._true_tables import COMPONENTS, markdown
 from performance._true_turns import FlopMeter, Inputs, Turn, answer, take_turn
 
 from pruneproof.answering.costs import _processor
-from pruneproof.backbones._memory import free_bytes, model_bytes
+from pruneproof.backbones.checkpoints.memory import free_bytes, model_bytes
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json, write_text
 from pruneproof.pruning import kept_count

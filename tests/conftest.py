@@ -84,7 +84,7 @@ def save_llava(folder: Path) -> None:
         LlavaProcessor,
     )
 
-    from pruneproof.backbones._clip_layout import vision_tower_state
+    from pruneproof.backbones.clip.layout import vision_tower_state
 
     torch.manual_seed(3)
     tokenizer = _tokenizer("")

@@ -45,7 +45,7 @@ def test_a_full_disk_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys
         cli.main(["draw_scenes", "--study", str(SMALL)])
 
 
-OWN_OPTIONS = {"answer_questions": ["backbone"], "train_backbone": ["name"]}
+OWN_OPTIONS = {"answer_questions": ["backbone"], "train_backbone": ["name"], "train_decisions": ["name"]}
 
 
 @pytest.mark.parametrize("stage", [name for name in cli.STAGES if name not in OWN_OPTIONS])

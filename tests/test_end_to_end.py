@@ -239,7 +239,7 @@ def test_what_the_settings_name_is_seen_wherever_it_lies(straight: tuple[Path, s
     repro(folder, "score_answers")
     assert cells(folder) == old_cells, "weights were moved, not changed"
 
-    shared = folder / "src/pruneproof/backbones/_generation.py"
+    shared = folder / "src/pruneproof/backbones/language/generation.py"
     shared.write_text(shared.read_text() + '\n"""Another text."""\n')
     assert ran(repro(folder, "score_answers")) == ["write_manifests"]
 

@@ -26,7 +26,7 @@ BY_MANIFEST = {"answer_questions": "answers", "locate_patches": "patches.json", 
 """Stages whose code is listed in a file of data/manifests, which the stage `write_manifests` makes."""
 HARMLESS = {"__init__", "errors", "folders", "machine", "registry", "workers"}
 """Top-level modules that cannot change a result: messages, places, speed, and finding members by name."""
-TRAINING = SOURCE / "pruneproof" / "backbones" / "builtin"
+TRAINING = SOURCE / "pruneproof" / "training"
 """Makes weights, which are a dependency of their own; no stage of the pipeline imports it."""
 
 
@@ -143,7 +143,7 @@ def test_no_stage_declares_code_that_it_does_not_import(stage: str) -> None:
 
 
 def test_every_stage_has_a_command_of_its_own_name() -> None:
-    assert set(PIPELINE) == set(STAGES) - {"train_backbone"}
+    assert set(PIPELINE) == set(STAGES) - {"train_backbone", "train_decisions"}
     for name, stage in PIPELINE.items():
         assert stage["cmd"].startswith(f"python -m pruneproof {name}")
 
@@ -199,3 +199,13 @@ def test_training_has_one_stage_for_each_settings_file() -> None:
     for stage in stages:
         kind, _, name = stage.name.partition("@")
         assert str(stage.cmd).endswith(ends[kind].format(name))
+
+
+def test_decisions_are_trained_by_one_stage_for_each_settings_file() -> None:
+    from dvc.repo import Repo
+
+    with Repo(str(PROJECT)) as repo:
+        stages = repo.stage.load_all(str(PROJECT / "data/decisions/dvc.yaml"))
+    known = [path.stem for path in (PROJECT / "data/decisions").glob("*.yaml") if path.stem != "dvc"]
+    assert sorted(stage.name for stage in stages) == sorted(f"train_decisions@{name}" for name in known)
+    assert all(str(stage.cmd).endswith(f"--name {stage.name.partition('@')[2]}") for stage in stages)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from pruneproof import machine, pipeline, space
-from pruneproof.backbones._checkpoints import locate, require_tower
+from pruneproof.backbones.checkpoints.weights import locate, require_tower
 from pruneproof.benchmarks import input_files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders, make_command

@@ -31,9 +31,13 @@ STAGES = {
     "measure_costs": ("pruneproof.answering.costs", "measure FLOPs, memory and latency of every method"),
     "write_report": ("pruneproof.reporting.stage", "write figures, tables, claims and report.html"),
     "record_runs": ("pruneproof.tracking", "record the results in MLflow"),
-    "train_backbone": ("pruneproof.backbones.builtin.stage", "train a built-in model from scratch (an hour or more)"),
+    "train_backbone": ("pruneproof.training.stage", "train a built-in model from scratch (an hour or more)"),
+    "train_decisions": ("pruneproof.training.decision_stage", "train LVPruning's modules for a built-in LLaVA"),
 }
 """Sub-command to the module whose `run(study, folders)` is the stage's body, and what it does."""
+
+FOLDERS = {"train_backbone": "backbones", "train_decisions": "decisions"}
+"""Where trainings have their settings and put their weights."""
 
 LOOKS = {
     "check": "say whether everything that the study needs is in place",
@@ -134,8 +138,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--save", action="store_true", help="write the numbers onto a built-in model's card")
         if name in ("answer_questions", "retention"):
             command.add_argument("--backbone", required=True, help="an id of `backbones` in params.yaml")
-        if name == "train_backbone":
-            command.add_argument("--name", required=True, help="the name of a data/backbones/<name>.yaml")
+        if name in FOLDERS:
+            command.add_argument("--name", required=True, help=f"the name of a data/{FOLDERS[name]}/<name>.yaml")
         if name == "ui":
             command.add_argument("--port", type=int, default=5000, help="the port of 127.0.0.1 (default: 5000)")
         if name == "check":

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from pruneproof import registry
-from pruneproof.backbones import NOT_FAMILIES, families
-from pruneproof.backbones._depth import language_depth, tower_depth
+from pruneproof.backbones import families
+from pruneproof.backbones.checkpoints.depth import language_depth, tower_depth
 from pruneproof.problems import Location, Problem
 from pruneproof.pruning.protocol import Method, Narrows
 from pruneproof.settings import MethodSettings
@@ -139,7 +139,7 @@ def _declared(family: Any) -> tuple[Mapping[str, str], str]:
     """The doors that a family does not have, with the reason, and why its connector's output is not patches."""
     if family not in families():
         return {}, ""
-    read = registry.constants("pruneproof.backbones", family, NOT_FAMILIES)
+    read = registry.constants("pruneproof.backbones.families", family)
     return read.get("CLOSED_DOORS", {}), read.get("MIXING", "")
 
 

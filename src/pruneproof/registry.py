@@ -22,35 +22,30 @@ NOT_MEMBERS = frozenset({"stage", "protocol"})
 """Public modules of a package that are never members: the body of its stage, and what its members promise."""
 
 
-def module_names(package: str, exclude: Iterable[str] = ()) -> tuple[str, ...]:
+def module_names(package: str) -> tuple[str, ...]:
     """Names of a package's members, sorted, without importing any of them.
 
     Args:
         package: Dotted name, such as `pruneproof.pruning`.
-        exclude: Further public modules of that package that are not members.
     """
-    left_out = NOT_MEMBERS.union(exclude)
     found = (module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__))
-    return tuple(sorted(name for name in found if not name.startswith("_") and name not in left_out))
+    return tuple(sorted(name for name in found if not name.startswith("_") and name not in NOT_MEMBERS))
 
 
-def load_module(
-    package: str, name: str, noun: str, exclude: Iterable[str] = (), needs: Iterable[str] = ()
-) -> ModuleType:
+def load_module(package: str, name: str, noun: str, needs: Iterable[str] = ()) -> ModuleType:
     """Import one member of a package by its name.
 
     Args:
         package: Dotted name, such as `pruneproof.pruning`.
         name: The member's name as the user wrote it.
         noun: What a member is called in the error, such as `pruning method`.
-        exclude: Further public modules of that package that are not members.
         needs: What a member of that package must define.
 
     Raises:
         PruneProofError: if there is no such member, it lacks what it must define, or it needs a distribution that is
             not installed.
     """
-    known = module_names(package, exclude)
+    known = module_names(package)
     if name not in known:
         raise unknown(noun, name, known)
     try:
@@ -67,15 +62,14 @@ def load_module(
     return module
 
 
-def constants(package: str, name: str, exclude: Iterable[str] = ()) -> dict[str, Any]:
+def constants(package: str, name: str) -> dict[str, Any]:
     """The top-level names of one member that are given literal values, read from its source without running it.
 
     Args:
-        package: Dotted name, such as `pruneproof.backbones`.
+        package: Dotted name, such as `pruneproof.backbones.families`.
         name: of a member.
-        exclude: Further public modules of that package that are not members.
     """
-    spec = importlib.util.find_spec(f"{package}.{name}") if name in module_names(package, exclude) else None
+    spec = importlib.util.find_spec(f"{package}.{name}") if name in module_names(package) else None
     if spec is None or spec.origin is None:
         return {}
     found: dict[str, Any] = {}
@@ -86,14 +80,13 @@ def constants(package: str, name: str, exclude: Iterable[str] = ()) -> dict[str,
     return found
 
 
-def merge(package: str, attribute: str, noun: str, exclude: Iterable[str] = ()) -> Mapping[str, Any]:
+def merge(package: str, attribute: str, noun: str) -> Mapping[str, Any]:
     """One read-only mapping out of the mappings that all members of a package expose under the same attribute.
 
     Args:
         package: Dotted name, such as `pruneproof.perturbations.images`.
         attribute: Name of the mapping in each member, such as `PERTURBATIONS`.
         noun: What an entry is called in errors, such as `image perturbation`.
-        exclude: Further public modules of that package that are not members.
 
     Returns:
         Name to entry, in the order of the members' names and then of their mappings.
@@ -103,8 +96,8 @@ def merge(package: str, attribute: str, noun: str, exclude: Iterable[str] = ()) 
     """
     entries: dict[str, Any] = {}
     owners: dict[str, str] = {}
-    for member in module_names(package, exclude):
-        mapping = getattr(load_module(package, member, noun, exclude), attribute, None)
+    for member in module_names(package):
+        mapping = getattr(load_module(package, member, noun), attribute, None)
         if not isinstance(mapping, Mapping):
             raise PruneProofError(
                 f"{package}.{member} defines no mapping {attribute}: add one, or start the module's name with '_'"

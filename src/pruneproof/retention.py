@@ -130,7 +130,7 @@ def report(folder: Path, backbone: str, images: int, save: bool) -> None:
     blind = ", ".join(f"{name} {severity}" for name, severity in found.blind()) or "none"
     console.print(f"Cells below {100 * chance.FLOOR:.0f}%: {len(found.blind())} ({blind}).")
     if save:
-        from pruneproof.backbones.builtin.card import write_card
+        from pruneproof.training.card import write_card
 
         write_json(checkpoint / "retention.json", as_json(found))
         write_card(checkpoint)

@@ -13,7 +13,7 @@ from pruneproof import pruning
 from pruneproof.answering import costs
 from pruneproof.answering.grid import sheets
 from pruneproof.backbones import load
-from pruneproof.backbones.llava import Llava
+from pruneproof.backbones.families.llava import Llava
 from pruneproof.folders import Folders
 from pruneproof.records import CLEAN
 from pruneproof.settings import MethodSettings, Study

@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 from tests.backbones._blip2_checkpoint import blip2_settings
-from tests.backbones.test_histories import CASES
+from tests.backbones.language.test_histories import CASES
 from tests.conftest import save_llava
 
 from pruneproof import backbones, pruning, registry
 from pruneproof.answering.doors import Picture, encode, narrowing, require_budget, show
-from pruneproof.backbones import NOT_FAMILIES, Reply
+from pruneproof.backbones import Reply
 from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import Door, Kept, Method, Resizes, Selects, Texts, VisualTokens
 from pruneproof.settings import BackboneSettings, MethodSettings
@@ -85,7 +85,7 @@ def answers(model: Any, chosen: Method, pictures: list[Image.Image]) -> list[Rep
 
 
 def closed(model: Any) -> dict[str, str]:
-    found: dict[str, str] = registry.constants("pruneproof.backbones", model.family, NOT_FAMILIES)
+    found: dict[str, str] = registry.constants("pruneproof.backbones.families", model.family)
     return dict(found.get("CLOSED_DOORS", {}))
 
 

@@ -150,9 +150,9 @@ def edit(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["answering/answerer.py", "answering/batch.py", "answering/features.py", "backbones/llava.py", "seeds.py",
-     "backbones/_generation.py", "backbones/text_towers.py", "backbones/__init__.py", "pruning/__init__.py",
-     "pruning/atp.py", "registry.py"],
+    ["answering/answerer.py", "answering/batch.py", "answering/features.py", "backbones/families/llava.py", "seeds.py",
+     "backbones/language/generation.py", "backbones/clip/text_towers.py", "backbones/__init__.py",
+     "pruning/__init__.py", "pruning/atp.py", "registry.py"],
 )  # fmt: skip
 def test_code_that_answers_counts_and_its_comments_do_not(study: Study, home: Path, name: str) -> None:
     before = of(study)
@@ -181,12 +181,13 @@ def test_code_around_answering_makes_tables_anew_and_asks_nothing(study: Study, 
 
 
 @pytest.mark.parametrize(
-    "name", ["backbones/_patch_boxes.py", "backbones/_memory.py", "backbones/another_family.py", "scoring/stage.py",
-             "pruning/another_method.py", "backbones/blip2.py"],
+    "name",
+    ["backbones/clip/patch_boxes.py", "backbones/checkpoints/memory.py", "backbones/families/another_family.py",
+     "scoring/stage.py", "pruning/another_method.py", "backbones/families/blip2.py"],
 )  # fmt: skip
 def test_other_code_changes_nothing(study: Study, home: Path, name: str) -> None:
     before = of(study)
-    edit(home / name, "\nfrom pruneproof.backbones._vision import ClipImage\n")
+    edit(home / name, "\nfrom pruneproof.backbones.clip.vision import ClipImage\n")
     assert of(study) == before
 
 

@@ -15,7 +15,7 @@ ATP = "pruneproof.pruning.atp"
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package that tests may change."""
     home = tmp_path / "pruneproof"
-    shutil.copytree(sources.HOME, home, ignore=shutil.ignore_patterns("__pycache__", "builtin", "scenes"))
+    shutil.copytree(sources.HOME, home, ignore=shutil.ignore_patterns("__pycache__", "training", "scenes"))
     monkeypatch.setattr(sources, "HOME", home)
     return home
 

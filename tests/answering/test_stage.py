@@ -13,7 +13,7 @@ import pytest
 from pruneproof.answering import features, stage, worker
 from pruneproof.answering.answerer import Answerer
 from pruneproof.answering.store import Store
-from pruneproof.backbones.llava import Llava
+from pruneproof.backbones.families.llava import Llava
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.records import ANSWERS, LOGIT_NOISE, LOGITS

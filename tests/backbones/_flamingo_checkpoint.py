@@ -115,7 +115,7 @@ def save_flamingo(
         IdeficsProcessor,
     )
 
-    from pruneproof.backbones._clip_layout import vision_tower_state
+    from pruneproof.backbones.clip.layout import vision_tower_state
 
     torch.manual_seed(seed)
     added = (FAKE, IMAGE, END) if instruct else (FAKE, IMAGE)

@@ -40,7 +40,7 @@ def save_llava_next(folder: Path, *, mistral: bool = False, grids: list[list[int
         MistralConfig,
     )
 
-    from pruneproof.backbones._clip_layout import vision_tower_state
+    from pruneproof.backbones.clip.layout import vision_tower_state
 
     torch.manual_seed(seed)
     tokenizer = _tokenizer("")

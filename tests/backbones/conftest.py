@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pruneproof import backbones
-from pruneproof.backbones.llava import Llava
+from pruneproof.backbones.families.llava import Llava
 from pruneproof.settings import BackboneSettings
 
 

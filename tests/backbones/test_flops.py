@@ -37,11 +37,11 @@ from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 from pruneproof import pruning
 from pruneproof.answering import costs
 from pruneproof.answering.batch import AskedImage, Question
-from pruneproof.backbones import _flops
-from pruneproof.backbones._blip2_vision import Blip2Image, split_layer
-from pruneproof.backbones._vision import ClipImage
-from pruneproof.backbones.llava import Llava
-from pruneproof.backbones.text_towers import ClipSpace
+from pruneproof.backbones import flops
+from pruneproof.backbones.clip.text_towers import ClipSpace
+from pruneproof.backbones.clip.vision import ClipImage
+from pruneproof.backbones.families._blip2_vision import Blip2Image, split_layer
+from pruneproof.backbones.families.llava import Llava
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings, MethodSettings
 
@@ -99,7 +99,7 @@ def test_llava(shape: tuple[int, int, int, int], attention: str, key_heads: int,
     )
     config = LlavaConfig(vision_config=CLIPVisionConfig(**vision_fields(shape)), text_config=language)
     model = shaped(LlavaForConditionalGeneration(config), attention)
-    formula = _flops.llava(config, kept, text, generated=3)
+    formula = flops.llava(config, kept, text, generated=3)
 
     assert counted(lambda: model.model.vision_tower(pixels())) == formula.vision_tower
     assert counted(lambda: model.model.multi_modal_projector(torch.randn(1, kept, shape[0]))) == formula.connector
@@ -144,7 +144,7 @@ def test_blip2_with_opt(
     config = blip2_config(shape, language, frequency)
     model = shaped(Blip2ForConditionalGeneration(config), attention)
     text = 7
-    formula = _flops.blip2(config, kept, text, generated=2)
+    formula = flops.blip2(config, kept, text, generated=2)
 
     assert counted(lambda: model.vision_model(pixels())) == formula.vision_tower
     assert counted(lambda: connect_blip2(model, torch.randn(1, kept + 1, shape[0]))) == formula.connector
@@ -182,7 +182,7 @@ def test_blip2_with_t5(attention: str, activation: str, decoder_layers: int) -> 
     config = blip2_config((32, 128, 2, 4), language)
     model = shaped(Blip2ForConditionalGeneration(config), attention).language_model
     text = 7
-    formula = _flops.blip2(config, 4, text, generated=2)
+    formula = flops.blip2(config, 4, text, generated=2)
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
     encoded: list[Any] = []
     prompt, token = torch.randn(1, 6 + text, 40), torch.zeros(1, 1, dtype=torch.long)
@@ -201,7 +201,7 @@ def test_blip2_with_t5(attention: str, activation: str, decoder_layers: int) -> 
 def test_an_unknown_language_model_of_blip2_is_refused() -> None:
     config = blip2_config((32, 128, 2, 4), SMALL_LLAMA)
     with pytest.raises(PruneProofError, match="language model is 'llama'"):
-        _flops.blip2(config, 4, 7)
+        flops.blip2(config, 4, 7)
 
 
 @SHAPES
@@ -230,7 +230,7 @@ def test_idefics(shape: tuple[int, int, int, int], attention: str, interval: int
     )
     model = shaped(IdeficsForVisionText2Text(config), attention)
     text = 7
-    formula = _flops.idefics(config, kept, text, generated=2)
+    formula = flops.idefics(config, kept, text, generated=2)
 
     assert counted(lambda: model.model.vision_model(pixels())) == formula.vision_tower
     resampler = model.model.perceiver_resampler
@@ -260,7 +260,7 @@ def test_text_tower(width: int, layers: int, context: int, space: int, ratio: fl
     ).eval()
     ids = torch.ones(1, context, dtype=torch.long)
     shape = {"context_length": context, "width": width, "layers": layers, "mlp_ratio": ratio}
-    assert counted(lambda: tower(ids)) == _flops.text_tower({"embed_dim": space, "text_cfg": shape})
+    assert counted(lambda: tower(ids)) == flops.text_tower({"embed_dim": space, "text_cfg": shape})
 
 
 @SHAPES
@@ -288,11 +288,11 @@ def test_atp_scoring_and_the_text_that_it_needs(
         config: Any = blip2_config(shape, OPTConfig())
         layer: Any = split_layer(Blip2EncoderLayer(config.vision_config))
         image: ClipImage = Blip2Image(*seen, [layer] * layers, space_of_clip)
-        expected = _flops.blip2(config, 4, 7, clip=clip, lacking=lacking)
+        expected = flops.blip2(config, 4, 7, clip=clip, lacking=lacking)
     else:
         config = LlavaConfig(vision_config=CLIPVisionConfig(**vision_fields(shape)), text_config=SMALL_LLAMA)
         image = ClipImage(*seen, [CLIPEncoderLayer(config.vision_config)] * layers, space_of_clip)
-        expected = _flops.llava(config, 4, 7, clip=clip)
+        expected = flops.llava(config, 4, 7, clip=clip)
     assert counted(lambda: (image.cls_attention(-1), text @ image.aligned(-1).T)) == expected.scoring
     assert counted(lambda: pair.encode_text(ids)) == expected.text_tower
 
@@ -315,7 +315,7 @@ def test_a_loaded_llava_costs_what_the_formula_says(
     prompt = llava.prompt(question)
     clip = json.loads((llava_root / llava_settings.text_tower / "open_clip_config.json").read_text())["model_cfg"]
     text = len(prompt.before) + len(prompt.after)
-    formula = _flops.llava(llava.model.config, kept, text, clip=clip if chosen.per_question else None)
+    formula = flops.llava(llava.model.config, kept, text, clip=clip if chosen.per_question else None)
     assert {row.component: row.flops for row in rows} == asdict(formula)
 
 
@@ -330,11 +330,11 @@ def test_a_method_inside_the_language_model_costs_what_the_formula_says(
     chosen = pruning.load(MethodSettings.model_validate({"method": "fastv", "keep": 0.25, "layer": 1}))
     rows = {row.component: row for row in costs.count_flops(llava, llava_settings, chosen, image, "tiny", "it", 0)}
     text, config = len(llava.prompt(question)), llava.model.config
-    formula = _flops.llava(config, 16, text, budget=chosen.budget(16, 2))
-    scoring = _flops.attention_rows(config.text_config, 1, 16 + text)
+    formula = flops.llava(config, 16, text, budget=chosen.budget(16, 2))
+    scoring = flops.attention_rows(config.text_config, 1, 16 + text)
     found = {name: row.flops for name, row in rows.items()}
     assert found == asdict(formula) | {"prefill": formula.prefill + scoring}
-    assert formula.prefill < _flops.llava(config, 16, text).prefill
+    assert formula.prefill < flops.llava(config, 16, text).prefill
     assert rows["prefill"].visual_tokens == 16
 
 
@@ -367,5 +367,5 @@ def test_published_towers_cost_what_open_clip_publishes(
     """GFLOPs of open_clip `docs/model_profile.csv`, which fvcore counted; it leaves small parts out differently."""
     clip = open_clip.get_model_config(name)
     vision = CLIPVisionConfig(image_size=clip["vision_cfg"]["image_size"], patch_size=14, **fields)
-    assert _flops.vision_tower(vision) / 1e9 == pytest.approx(image, rel=0.01)
-    assert _flops.text_tower(clip) / 1e9 == pytest.approx(text, rel=0.01)
+    assert flops.vision_tower(vision) / 1e9 == pytest.approx(image, rel=0.01)
+    assert flops.text_tower(clip) / 1e9 == pytest.approx(text, rel=0.01)

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from performance import _true_turns, true_shapes
-from pruneproof.backbones._vision import cls_attention
+from pruneproof.backbones.clip.vision import cls_attention
 from pruneproof.pruning.atp import Atp, Settings
 
 FAMILIES = pytest.mark.parametrize("family", list(SHAPES))

@@ -18,7 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pruneproof.backbones import Backbone
-from pruneproof.backbones._tower import ReducedImage
+from pruneproof.backbones.clip.tower import ReducedImage
 from pruneproof.errors import PruneProofError
 from pruneproof.files import digest, sealed, unsealed, write_bytes
 from pruneproof.pictures import read_picture

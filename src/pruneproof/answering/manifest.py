@@ -19,7 +19,7 @@ from typing import Any
 
 from pruneproof import pruning, registry
 from pruneproof.answering.sources import closure, syntax
-from pruneproof.backbones._checkpoints import weights
+from pruneproof.backbones.checkpoints.weights import weights
 from pruneproof.benchmarks import input_files
 from pruneproof.digests import Digests, remembered
 from pruneproof.errors import PruneProofError
@@ -43,8 +43,8 @@ WITHOUT = frozenset(
         "errors",
         "files",
         "machine",  # speed
-        "backbones._memory",  # refuses, or does nothing
-        "backbones._patch_boxes",  # of scores and figures
+        "backbones.checkpoints.memory",  # refuses, or does nothing
+        "backbones.clip.patch_boxes",  # of scores and figures
     )
 )
 """Modules that no answer depends on, although the answering code imports them. What decides which questions are asked
@@ -58,7 +58,7 @@ class Manifest:
     packages: Mapping[str, str]
     """Versions, Python's among them."""
     weights: Mapping[str, Any]
-    """Digests of files or pinned names; see `_checkpoints.weights`."""
+    """Digests of files or pinned names; see `checkpoints.weights`."""
     backbone: Mapping[str, Any]
     """Its settings, except where its weights are."""
     seed: int
@@ -89,7 +89,7 @@ def of_backbone(study: Study, folders: Folders, backbone: str, digests: Digests)
         PruneProofError: if its weights are missing or must not be read.
     """
     settings = study.backbones[backbone]
-    family = f"pruneproof.backbones.{settings.family}"
+    family = f"pruneproof.backbones.families.{settings.family}"
     features, answers = "pruneproof.answering.features", "pruneproof.answering.answerer"
     shared = _sources(digests, answers, family, without=WITHOUT)
     return Manifest(
@@ -123,7 +123,7 @@ def run(study: Study, folders: Folders) -> None:
             write_json(folders.manifest_of(backbone), asdict(of_backbone(study, folders, backbone, digests)))
         named = {name: _settings(chosen) for name, chosen in study.backbones.items()}
         loaded = {name: weights(chosen, root, digests) for name, chosen in study.backbones.items()}
-        families = [f"pruneproof.backbones.{chosen.family}" for chosen in study.backbones.values()]
+        families = [f"pruneproof.backbones.families.{chosen.family}" for chosen in study.backbones.values()]
         methods = [f"pruneproof.pruning.{chosen.method}" for chosen in study.methods.values()]
         shared = {"packages": packages(), "weights": loaded, "backbones": named}
         costs = _sources(digests, "pruneproof.answering.costs", *families, *methods)

@@ -1,7 +1,7 @@
-"""Vision-language models: one module per family, one protocol for all; a family knows nothing of methods or benchmarks.
+"""Vision-language models: one protocol for all; a family knows nothing of methods or benchmarks.
 
-A member exposes `load(settings, root, device) -> Backbone` and `patch_boxes(settings, root) -> PatchBoxes`. Modules
-with a leading underscore, `text_towers` and `builtin` are not families.
+`families` holds one module each, `checkpoints` how they are found and read, `clip` what CLIP towers share, and
+`language` what language models share.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from pruneproof.backbones._patch_boxes import PatchBoxes
-    from pruneproof.backbones.text_towers import ClipSpace
+    from pruneproof.backbones.clip.patch_boxes import PatchBoxes
+    from pruneproof.backbones.clip.text_towers import ClipSpace
     from pruneproof.pruning.protocol import Kept, LanguageLayer, TowerLayer, VisualTokens
 
 History: TypeAlias = tuple[tuple[str, str], ...]
 """Earlier turns of a dialogue on one image, oldest first: (question, answer)."""
-
-NOT_FAMILIES = ("builtin", "text_towers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,7 @@ class Backbone(Protocol):
 
 def families() -> tuple[str, ...]:
     """Names of the families, without importing any."""
-    return registry.module_names("pruneproof.backbones", NOT_FAMILIES)
+    return registry.module_names("pruneproof.backbones.families")
 
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Backbone:
@@ -183,7 +181,7 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Backbone:
     Raises:
         PruneProofError: naming the missing or wrong file, and how to fix it.
     """
-    module = registry.load_module("pruneproof.backbones", settings.family, "backbone family", NOT_FAMILIES)
+    module = registry.load_module("pruneproof.backbones.families", settings.family, "backbone family")
     backbone: Backbone = module.load(settings, root, device)
     return backbone
 
@@ -202,6 +200,6 @@ def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     Raises:
         PruneProofError: as `load` does for a checkpoint that cannot be read.
     """
-    module = registry.load_module("pruneproof.backbones", settings.family, "backbone family", NOT_FAMILIES)
+    module = registry.load_module("pruneproof.backbones.families", settings.family, "backbone family")
     boxes: PatchBoxes = module.patch_boxes(settings, root)
     return boxes

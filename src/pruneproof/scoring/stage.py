@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pruneproof import pruning
-from pruneproof.backbones._depth import language_depth
+from pruneproof.backbones.checkpoints.depth import language_depth
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_table, replacing, write_text
 from pruneproof.folders import Folders

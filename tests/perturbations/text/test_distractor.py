@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pruneproof.backbones.builtin import corpus
-from pruneproof.perturbations.text import NotApplicable, gate
+from pruneproof.perturbations.text import NotApplicable, _gate
 from pruneproof.perturbations.text._words import negations, numbers, words
 from pruneproof.perturbations.text.distractor import ABSENT, MISLEADING, NEUTRAL, absent, misleading, neutral
+from pruneproof.training import corpus
 
 NAMEABLE = set(
     words(
@@ -78,7 +78,7 @@ def test_what_is_missing_is_said(existence):
 
 def test_every_draw_passes_its_gate(samples):
     for sample in samples:
-        assert {gate.with_neutral(sample, text) for text in draws(neutral, sample, 60)} == {None}
-        assert {gate.with_absent(sample, text) for text in draws(absent, sample, 60)} == {None}
+        assert {_gate.with_neutral(sample, text) for text in draws(neutral, sample, 60)} == {None}
+        assert {_gate.with_absent(sample, text) for text in draws(absent, sample, 60)} == {None}
         if sample.alternatives:
-            assert {gate.with_claim(sample, text) for text in draws(misleading, sample, 60)} == {None}
+            assert {_gate.with_claim(sample, text) for text in draws(misleading, sample, 60)} == {None}

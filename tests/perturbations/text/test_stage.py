@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_json, read_rows, read_table, write_rows
 from pruneproof.folders import Folders
-from pruneproof.perturbations.text import gate, registered, stage
+from pruneproof.perturbations.text import _gate, registered, stage
 from pruneproof.records import REWORDED, SAMPLES, Condition, Sample, sample_to_row
 from pruneproof.settings import Study
 from pruneproof.wording import contains
@@ -106,7 +106,7 @@ def test_what_is_rejected_is_recorded_with_its_reason(tmp_path, existence, sampl
     told = {(row["sample_id"], row["perturbation"]): row for row in read_rows(folder / "questions.parquet")}
 
     lost = told["bad", "paraphrase_phrasing"]
-    assert (lost["accepted"], lost["reason"], lost["text"]) == (False, gate.PROTECTED_LOST, "Anything in the sky?")
+    assert (lost["accepted"], lost["reason"], lost["text"]) == (False, _gate.PROTECTED_LOST, "Anything in the sky?")
     missing = told[bare.sample_id, "paraphrase_phrasing"]
     assert (missing["accepted"], missing["text"], missing["edit_distance"]) == (False, bare.question, 0)
     assert missing["reason"] == "not applicable: the sample has no rephrasing"
@@ -114,8 +114,8 @@ def test_what_is_rejected_is_recorded_with_its_reason(tmp_path, existence, sampl
     manifest = read_json(folder / "manifest.json")
     counts = manifest["conditions"]["paraphrase_phrasing_1"]
     assert counts["accepted"] == 1
-    assert counts["rejected"] == {gate.PROTECTED_LOST: 1, missing["reason"]: 1}
-    assert counts["redrawn"] == {gate.PROTECTED_LOST: stage.DRAWS - 1}
+    assert counts["rejected"] == {_gate.PROTECTED_LOST: 1, missing["reason"]: 1}
+    assert counts["redrawn"] == {_gate.PROTECTED_LOST: stage.DRAWS - 1}
     kept = told[existence.sample_id, "paraphrase_phrasing"]
     assert counts["mean_edit_distance"] == kept["edit_distance"] > 0
     assert manifest["samples"] == manifest["distinct_questions"] == 3

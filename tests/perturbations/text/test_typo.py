@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pruneproof.perturbations.text import NotApplicable, _nlpaug, gate
+from pruneproof.perturbations.text import NotApplicable, _gate, _nlpaug
 from pruneproof.perturbations.text._words import WORD, edit_distance
 from pruneproof.perturbations.text.typo import PERTURBATIONS, words_to_change
 from pruneproof.records import Sample
@@ -60,7 +60,7 @@ def test_held_words_survive_even_before_the_gate(name, severity, chosen, protect
         text = PERTURBATIONS[name](sample, severity, np.random.default_rng(seed))
     except NotApplicable:
         return  # nothing was drawn, so nothing was lost
-    assert not Counter(gate.held_words(sample)) - Counter(WORD.findall(text))
+    assert not Counter(_gate.held_words(sample)) - Counter(WORD.findall(text))
     assert text.endswith("?")
 
 

@@ -1,6 +1,6 @@
 """Text perturbations: pure functions (sample, severity, generator) -> reworded question whose true answer is the same.
 
-Every public module of this package but `gate` exposes `PERTURBATIONS`, a mapping from name to `TextPerturbation`;
+Every public module of this package exposes `PERTURBATIONS`, a mapping from name to `TextPerturbation`;
 adding one means adding a module. Listing the names imports no text library.
 """
 
@@ -18,7 +18,7 @@ from pruneproof.records import Condition, Sample
 from pruneproof.settings import TextPerturbationSettings
 
 Gate = Callable[[Sample, str], str | None]
-"""(sample, reworded question) -> why the label may no longer hold, or None; see `gate`."""
+"""(sample, reworded question) -> why the label may no longer hold, or None; see `_gate`."""
 
 
 class NotApplicable(Exception):
@@ -65,7 +65,7 @@ def registered() -> Mapping[str, TextPerturbation]:
     Raises:
         PruneProofError: if two modules define the same name.
     """
-    return registry.merge(__name__, "PERTURBATIONS", "text perturbation", exclude=("gate",))
+    return registry.merge(__name__, "PERTURBATIONS", "text perturbation")
 
 
 def perturbation(name: str) -> TextPerturbation:

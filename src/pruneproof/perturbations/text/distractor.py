@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pruneproof.perturbations.text import NotApplicable, TextPerturbation, gate
+from pruneproof.perturbations.text import NotApplicable, TextPerturbation, _gate
 from pruneproof.records import Sample
 from pruneproof.wording import contains
 
@@ -102,7 +102,7 @@ def _inside(claim: str) -> str:
 
 
 PERTURBATIONS = {
-    "distractor_neutral": TextPerturbation(neutral, gate.with_neutral),
-    "distractor_absent": TextPerturbation(absent, gate.with_absent),
-    "distractor_misleading": TextPerturbation(misleading, gate.with_claim),
+    "distractor_neutral": TextPerturbation(neutral, _gate.with_neutral),
+    "distractor_absent": TextPerturbation(absent, _gate.with_absent),
+    "distractor_misleading": TextPerturbation(misleading, _gate.with_claim),
 }

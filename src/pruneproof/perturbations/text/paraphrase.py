@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from pruneproof.perturbations.text import NotApplicable, TextPerturbation, gate
+from pruneproof.perturbations.text import NotApplicable, TextPerturbation, _gate
 from pruneproof.records import Sample
 
 _VOWEL_SOUND = re.compile(r"(?!uni|use|eu|one\b)[aeiou]|hour|honest", re.IGNORECASE)
@@ -68,6 +68,6 @@ def _replaced(match: re.Match[str], drawn: dict[str, str]) -> str:
 
 
 PERTURBATIONS = {
-    "paraphrase_phrasing": TextPerturbation(phrasing, gate.reworded),
-    "paraphrase_synonym": TextPerturbation(synonym, gate.with_synonyms),
+    "paraphrase_phrasing": TextPerturbation(phrasing, _gate.reworded),
+    "paraphrase_synonym": TextPerturbation(synonym, _gate.with_synonyms),
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pruneproof.perturbations.text import NotApplicable, TextPerturbation, _nlpaug, gate
+from pruneproof.perturbations.text import NotApplicable, TextPerturbation, _gate, _nlpaug
 from pruneproof.perturbations.text._words import WORD
 from pruneproof.records import Sample
 
@@ -33,7 +33,7 @@ def _typo(build: Callable[[], Any], can_change: Callable[[Any, str], bool]) -> T
 
     def rewrite(sample: Sample, severity: int, rng: np.random.Generator) -> str:
         augmenter = built()
-        held = set(gate.held_words(sample))
+        held = set(_gate.held_words(sample))
         free = [word for word in WORD.findall(sample.question) if word not in held]
         fixed = [word for word in free if not can_change(augmenter, word)]
         if len(fixed) == len(free):
@@ -41,7 +41,7 @@ def _typo(build: Callable[[], Any], can_change: Callable[[Any, str], bool]) -> T
         count = words_to_change(len(free), severity)
         return _nlpaug.augment(augmenter, sample.question, [*held, *fixed], count, int(rng.integers(2**32)))
 
-    return TextPerturbation(rewrite, gate.mistyped, severities=(1, 2, 3, 4, 5))
+    return TextPerturbation(rewrite, _gate.mistyped, severities=(1, 2, 3, 4, 5))
 
 
 def _has_letters(augmenter: Any, word: str) -> bool:

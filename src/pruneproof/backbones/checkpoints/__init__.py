@@ -1,0 +1,1 @@
+"""Finding, checking and reading checkpoints, whatever the family."""

@@ -1,0 +1,111 @@
+"""Reading a checkpoint by `from_pretrained`: the same checks and the same errors for every family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoProcessor
+from transformers.utils import logging
+
+from pruneproof.backbones.checkpoints.finite import require_finite
+from pruneproof.backbones.checkpoints.memory import model_bytes, require_memory
+from pruneproof.backbones.checkpoints.remote_code import NO_REMOTE_CODE, reason
+from pruneproof.backbones.checkpoints.weights import locate
+from pruneproof.errors import PruneProofError
+from pruneproof.settings import BackboneSettings
+
+
+def load_pretrained(
+    settings: BackboneSettings, root: Path, device: str, model_type: str, model_class: Any
+) -> tuple[Any, Any]:
+    """Model and processor of a checkpoint, from a local folder or the hub.
+
+    Args:
+        settings: name, revision and dtype.
+        root: the project's root, to which local folders are relative.
+        device: a torch device.
+        model_type: the `model_type` that the checkpoint's config must have.
+        model_class: a transformers class with `from_pretrained`.
+
+    Returns:
+        The model on the device, in evaluation mode and without gradients, and its processor.
+
+    Raises:
+        PruneProofError: if the checkpoint is missing, partial, of another family or cannot be read, needs its own
+            code, holds NaN or infinite weights, or does not fit into memory.
+    """
+    source = locate(settings, root)
+    if Path(source).is_dir():
+        require_memory(Path(source), settings.dtype, device)
+    config = read_config(settings, source, model_type)
+    if not Path(source).is_dir():
+        with _named(settings):
+            needed = model_bytes(model_class, config, settings.dtype)
+        require_memory(needed, settings.dtype, device)
+    processor = read_processor(settings, source)
+    with _named(settings), _silent():
+        model, report = model_class.from_pretrained(
+            source,
+            revision=settings.revision,
+            dtype=getattr(torch, settings.dtype),
+            output_loading_info=True,
+            use_safetensors=True,
+            **NO_REMOTE_CODE,
+        )
+    # transformers fills what is missing with random numbers and only warns.
+    if absent := sorted(report["missing_keys"]):
+        raise PruneProofError(
+            f"checkpoint {settings.checkpoint!r} lacks {len(absent)} tensors, such as {absent[0]}: restore its files"
+        )
+    model = model.to(device).eval().requires_grad_(False)
+    require_finite(model, f"checkpoint {settings.checkpoint!r}")
+    return model, processor
+
+
+def read_config(settings: BackboneSettings, source: str, model_type: str) -> Any:
+    """The config at `source` (from `locate`).
+
+    Raises:
+        PruneProofError: if it cannot be read, or is of another family.
+    """
+    with _named(settings):
+        config = AutoConfig.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
+    if config.model_type != model_type:
+        raise PruneProofError(
+            f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not {model_type}: change `family`"
+        )
+    return config
+
+
+def read_processor(settings: BackboneSettings, source: str) -> Any:
+    """Tokenizer and image processor at `source`; raises `PruneProofError` if they cannot be read."""
+    processor: Any = AutoProcessor
+    with _named(settings):
+        return processor.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
+
+
+@contextmanager
+def _named(settings: BackboneSettings) -> Iterator[None]:
+    """Errors of `from_pretrained` in one line with the checkpoint's name."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise PruneProofError(f"checkpoint {settings.checkpoint!r} cannot be read: {reason(error)}") from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without transformers' progress bar over tensors, which would get between those of the stages."""
+    bar: Any = logging
+    shown = bar.is_progress_bar_enabled()
+    bar.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bar.enable_progress_bar()

@@ -1,0 +1,1 @@
+"""What families with a CLIP vision tower share: layers, attention, CLIP space, and where patches lie."""

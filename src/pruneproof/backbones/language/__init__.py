@@ -1,0 +1,1 @@
+"""What families share between a prompt and its replies: batching, sharing, narrowing, generation."""

@@ -1,0 +1,111 @@
+"""The stage `train_decisions`: LVPruning's decision modules for a finished built-in LLaVA; it resumes after a kill."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
+
+from pruneproof import machine
+from pruneproof.errors import PruneProofError
+from pruneproof.files import write_text
+from pruneproof.folders import Folders
+from pruneproof.pruning import lvpruning
+from pruneproof.settings import Frozen, Study
+from pruneproof.settings_file import read_yaml
+from pruneproof.training import scene_cache
+from pruneproof.training.decision_training import DecisionSettings, save, train_decisions
+from pruneproof.training.settings import Count
+
+
+class DecisionTraining(Frozen):
+    """`data/decisions/<name>.yaml`: what is trained for which model, on how many scenes."""
+
+    backbone: str
+    """Folder of a built-in LLaVA below `data/backbones`."""
+    scenes: Count = 2000
+    """Training scenes that questions are drawn from; the first of those that the model was trained on."""
+    scene_seed: int = 7
+    """The seed that they are drawn by."""
+    layers: tuple[int, ...] = (1, 8, 16)
+    """As of `pruning.lvpruning.Settings`."""
+    keep: tuple[float, ...] = (0.6, 0.3, 0.1)
+    """As of `pruning.lvpruning.Settings`."""
+    of: Count = 32
+    """As of `pruning.lvpruning.Settings`."""
+    training: DecisionSettings = DecisionSettings()
+
+
+def load_settings(path: Path) -> DecisionTraining:
+    """Read and validate a training's settings.
+
+    Raises:
+        PruneProofError: naming every problem.
+    """
+    values, _, repeated = read_yaml(path)
+    problems = [f"{'.'.join(map(str, problem.where))}: {problem.what}" for problem in repeated]
+    try:
+        settings = DecisionTraining.model_validate(values)
+        _method(settings, path)
+    except ValidationError as error:
+        problems += [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+    if problems:
+        raise PruneProofError(f"{path}: {'; '.join(problems)}")
+    return settings
+
+
+def run(study: Study, folders: Folders, name: str) -> None:
+    """Train decision modules by `data/decisions/<name>.yaml` and write them to `data/decisions/<name>.safetensors`.
+
+    Raises:
+        PruneProofError: if there are no such settings, or the model that they name is missing.
+    """
+    home = folders.study / study.study.root / "data" / "decisions"
+    known = sorted(path.stem for path in home.glob("*.yaml") if path.stem != "dvc")
+    if name not in known:
+        raise PruneProofError(f"--name is {name!r}, but {home} has settings for {', '.join(known) or 'nothing'} only")
+    train(load_settings(home / f"{name}.yaml"), home.parent / "backbones", home / f"{name}.safetensors")
+
+
+def train(settings: DecisionTraining, backbones: Path, target: Path) -> None:
+    """Train and save decision modules.
+
+    Args:
+        settings: of the training.
+        backbones: folder of the built-in models.
+        target: file of the finished modules. Checkpoints lie in `.training` beside it; a second call with the same
+            settings goes on from there.
+
+    Raises:
+        PruneProofError: if the model cannot be read, or checkpoints of other settings are in the way.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(machine.workers())
+    checkpoint = backbones / settings.backbone
+    if not (checkpoint / "model.safetensors").is_file():
+        raise PruneProofError(f"backbone: {settings.backbone!r}, but there is no {checkpoint / 'model.safetensors'}")
+    work = target.parent / ".training"
+    own = work / target.stem
+    _refuse_other_settings(settings, own)
+    cache = scene_cache.load(work / "scenes", settings.scene_seed, "train", settings.scenes, machine.workers())
+    model: Any = LlavaForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32, local_files_only=True)
+    model.to(machine.device())
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint, local_files_only=True)
+    save(train_decisions(model, tokenizer, cache, settings.training, _method(settings, target), own), target)
+
+
+def _method(settings: DecisionTraining, path: Path) -> lvpruning.Settings:
+    options = {"layers": settings.layers, "keep": settings.keep, "of": settings.of}
+    return lvpruning.Settings.model_validate({"weights": path.name, **options})
+
+
+def _refuse_other_settings(settings: DecisionTraining, own: Path) -> None:
+    """Checkpoints of one setting must not be continued by another."""
+    note, text = own / "settings.json", settings.model_dump_json(indent=2)
+    if note.exists() and note.read_text(encoding="utf-8") != text:
+        raise PruneProofError(f"{own} holds checkpoints of other settings: delete the folder to train anew")
+    write_text(note, text)
