@@ -183,10 +183,13 @@ def test_a_layer_that_a_vision_tower_lacks_is_refused_before_anything_runs(tmp_p
     assert load_study(study(-6, backbones__builtin_llava__methods=["full", "atp_10"])), "the method is not run there"
     assert "half" in complaint(study(-6, methods__atp_25__alpha="half"))
     (home / "config.json").write_text('{"text_config": {"num_hidden_layers": 4}}')
-    deep = {"method": "fastv", "keep": 0.5, "layer": 4}
+    deep = {"method": "random", "keep": 0.5, "door": "language", "layer": 4}
     what = "methods.deep: never drops a token in builtin_llava, whose language model has 4 layers: lower its layer"
     assert what in complaint(study(-1, methods__deep=deep))
     assert load_study(study(-1, methods__deep=deep | {"layer": 3}))
+    stages = {"method": "pyramiddrop", "layers": [8, 16, 20, 24], "keep": [0.5, 0.4, 0.3, 0.2]}
+    what = "methods.deep: cannot act in builtin_llava: 4 stages of pruning need a language model of at least 5 layers"
+    assert what in complaint(study(-1, methods__deep=stages))
     for damaged in ("{", "[]", '{"vision_config": {}}', '{"vision_config": {"num_hidden_layers": "five"}}'):
         (home / "config.json").write_text(damaged)
         assert load_study(study(-6)), "loading the checkpoint says what is wrong with it"

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pruneproof import registry
 from pruneproof.backbones import families
 from pruneproof.backbones.checkpoints.depth import language_depth, tower_depth
+from pruneproof.errors import PruneProofError
 from pruneproof.problems import Location, Problem
 from pruneproof.pruning.protocol import Method, Narrows
 from pruneproof.settings import MethodSettings
@@ -83,10 +84,15 @@ def _tower_layers(
 
 
 def _language_layers(name: str, method: Method | None, backbone: str, depth: int | None) -> Iterator[Problem]:
-    """A method inside the language model that would never act there and be the full model under another name."""
+    """A method inside the language model that has no room there, or would never act there and be the full model under
+    another name."""
     if not isinstance(method, Narrows) or depth is None:
         return
-    here, anywhere = method.budget(_MANY, depth), method.budget(_MANY, _MANY)
+    try:
+        here, anywhere = method.budget(_MANY, depth), method.budget(_MANY, _MANY)
+    except PruneProofError as error:
+        yield Problem(("methods", name), f"cannot act in {backbone}: {error}")
+        return
     if here and anywhere and min(here) == _MANY > min(anywhere):
         what = f"never drops a token in {backbone}, whose language model has {depth} layers: lower its layer"
         yield Problem(("methods", name), what)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -63,6 +63,7 @@ class Layer:
         return len(self.sizes)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(0, 20), st.integers(0, 10_000))
 def test_merging_is_the_official_code_s(count: int, r: int, seed: int) -> None:
     """Odd and even counts, from no merger to as many as there can be, with unequal sizes."""

@@ -32,7 +32,7 @@ def test_a_method_inside_the_language_model_is_compared_at_equal_means_over_laye
         "full": {"method": "full"},
         "random_50": {"method": "random", "keep": 0.5},
         "random_75": {"method": "random", "keep": 0.75},
-        "fastv": {"method": "fastv", "keep": 0.5, "layer": 2},
+        "fastv": {"method": "fastv", "keep": 0.5, "layer": 12},
     }
     methods = {name: MethodSettings.model_validate(options) for name, options in entries.items()}
     assert [other for name, other in pairs(methods, "full", 4) if name == "fastv"] == ["full", "random_75"]

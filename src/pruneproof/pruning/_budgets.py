@@ -22,7 +22,8 @@ PUBLISHED: Mapping[str, float] = MappingProxyType(
 mean the mean over its layers: FastV at layer 2 of 32 averages 192, 128 and 64 if it keeps 166, 98 and 30 of 576."""
 
 
-def _share(value: object) -> object:
+def as_share(value: object) -> object:
+    """The share that a published budget's name means, and anything else as it is; a ValueError for an unknown name."""
     if not isinstance(value, str):
         return value
     if value not in PUBLISHED:
@@ -30,5 +31,5 @@ def _share(value: object) -> object:
     return PUBLISHED[value]
 
 
-Keep = Annotated[Share, BeforeValidator(_share)]
+Keep = Annotated[Share, BeforeValidator(as_share)]
 """A share of the visual tokens in (0, 1], or a name in `PUBLISHED`, which is read as its share."""

@@ -24,9 +24,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pruneproof.pruning import kept_count
+from pruneproof.pruning._budgets import Keep
 from pruneproof.pruning._stages import at_depth, require_stages, spread
 from pruneproof.pruning.protocol import Kept, LanguageLayer, Narrows
-from pruneproof.settings import Frozen, Share
+from pruneproof.settings import Frozen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 class Settings(Frozen):
     """Options of DART."""
 
-    keep: Share
-    """Share of visual tokens that all pivots together add, in (0, 1]; the official 128 of 576 is 0.2222."""
+    keep: Keep
+    """Share of visual tokens that all pivots together add, in (0, 1], or a published budget; the official 128 of 576 is
+    `llava15_128`."""
     layer: Annotated[int, Field(ge=1)] = 2
     """The first layer, from 0, that reads fewer tokens, in a model of `of` layers; a model of another depth drops them
     at the same share of its own."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pruneproof.pruning import kept_count
+from pruneproof.pruning._budgets import Keep
 from pruneproof.pruning.protocol import Kept, Selects, Texts, VisualTokens
-from pruneproof.settings import Frozen, Share
+from pruneproof.settings import Frozen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class Settings(Frozen):
     """Options of DivPrune."""
 
-    keep: Share
-    """Share of visual tokens kept, in (0, 1]."""
+    keep: Keep
+    """Share of visual tokens kept, in (0, 1], or a published budget."""
 
 
 def farthest_points(features: Tensor, k: int) -> Tensor:

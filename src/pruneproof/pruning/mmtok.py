@@ -21,8 +21,9 @@ import numpy as np
 from pydantic import Field
 
 from pruneproof.pruning import kept_count
+from pruneproof.pruning._budgets import Keep
 from pruneproof.pruning.protocol import Kept, Selects, Signals, Texts, VisualTokens
-from pruneproof.settings import Frozen, Share
+from pruneproof.settings import Frozen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,8 +49,8 @@ NOT_VISIBLE = frozenset(
 class Settings(Frozen):
     """Options of MMTok."""
 
-    keep: Share
-    """Share of visual tokens kept, in (0, 1]."""
+    keep: Keep
+    """Share of visual tokens kept, in (0, 1], or a published budget."""
     picture_weight: Annotated[float, Field(ge=0.0)] = 0.5
     """Weight of covering the picture, that of covering the question being 1; the official `alpha`."""
     word_temperature: Annotated[float, Field(gt=0.0)] = 0.02

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pruneproof.pruning import kept_count
+from pruneproof.pruning._budgets import Keep
 from pruneproof.pruning.protocol import Kept, Reduces, TowerLayer
-from pruneproof.settings import Frozen, Share
+from pruneproof.settings import Frozen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 class Settings(Frozen):
     """Options of ToMe."""
 
-    keep: Share
-    """Share of visual tokens left at the end of the tower, in (0, 1]. A layer can merge no more than half of its
-    tokens."""
+    keep: Keep
+    """Share of visual tokens left at the end of the tower, in (0, 1], or a published budget. A layer can merge no
+    more than half of its tokens."""
 
 
 def merged(keys: Tensor, sizes: Tensor, r: int) -> Kept:
