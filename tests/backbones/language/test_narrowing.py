@@ -13,8 +13,9 @@ from transformers import LlamaConfig, LlamaModel, OPTConfig, OPTModel
 
 from pruneproof.backbones import Narrowing
 from pruneproof.backbones.families.llava import Llava
+from pruneproof.backbones.language.beginnings import WholePrompt
 from pruneproof.backbones.language.generation import CausalModel
-from pruneproof.backbones.language.narrowing import WholePrompt, continue_narrowed, prefill_narrowed, step_narrowed
+from pruneproof.backbones.language.narrowing import continue_narrowed, prefill_narrowed, step_narrowed
 from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import Kept, LanguageLayer
 
@@ -97,6 +98,38 @@ def test_dropping_is_masking_token_for_token(model: CausalModel) -> None:
     alone = [continue_narrowed(model, [one], dropping(RAGGED), LONGEST)[0] for one in PROMPTS]
     assert [answer.tokens for answer in alone] == expected
     for one, other in zip(found, alone, strict=True):
+        torch.testing.assert_close(one.first_logits, other.first_logits, atol=1e-4, rtol=1e-4)
+
+
+def test_prompts_that_begin_alike_answer_as_they_do_alone(model: CausalModel) -> None:
+    rests = [prompt(number, after) for number, after in ((10, 5), (11, 2), (12, 8), (13, 4), (14, 3))]
+    beginnings = [prompt(0, 1).embedded[:-1], prompt(1, 1).embedded[:-1]]
+    picture = [0, 1, 0, 0, 1]
+    prompts = [
+        WholePrompt(i, torch.cat([beginnings[of], one.embedded[-one.after :]]), one.visual, one.after, of)
+        for i, (one, of) in enumerate(zip(rests, picture, strict=True))
+    ]
+    kept = {0: {2: [0, 3]}, 1: {2: [5, 6, 9]}, 2: {2: [1]}, 3: {3: [7]}, 4: {}}
+    expected = [masked(model, one, kept[one.number], LONGEST) for one in prompts]
+    assert len({tuple(answer) for answer in expected}) > 3
+    read: list[tuple[int, int]] = []
+
+    def count(layer: int) -> Any:
+        return lambda _, args, __: read.append((layer, args[0].shape[0] * args[0].shape[1]))
+
+    hooks = [layer.register_forward_hook(count(number)) for number, layer in enumerate(model.decoder.layers)]
+    found = continue_narrowed(model, prompts, dropping(kept), 1)
+    for hook in hooks:
+        hook.remove()
+    longest = max(one.after for one in prompts)
+    shared = len(beginnings) * (BEFORE + VISUAL) + len(prompts) * longest
+    assert [sum(n for at, n in read if at == layer) for layer in range(LAYERS)][:2] == [shared, shared]
+    assert sum(n for at, n in read if at == LAYERS - 1) == len(prompts), "the last layer is asked for its last tokens"
+    found = continue_narrowed(model, prompts, dropping(kept), LONGEST)
+    assert [answer.tokens for answer in found] == expected
+    alone = [continue_narrowed(model, [one], dropping(kept), LONGEST)[0] for one in prompts]
+    for one, other in zip(found, alone, strict=True):
+        assert (one.tokens, one.lengths, one.left) == (other.tokens, other.lengths, other.left)
         torch.testing.assert_close(one.first_logits, other.first_logits, atol=1e-4, rtol=1e-4)
 
 

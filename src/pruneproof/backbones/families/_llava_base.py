@@ -20,9 +20,10 @@ from pruneproof.backbones.checkpoints.loading import load_pretrained
 from pruneproof.backbones.clip.pairing import check_pairing
 from pruneproof.backbones.clip.text_towers import ClipSpace, load_clip_space
 from pruneproof.backbones.clip.vision import ClipImage
+from pruneproof.backbones.language.beginnings import WholePrompt
 from pruneproof.backbones.language.conversation import chat_text, prompt_ids, shortened, sound_template
 from pruneproof.backbones.language.generation import CausalModel, Generated, cache_bytes, even_parts
-from pruneproof.backbones.language.narrowing import WholePrompt, continue_narrowed, prefill_narrowed, step_narrowed
+from pruneproof.backbones.language.narrowing import continue_narrowed, prefill_narrowed, step_narrowed
 from pruneproof.backbones.language.replies import replies, verdicts
 from pruneproof.backbones.language.room import require_room
 from pruneproof.backbones.language.sharing import Reading, continued, readings
@@ -183,8 +184,9 @@ class LlavaBase(ABC):
     def _narrowed(
         self, shown: Sequence[Shown], prompts: Sequence[Prompt], longest: int, narrowing: Narrowing
     ) -> Mapping[int, Generated]:
-        """Answers by number of question, each read alone, since what is dropped depends on it."""
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(shown[i].rows))
+        """Answers by number of question, each read alone from where what is dropped depends on it."""
+        first = {id(one): i for i, one in reversed(list(enumerate(shown)))}
+        order = sorted(range(len(prompts)), key=lambda i: (len(shown[i].rows), first[id(shown[i])], len(prompts[i])))
         generated: dict[int, Generated] = {}
         for part in even_parts(len(order), self._rows):
             asked = order[part]
@@ -199,7 +201,8 @@ class LlavaBase(ABC):
             self.language.embed(torch.tensor(ids, dtype=torch.long, device=self.device))
             for ids in (prompt.before, prompt.after)
         )
-        return WholePrompt(number, torch.cat([before, rows, after]), len(before) + places, len(after))
+        embedded = torch.cat([before, rows, after])
+        return WholePrompt(number, embedded, len(before) + places, len(after), (id(shown), prompt.before))
 
     @torch.inference_mode()
     def components(

@@ -4,6 +4,8 @@ transformers makes one mask and one table of rotary positions for all layers. He
 with a length of its own in mask, positions and cache, and rows of a batch may differ in theirs. Rows are padded after
 their last token, where no real token looks. A method's attention is computed apart, for the rows that it asks for
 (`narrowing_view`), so the model itself keeps its own kind of attention.
+
+Prompts on the same picture begin alike, and until one of them loses a token a layer reads their beginning once.
 """
 
 from __future__ import annotations
@@ -19,24 +21,12 @@ from transformers import DynamicCache
 from transformers.masking_utils import create_causal_mask
 
 from pruneproof.backbones import Narrowing
+from pruneproof.backbones.language.beginnings import Alike, WholePrompt, alike
 from pruneproof.backbones.language.generation import CausalModel, Generated
 from pruneproof.backbones.language.greedy import greedy
 from pruneproof.backbones.language.narrowing_view import Entering, PromptLayer, require_rotary
+from pruneproof.backbones.language.skipping import run_at
 from pruneproof.pruning.protocol import Kept
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WholePrompt:
-    """One prompt as the language model's first layer reads it."""
-
-    number: int
-    """Of the question."""
-    embedded: Tensor
-    """[T, D]."""
-    visual: Tensor
-    """int64 [N] places of the visual tokens, ascending."""
-    after: int
-    """Tokens after the image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +76,7 @@ def continue_narrowed(
         PruneProofError: if the model's layers are of an unknown kind.
     """
     layers = _Layers(model.cache())
-    rows, hidden = _read(model, prompts, narrowing, layers)
+    rows, hidden = _read(model, prompts, narrowing, layers, alike(prompts))
     lengths = [seen.sum(dim=1).tolist() for seen in layers.seen]
 
     def advance(going: Tensor, tokens: Tensor) -> Tensor:
@@ -104,7 +94,10 @@ def continue_narrowed(
 
 @torch.inference_mode()
 def prefill_narrowed(model: CausalModel, prompt: WholePrompt, narrowing: Narrowing) -> DynamicCache:
-    """Read one prompt up to the logits of its last position; returns the cache, whose layers differ in length."""
+    """Read one prompt up to the logits of its last position; returns the cache, whose layers differ in length.
+
+    All positions pass the last layer whole, as in `CausalModel.prefill`.
+    """
     layers = _Layers(model.cache())
     _, hidden = _read(model, [prompt], narrowing, layers)
     model.head(hidden)
@@ -126,13 +119,26 @@ def step_narrowed(
 
 
 def _read(
-    model: CausalModel, prompts: Sequence[WholePrompt], narrowing: Narrowing, layers: _Layers
+    model: CausalModel,
+    prompts: Sequence[WholePrompt],
+    narrowing: Narrowing,
+    layers: _Layers,
+    alike: Alike | None = None,
 ) -> tuple[list[_Row], Tensor]:
-    """The prompts through all layers: what is left of each, and the state [B, D] of its last token."""
+    """The prompts through all layers: what is left of each, and the state [B, D] of its last token.
+
+    Args:
+        model: the language model.
+        prompts: one row each.
+        narrowing: the method.
+        layers: filled.
+        alike: prompts whose beginnings are read once; None to read every position of every prompt in every layer.
+    """
     decoder = model.decoder
     require_rotary(decoder)
     rows = [_row(prompt) for prompt in prompts]
     before: list[Entering] | None = None
+    whole = True
     for number, layer in enumerate(decoder.layers):
         entering = [Entering(layer, decoder.rotary_emb, row.state, row.places) for row in rows]
         for i, prompt in enumerate(prompts):
@@ -144,8 +150,13 @@ def _read(
             if kept is not None:
                 rows[i] = _narrow(rows[i], kept, narrowing.renumbers)
                 entering[i] = Entering(layer, decoder.rotary_emb, rows[i].state, rows[i].places)
+                whole = False
         before = entering
-        rows = _through(decoder, layer, rows, prompts, narrowing, layers)
+        last = number == len(decoder.layers) - 1
+        if alike and whole and len(alike.first) < len(prompts) and not last:
+            rows = _through_once(decoder, layer, rows, alike, layers)
+        else:
+            rows = _through(decoder, layer, rows, prompts, narrowing, layers, at_the_end=last and alike is not None)
     return rows, decoder.norm(torch.stack([row.state[-1] for row in rows]))
 
 
@@ -185,26 +196,58 @@ def _through(
     prompts: Sequence[WholePrompt],
     narrowing: Narrowing,
     layers: _Layers,
+    at_the_end: bool,
 ) -> list[_Row]:
-    """All rows through one layer as a batch."""
+    """All rows through one layer as a batch; at the end nothing but their last tokens is wanted of it."""
     lengths = torch.tensor([len(row.state) for row in rows], device=rows[0].state.device)
     state = pad_sequence([row.state for row in rows], batch_first=True)
     places = pad_sequence([row.places for row in rows], batch_first=True)
     mask = create_causal_mask(
         config=decoder.config, inputs_embeds=state, attention_mask=None, past_key_values=None, position_ids=None
     )
-    state = layer(
-        state,
-        attention_mask=mask,
-        position_ids=places,
-        past_key_values=layers.cache,
-        use_cache=True,
-        position_embeddings=decoder.rotary_emb(state, position_ids=places),
-    )
     layers.seen.append(torch.arange(state.shape[1], device=state.device)[None] < lengths[:, None])
+    inputs = _inputs(decoder, state, places, mask, layers.cache)
+    state = run_at(layer, state, lengths[:, None] - 1, **inputs) if at_the_end else layer(state, **inputs)
     whole = torch.tensor([len(prompt.embedded) for prompt in prompts], device=state.device)
     layers.next.append(lengths if narrowing.renumbers else whole)
     return [replace(row, state=own[: len(row.state)]) for row, own in zip(rows, state, strict=True)]
+
+
+def _through_once(decoder: Any, layer: Any, rows: Sequence[_Row], alike: Alike, layers: _Layers) -> list[_Row]:
+    """Rows that have lost nothing through one layer: every beginning once, then what follows it in each row."""
+    start, device = alike.start, alike.group.device
+    begin = torch.stack([rows[i].state[:start] for i in alike.first])
+    places = torch.arange(start, device=device)[None]
+    causal = create_causal_mask(
+        config=decoder.config, inputs_embeds=begin, attention_mask=None, past_key_values=None, position_ids=None
+    )
+    begin = layer(begin, **_inputs(decoder, begin, places, causal, layers.cache))
+    layers.cache.layers[layer.self_attn.layer_idx].batch_select_indices(alike.group)
+    rest = pad_sequence([row.state[start:] for row in rows], batch_first=True)
+    width = rest.shape[1]
+    sees = torch.ones(width, start + width, dtype=torch.bool, device=device).tril(start)
+    mask = torch.zeros_like(sees, dtype=rest.dtype).masked_fill(~sees, torch.finfo(rest.dtype).min)
+    places = start + torch.arange(width, device=device)[None]
+    rest = layer(rest, **_inputs(decoder, rest, places, mask[None, None], layers.cache))
+    lengths = torch.tensor([len(row.state) for row in rows], device=device)
+    layers.seen.append(torch.arange(start + width, device=device)[None] < lengths[:, None])
+    layers.next.append(lengths)
+    groups = alike.group.tolist()
+    return [
+        replace(row, state=torch.cat([begin[group], own[: len(row.state) - start]]))
+        for row, own, group in zip(rows, rest, groups, strict=True)
+    ]
+
+
+def _inputs(decoder: Any, state: Tensor, places: Tensor, mask: Any, cache: DynamicCache) -> dict[str, Any]:
+    """Of a layer's forward, besides the state."""
+    return {
+        "attention_mask": mask,
+        "position_ids": places,
+        "past_key_values": cache,
+        "use_cache": True,
+        "position_embeddings": decoder.rotary_emb(state, position_ids=places),
+    }
 
 
 def _step(model: CausalModel, embedding: Tensor, layers: _Layers) -> Tensor:
@@ -214,14 +257,7 @@ def _step(model: CausalModel, embedding: Tensor, layers: _Layers) -> Tensor:
         places = layers.next[number][:, None]
         seen = torch.cat([layers.seen[number], torch.ones_like(places, dtype=torch.bool)], dim=1)
         mask = torch.zeros_like(seen, dtype=state.dtype).masked_fill(~seen, torch.finfo(state.dtype).min)
-        state = layer(
-            state,
-            attention_mask=mask[:, None, None],
-            position_ids=places,
-            past_key_values=layers.cache,
-            use_cache=True,
-            position_embeddings=model.decoder.rotary_emb(state, position_ids=places),
-        )
+        state = layer(state, **_inputs(model.decoder, state, places, mask[:, None, None], layers.cache))
         layers.seen[number], layers.next[number] = seen, layers.next[number] + 1
     logits: Tensor = model.head(model.decoder.norm(state)[:, -1]).float()
     return logits

@@ -38,19 +38,34 @@ def last_states(decoder: Any, columns: Tensor, **inputs: Any) -> Tensor:
         [B, n, D] last hidden states.
     """
     layer = decoder.layers[-1]
-    make = _MAKERS.get(type(layer))
-    if make is None:
+    if type(layer) not in _MAKERS:
         whole: Tensor = decoder(**inputs).last_hidden_state
         return _picked(whole, columns)
 
     def narrow(_: Any, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
-        return (_picked(args[0], columns), *args[1:]), _narrowed(layer, make, args[0], columns, kwargs)
+        return (_picked(args[0], columns), *args[1:]), _narrowed(layer, args[0], columns, kwargs)
 
     hook = layer.register_forward_pre_hook(narrow, with_kwargs=True)
     try:
         found: Tensor = decoder(**inputs).last_hidden_state
     finally:
         hook.remove()
+    return found
+
+
+def run_at(layer: Any, states: Tensor, columns: Tensor, **kwargs: Any) -> Tensor:
+    """[B, n, D] of a decoder's last layer at some positions [B, n]; the cache takes in all of `states` [B, T, D].
+
+    Args:
+        layer: of any kind; an unknown one runs whole.
+        states: what enters it.
+        columns: int64 [B, n].
+        kwargs: of its forward, with a cache as `past_key_values`.
+    """
+    if type(layer) not in _MAKERS:
+        whole: Tensor = layer(states, **kwargs)
+        return _picked(whole, columns)
+    found: Tensor = layer(_picked(states, columns), **_narrowed(layer, states, columns, kwargs))
     return found
 
 
@@ -70,11 +85,10 @@ class _Made:
         return int(self.keys.shape[-2])
 
 
-def _narrowed(
-    layer: Any, make: Callable[..., KeysValues], states: Tensor, columns: Tensor, kwargs: dict[str, Any]
-) -> dict[str, Any]:
+def _narrowed(layer: Any, states: Tensor, columns: Tensor, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The keyword arguments of a layer for a few of its positions, after the keys and values of all were made."""
-    keys, values = kwargs["past_key_values"].update(*make(layer, states, kwargs), layer.self_attn.layer_idx)
+    made = _MAKERS[type(layer)](layer, states, kwargs)
+    keys, values = kwargs["past_key_values"].update(*made, layer.self_attn.layer_idx)
     changed = dict(kwargs)
     changed["past_key_values"] = _Made(keys, values)
     changed["attention_mask"] = _mask(kwargs.get("attention_mask"), columns, states, keys.shape[-2])
