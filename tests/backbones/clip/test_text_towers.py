@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
 from pruneproof import backbones
-from pruneproof.answering.doors import Questions
+from pruneproof.answering.views import Questions
 from pruneproof.backbones.clip.pairing import LEAST_COSINE, check_pairing
 from pruneproof.backbones.clip.space_end import image_end
 from pruneproof.backbones.clip.text_towers import ClipSpace, load_clip_space, quick_gelu

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pruneproof import backbones
-from pruneproof.answering.doors import Questions, whole
+from pruneproof.answering.doors import whole
 from pruneproof.answering.features import FeatureStore
+from pruneproof.answering.views import Questions
 from pruneproof.backbones import flops
 from pruneproof.backbones.families.llava_next import CroppedImage, LlavaNext
 from pruneproof.errors import PruneProofError

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pruneproof.answering.doors import Questions
+from pruneproof.answering.views import Questions
 
 
 @dataclass(frozen=True, slots=True)

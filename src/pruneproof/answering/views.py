@@ -1,0 +1,114 @@
+"""What a method is shown at the doors around the connector: the questions, and the tokens after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pruneproof.backbones import Backbone
+from pruneproof.errors import PruneProofError
+from pruneproof.pruning.protocol import TextTowerName, VisualTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The questions on one picture; implements `Texts`."""
+
+    questions: tuple[str, ...]
+    backbone: Backbone
+    tower: TextTowerName
+
+    @property
+    def in_clip(self) -> Tensor:
+        """[Q, E]."""
+        return self.backbone.clip.embed(self.questions, self.tower)
+
+    @property
+    def projected(self) -> Tensor:
+        """[Q, E]."""
+        return self.backbone.clip.embed(self.questions, self.tower, unit=False)
+
+    def words(self, index: int) -> Tensor:
+        """[W, D]."""
+        return self.backbone.words(self.questions[index])
+
+    def embed(self, words: Sequence[str]) -> Tensor:
+        """[W, D]."""
+        return torch.cat([self.backbone.words(word) for word in words])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConnectedTokens:
+    """The tokens of one picture after the connector; implements `VisualTokens`."""
+
+    features: Tensor
+    """[N, W]."""
+    patches: VisualTokens | None
+    """What the connector read, where it passes patches on one by one."""
+    size: tuple[int, int]
+
+    @property
+    def count(self) -> int:
+        """N."""
+        return len(self.features)
+
+    @property
+    def start(self) -> int:
+        """N."""
+        return self.count
+
+    @property
+    def cls(self) -> Tensor:
+        """[0, W]."""
+        return self.features[:0]
+
+    @property
+    def origin(self) -> Tensor:
+        """[N]."""
+        none = torch.full((self.count,), -1, device=self.features.device)
+        return none if self.patches is None else self.patches.origin
+
+    @property
+    def places(self) -> Tensor:
+        """[N, 3], or [0, 3]."""
+        return self._patches.places if self.patches else self.origin.new_zeros(0, 3)
+
+    @property
+    def tower_features(self) -> Tensor:
+        """[N, D]."""
+        return self._patches.features
+
+    def cls_attention(self, layer: int) -> Tensor:
+        """[N]."""
+        return self._patches.cls_attention(layer)
+
+    def joined_attention(self, layer: int) -> Tensor:
+        """[N]."""
+        return self._patches.joined_attention(layer)
+
+    def received_attention(self, layer: int) -> Tensor:
+        """[N]."""
+        return self._patches.received_attention(layer)
+
+    def keys(self, layer: int) -> Tensor:
+        """[H, N, W]."""
+        return self._patches.keys(layer)
+
+    def aligned(self, layer: int) -> Tensor:
+        """[N, E]."""
+        return self._patches.aligned(layer)
+
+    def projected(self, layer: int) -> Tensor:
+        """[N, E]."""
+        return self._patches.projected(layer)
+
+    @property
+    def _patches(self) -> VisualTokens:
+        if self.patches is None:
+            raise PruneProofError(
+                "a method looks at patches after a connector that mixes them: its `signals` must say that it needs them"
+            )
+        return self.patches
