@@ -177,7 +177,7 @@ def test_a_changed_alpha_recomputes_the_cells_of_its_method_alone(straight: tupl
     old_answers, old_cells = digests(folder), cells(folder)
     params.write_text(PARAMS.replace("alpha: 0.5", "alpha: 0.9"))
     output = repro(folder, "score_answers")
-    assert ran(output) == ["write_manifests", "answer_questions@builtin_llava", "score_answers"]
+    assert ran(output) == ["write_manifests", "answer_questions@builtin_llava", "measure_costs", "score_answers"]
     changed = {
         path
         for path, digest in digests(folder).items()

@@ -75,7 +75,7 @@ def test_a_study_ends_in_a_report(folder: Path, family: str) -> None:
     for stage in ("write_manifests", "draw_scenes", "corrupt_images", "reword_questions", "locate_patches"):
         run(stage)
     run("answer_questions", "--backbone", "tiny")
-    for stage in ("score_answers", "measure_costs", "write_report"):
+    for stage in ("measure_costs", "score_answers", "write_report"):
         run(stage)
 
     tokens = FAMILIES[family][1]

@@ -27,8 +27,11 @@ STAGES = {
     "reword_questions": ("pruneproof.perturbations.text.stage", "reword every question under every text condition"),
     "locate_patches": ("pruneproof.answering.patches", "find where in each image every visual token lies"),
     "answer_questions": ("pruneproof.answering.stage", "answer every question under every condition"),
-    "score_answers": ("pruneproof.scoring.stage", "turn answers into scores, drops and paired differences"),
     "measure_costs": ("pruneproof.answering.costs", "measure FLOPs, memory and latency of every method"),
+    "score_answers": (
+        "pruneproof.scoring.stage",
+        "turn answers into scores, drops, paired differences and comparisons at equal cost",
+    ),
     "write_report": ("pruneproof.reporting.stage", "write figures, tables, claims and report.html"),
     "record_runs": ("pruneproof.tracking", "record the results in MLflow"),
     "train_backbone": ("pruneproof.training.stage", "train a built-in model from scratch (an hour or more)"),

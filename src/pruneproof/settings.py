@@ -179,6 +179,9 @@ class ScoringSettings(Frozen):
     """Non-inferiority margin for accuracy, in percentage points."""
     baseline: Identifier = "full"
     """Method whose answers are the reference of every paired difference."""
+    flops_at_most: Share = 0.65
+    """Share of the full model's FLOPs, in (0, 1], that one would spend: the report says which of the methods that cost
+    no more to pick."""
     primary: tuple[Identifier, ...] = ()
     """Methods whose effective robustness and difference in drops, over all live conditions of a family, are primary:
     Holm's correction runs over them, separately for each of the two."""

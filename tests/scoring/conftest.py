@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
-from pruneproof.files import read_rows, write_json, write_rows, write_table
+from pruneproof.files import read_rows, write_json, write_rows, write_table, write_text
 from pruneproof.folders import Folders
 from pruneproof.records import (
     ANSWERS,
@@ -35,6 +35,8 @@ CONDITIONS = (
 )
 METHODS = {"full": 16, "thin": 8, "thinner": 4}
 """Method -> tokens kept of 16."""
+FLOPS = {"full": 1000, "thin": 700, "thinner": 550}
+"""Method -> FLOPs of one question."""
 
 
 def samples() -> list[Sample]:
@@ -135,6 +137,8 @@ def write_study(folder: Path) -> Folders:
     write_rows(folders.benchmark / "objects.parquet", objects, OBJECTS)
     edges = [edge for y in range(0, 32, 8) for x in range(0, 32, 8) for edge in (x, y, x + 8, y + 8)]
     write_rows(folders.patches / "tiny.parquet", [{"width": 32, "height": 32, "boxes": edges}], PATCHES)
+    flops = "".join(f"tiny,{method},{part},{n // 2}\n" for method, n in FLOPS.items() for part in ("prefill", "decode"))
+    write_text(folders.costs / "flops.csv", f"backbone,method,component,flops\n{flops}")
     plurals = {"bus": "buses"}
     write_json(folders.benchmark / "vocabulary.json", {n: [n, plurals.get(n, f"{n}s")] for n in NOUNS})
     rng = np.random.default_rng(3)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from pruneproof.scoring.bootstrap import draw_images, expanded_interval, expanded_tail, two_sided_p
+from pruneproof.scoring.bootstrap import draw_images, expanded_interval, expanded_tail, symmetric_interval, two_sided_p
 from pruneproof.scoring.statistics import mean_ratio, sum_by_image
 from pruneproof.seeds import generator
 
@@ -76,3 +76,17 @@ def test_p_is_the_level_at_which_the_interval_reaches_zero() -> None:
     p = float(two_sided_p(replicates, 20)[0])
     for confidence, excludes in ((1 - 1.1 * p, True), (1 - 0.9 * p, False)):
         assert (expanded_interval(replicates, 20, confidence)[0][0] > 0) == excludes
+
+
+def test_a_symmetric_interval_lies_around_the_value_however_far_its_replicates_are() -> None:
+    rng = np.random.default_rng(4)
+    replicates = np.stack([rng.normal(-1.0, 0.1, 4000), rng.normal(0.0, 1.0, 4000), np.full(4000, np.nan)])
+    low, high = symmetric_interval(replicates, np.array([0.0, 5.0, 1.0]), 10_000, 0.95)
+    np.testing.assert_allclose((low + high)[:2], [0.0, 10.0], atol=1e-8)
+    assert high[0] == pytest.approx(1 + 1.645 * 0.1, abs=0.02), "all replicates lie on one side of the value"
+    centred = symmetric_interval(replicates[1:2], np.array([0.0]), 10_000, 0.95)
+    assert centred[1][0] == pytest.approx(1.96, abs=0.1)
+    few = symmetric_interval(replicates[1:2], np.array([0.0]), 5, 0.95)
+    assert few[1][0] > centred[1][0] + 0.3, "wider with few images"
+    assert np.isnan([low[2], high[2]]).all()
+    assert np.isnan(symmetric_interval(replicates[:1], np.array([0.0]), 1, 0.95)).all()

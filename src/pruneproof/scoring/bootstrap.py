@@ -59,6 +59,33 @@ def expanded_interval(replicates: Floats, images: ArrayLike, confidence: float) 
     return quantile(tail), quantile(1 - tail)
 
 
+def symmetric_interval(
+    replicates: Floats, value: Floats, images: ArrayLike, confidence: float
+) -> tuple[Floats, Floats]:
+    """Each value plus and minus the distance from it that a share of its replicates keeps (Hall, 1988).
+
+    For scores that resampling moves to one side, such as a rank correlation, which every bit of noise lowers: the
+    replicates then lie around another value, and their percentiles may leave out the one that was observed. The share
+    is expanded as in `expanded_interval`.
+
+    Args:
+        replicates: (K, resamples); nan is left out.
+        value: (K) observed.
+        images: (K) or one number, the images that the scores rest on.
+        confidence: share of intervals that hold the true score.
+
+    Returns:
+        Lower and upper ends, (K); nan where no resample is defined, or below two images.
+    """
+    tail = np.broadcast_to(expanded_tail(images, confidence), len(replicates))
+    half = np.full(len(replicates), np.nan)
+    for row, away in enumerate(np.abs(replicates - value[:, None])):
+        known = away[np.isfinite(away)]
+        if known.size and np.isfinite(tail[row]):
+            half[row] = np.quantile(known, 1 - 2 * tail[row])
+    return (value - half).round(DECIMALS), (value + half).round(DECIMALS)
+
+
 def two_sided_p(replicates: Floats, images: ArrayLike) -> Floats:
     """Two-sided p of 'the score is zero' for each row of (K, resamples), the level at which its interval reaches zero.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneproof.scoring.bootstrap import expanded_interval, two_sided_p
+from pruneproof.scoring.controls import curve_entries
 from pruneproof.scoring.effective import curve_through
 from pruneproof.scoring.groups import LIVE, MEAN, Group
 from pruneproof.scoring.questions import Questions
@@ -78,7 +79,7 @@ class Compared(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Standing:
+class Standing:
     """Mean accuracies over a group of conditions, (1 + resamples) each."""
 
     clean: Mapping[str, Floats]
@@ -91,24 +92,36 @@ class _Standing:
         points = (np.stack([self.chance, *(kind[name] for name in names)], 1) for kind in (self.clean, self.perturbed))
         return curve_through(*points).at(clean)
 
-    def compared(self, name: str, others: Sequence[str], confidence: float) -> Compared:
-        """One method beside the curve through others; a line through chance and a single method is none."""
+    def above(self, name: str, others: Sequence[str]) -> Floats:
+        """(1 + resamples) how far a method lies above the curve through others; nan for a curve through chance and a
+        single one, which is none."""
         if len(others) < 2:
+            return np.full(len(self.chance), np.nan)
+        return self.perturbed[name] - self.predicted(others, self.clean[name][:, None])[:, 0]
+
+    def compared(self, name: str, others: Sequence[str], confidence: float) -> Compared:
+        """One method beside the curve through others."""
+        above = self.above(name, others)[None]
+        if not np.isfinite(above[0, 0]):
             return Compared()
-        predicted = self.predicted(others, self.clean[name][:, None])[:, 0]
-        above = (self.perturbed[name] - predicted)[None]
         low, high = expanded_interval(above[:, 1:], self.images, confidence)
         p = two_sided_p(above[:, 1:], self.images)
-        points = 100 * np.array([predicted[0], above[0, 0], low[0], high[0]])
+        points = 100 * np.array([self.perturbed[name][0] - above[0, 0], above[0, 0], low[0], high[0]])
         return Compared(*map(float, (*points, p[0])))
 
 
-def _standing(found: Accuracies, members: Ints) -> _Standing:
+def standing_over(found: Accuracies, members: Ints) -> Standing:
+    """Mean accuracies over some conditions.
+
+    Args:
+        found: from `accuracies`.
+        members: their indices.
+    """
     clean, perturbed = (
         {name: values[members].mean(0) for name, values in kind.items()} for kind in (found.clean, found.perturbed)
     )
     images = int(found.asked[members].any(0).sum())
-    return _Standing(clean, perturbed, found.chance[members].mean(0), images)
+    return Standing(clean, perturbed, found.chance[members].mean(0), images)
 
 
 def effective_robustness(
@@ -120,9 +133,9 @@ def effective_robustness(
 ) -> tuple[list[EffectiveRow], list[CurveRow]]:
     """How every method compares with random pruning to the same clean accuracy, over a family's live conditions.
 
-    The curve goes through chance, all of these methods whose module is `random`, and the baseline. A random method is
-    compared with the curve of the others: its distance from that shows how well so few points draw the curve.
-    There are no rows if none of them is random.
+    The curve goes through chance, random pruning at one door (`controls.curve_entries`), and the baseline. A random
+    method on it is compared with the curve of the others: its distance from that shows how well so few points draw the
+    curve. There are no rows if none of the methods is random.
 
     Args:
         backbone: written into every row.
@@ -131,14 +144,14 @@ def effective_robustness(
         scoring: baseline, primary methods (their rows over all severities are primary) and confidence.
         groups: from `groups.with_live`.
     """
-    points = [name for name, chosen in methods.items() if chosen.method == "random"] + [scoring.baseline]
+    points = [*curve_entries(methods), scoring.baseline]
     rows: list[EffectiveRow] = []
     curves: list[CurveRow] = []
     for group in groups:
         members = group.members[found.asked[group.members].any(-1)]
         if group.perturbation != LIVE or len(points) < 2 or not members.size:
             continue
-        standing = _standing(found, members)
+        standing = standing_over(found, members)
         for name in methods:
             others = [point for point in points if point != name]
             compared = standing.compared(name, others, scoring.confidence) if name != scoring.baseline else Compared()
@@ -154,7 +167,7 @@ def effective_robustness(
 
 
 def _drawn(
-    backbone: str, group: Group, standing: _Standing, points: Sequence[str], confidence: float
+    backbone: str, group: Group, standing: Standing, points: Sequence[str], confidence: float
 ) -> Iterator[CurveRow]:
     """The curve with its band, from chance to the best of its points."""
     ends = [standing.chance[0], *(standing.clean[name][0] for name in points)]

@@ -22,13 +22,19 @@ from pruneproof.records import ANSWERS, TOKENS
 from pruneproof.scoring.answers import Scored, conditions_of, score
 from pruneproof.scoring.bootstrap import draw_images
 from pruneproof.scoring.contrasts import contrast, matched_contrast, pairs, with_holm
+from pruneproof.scoring.costs import flops_ratios
+from pruneproof.scoring.equal_cost import EqualCostRow
 from pruneproof.scoring.existence import MATCHED
 from pruneproof.scoring.groups import Group, groups_of, live_conditions, with_live
+from pruneproof.scoring.kinds import KindRow
 from pruneproof.scoring.measured import Measured
+from pruneproof.scoring.picks import PickRow
 from pruneproof.scoring.questions import CaptionTruth, Questions, load_caption_truth, load_questions
+from pruneproof.scoring.ranking import RankingRow, split_images
 from pruneproof.scoring.reading import read_logits
+from pruneproof.scoring.rivals import RivalRows, Rivals, compare
 from pruneproof.scoring.stability import accuracies, effective_robustness
-from pruneproof.scoring.summary import corruption_errors, measure, retention, summarise
+from pruneproof.scoring.summary import BUDGET, corruption_errors, measure, retention, summarise
 from pruneproof.scoring.tables import (
     PER_ANSWER,
     ChanceRow,
@@ -58,8 +64,9 @@ def run(study: Study, folders: Folders) -> None:
         questions=questions,
         captions=load_caption_truth(folders, questions),
         draws=draw_images(questions.images, study.scoring.resamples, generator(study.study.seed, "bootstrap")),
+        halves=split_images(questions.images, generator(study.study.seed, "halves")),
     )
-    tables = _Tables([], [], [], [])
+    tables = _Tables([], [], [], [], RivalRows())
     with (
         replacing(folders.scores / "per_answer.parquet") as path,
         pq.ParquetWriter(path, PER_ANSWER, compression="zstd") as writer,
@@ -76,6 +83,10 @@ def run(study: Study, folders: Folders) -> None:
         ("effective", to_csv(EffectiveRow, with_holm(tables.effective))),
         ("random_curve", to_csv(CurveRow, tables.curves)),
         ("chance", to_csv(ChanceRow, chance_rows(questions))),
+        ("kinds", to_csv(KindRow, tables.rivals.kinds)),
+        ("ranking", to_csv(RankingRow, tables.rivals.ranking)),
+        ("equal_cost", to_csv(EqualCostRow, tables.rivals.equal_cost)),
+        ("picks", to_csv(PickRow, tables.rivals.picks)),
     ):
         write_text(folders.scores / f"{name}.csv", text)
 
@@ -87,6 +98,19 @@ class _Bench:
     questions: Questions
     captions: CaptionTruth
     draws: NDArray[np.float64]
+    halves: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is kept of every method of one backbone."""
+
+    correct: dict[str, NDArray[np.float64]]
+    """(C, U) correctness by unit."""
+    matched: dict[str, Measured]
+    """`existence.MATCHED`, where there are existence questions."""
+    tokens: dict[str, float]
+    """Visual tokens, mean over layers and clean questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +121,7 @@ class _Tables:
     contrasts: list[ContrastRow]
     effective: list[EffectiveRow]
     curves: list[CurveRow]
+    rivals: RivalRows
 
 
 def _score_backbone(
@@ -116,16 +141,17 @@ def _score_backbone(
         return score(answers, logits, conditions, questions, bench.captions, targets)
 
     full = scored_answers(settings.baseline, answers)
-    correct = {settings.baseline: questions.by_unit(full.correct)}
+    found = _Found({settings.baseline: questions.by_unit(full.correct)}, {}, {})
+    correct = found.correct
     live = live_conditions(conditions, retention(correct[settings.baseline], questions, bench.draws).value)
     groups = with_live(groups_of(conditions), live)
-    matched: dict[str, Measured] = {}
     for method in sorted(study.methods_of(backbone), key=lambda name: name != settings.baseline):
         first = method == settings.baseline
         scored = full if first else scored_answers(method, _answers(folders, backbone, method))
         correct[method] = questions.by_unit(scored.correct)
         metrics = list(measure(scored, full, questions, bench.draws))
-        matched.update((method, metric) for metric in metrics if metric.name == MATCHED)
+        found.matched.update((method, metric) for metric in metrics if metric.name == MATCHED)
+        found.tokens.update((method, float(metric.value[0])) for metric in metrics if metric.name == BUDGET)
         tables.summary.extend(summarise(backbone, method, metrics, groups, settings.confidence))
         for group, value, n in corruption_errors(correct[method], correct[settings.baseline], questions, groups):
             where = (backbone, method, group.family, group.perturbation, group.severity)
@@ -133,7 +159,9 @@ def _score_backbone(
         yield per_answer(backbone, method, scored, questions)
     checkpoint = folders.study / study.study.root / study.backbones[backbone].checkpoint
     layers = language_depth(checkpoint) or pruning.REFERENCE_LAYERS
-    _compare(study, backbone, bench, groups, correct, matched, tables, layers)
+    _compare(study, backbone, bench, groups, found, tables, layers)
+    flops = flops_ratios(folders.costs / "flops.csv", backbone, settings.baseline)
+    _compare_rivals(study, backbone, bench, groups, found, flops, tables)
 
 
 def _compare(
@@ -141,12 +169,12 @@ def _compare(
     backbone: str,
     bench: _Bench,
     groups: list[Group],
-    correct: dict[str, NDArray[np.float64]],
-    matched: dict[str, Measured],
+    found: _Found,
     tables: _Tables,
     layers: int,
 ) -> None:
-    """Methods side by side: by unit `correct`, and `matched` where there are existence questions."""
+    """Methods side by side."""
+    correct, matched = found.correct, found.matched
     settings, common, methods = study.scoring, (groups, study.scoring.confidence), study.methods_of(backbone)
     for method, other in pairs(methods, settings.baseline, layers):
         primary = method in settings.primary and other == settings.baseline
@@ -159,6 +187,29 @@ def _compare(
     rows, curves = effective_robustness(backbone, standing, methods, settings, groups)
     tables.effective.extend(rows)
     tables.curves.extend(curves)
+
+
+def _compare_rivals(
+    study: Study,
+    backbone: str,
+    bench: _Bench,
+    groups: list[Group],
+    found: _Found,
+    flops: dict[str, float],
+    tables: _Tables,
+) -> None:
+    """Methods against each other; `flops` over the baseline's."""
+    rivals = Rivals(
+        backbone=backbone,
+        methods=study.methods_of(backbone),
+        scoring=study.scoring,
+        tokens=found.tokens,
+        flops=flops,
+        whole=accuracies(found.correct, bench.questions, bench.draws),
+        halves=accuracies(found.correct, bench.questions, bench.halves),
+        matched=found.matched,
+    )
+    tables.rivals.extend(compare(rivals, groups))
 
 
 def _answers(folders: Folders, backbone: str, method: str) -> pa.Table:

@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 ACCURACY = "accuracy/all"
+BUDGET = "tokens/layer_mean"
 RETENTION = "robust/retention"
 UNDEFINED_AT_MOST = 0.025
 """Share of resamples without a lead over chance above which retention has no interval."""
@@ -100,7 +101,7 @@ def _means(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Meas
     yield mean("tokens/visual", questions.by_unit(scored.visual_tokens), asked, scale=1.0)
     yield mean("tokens/input", questions.by_unit(scored.input_tokens), asked, scale=1.0)
     budget = questions.by_unit(scored.mean_tokens)
-    yield mean("tokens/layer_mean", budget, asked, scale=1.0)
+    yield mean(BUDGET, budget, asked, scale=1.0)
     # Of a method whose budget depends on the picture: how far questions lie from the mean, on average.
     yield mean("tokens/deviation", np.abs(budget - _mean_over_units(budget, asked)), asked, scale=1.0)
     yield mean("tokens/sequence", questions.by_unit(scored.sequence_length), asked, scale=1.0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from io import StringIO
 from math import isfinite
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -204,7 +204,13 @@ def per_answer(backbone: str, method: str, scored: Scored, questions: Questions)
     return pa.table(columns, schema=PER_ANSWER)
 
 
-Row = TypeVar("Row", SummaryRow, ContrastRow, EffectiveRow, CurveRow, ChanceRow)
+class _Record(Protocol):
+    """An instance of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Row = TypeVar("Row", bound=_Record)
 
 
 def to_csv(kind: type[Row], rows: Iterable[Row]) -> str:
