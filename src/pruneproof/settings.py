@@ -112,6 +112,12 @@ class BackboneSettings(Frozen):
     control_text_tower_pretrained: str | None = None
     """open_clip's pretrained tag of that one; None for a local folder."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type in which the whole model is held and computes."""
+    language_weights: Literal["dtype", "int8"] = "dtype"
+    """`int8` holds the weights of the language model's linear layers (Idefics' cross-attention among them) as 8-bit
+    whole numbers with a scale for each output channel, and multiplies them out in `dtype` on use: the weights take a
+    quarter of the memory of float32, half that of float16, and FLOPs stay as they are. The output head, embeddings,
+    norms, the vision tower and the connector stay in `dtype`. Loading still needs room for all weights in `dtype`."""
     question_suffix: str = ""
     """Added to every question except captions, such as LLaVA's `Answer the question using a single word or phrase.`"""
     caption_prompt: str = ""

@@ -86,12 +86,29 @@ def test_flops_are_the_closed_formula_within_1_percent(
     assert {row.kv_cache_bytes for row in rows} == {key_value * length}
 
 
+def test_int8_weights_save_memory_and_no_flops(llava: Llava, llava_root: Path, study: Study, folders: Folders) -> None:
+    """By hand: a layer's weights are q, k, v, o and three of the feed-forward, with a scale for each of their rows."""
+    chosen = study.backbones["tiny"].model_copy(update={"language_weights": "int8"})
+    image = next(sheets(study, folders, True, [CLEAN])).batches[0].images[0]
+    full = pruning.load(MethodSettings(method="full"))
+    rows = [
+        costs.count_flops(backbone, chosen, full, image, "tiny", "full", 0)
+        for backbone in (llava, load(chosen, llava_root, "cpu"))
+    ]
+    assert [(row.component, row.flops) for row in rows[0]] == [(row.component, row.flops) for row in rows[1]]
+    key = LM_WIDTH // LM_HEADS * LM_KEY_HEADS
+    weights = 2 * LM_WIDTH**2 + 2 * LM_WIDTH * key + 3 * LM_WIDTH * LM_FEED_FORWARD
+    scales = 2 * LM_WIDTH + 2 * key + 2 * LM_FEED_FORWARD + LM_WIDTH
+    assert rows[0][0].weight_bytes - rows[1][0].weight_bytes == LM_LAYERS * (3 * weights - 4 * scales)
+
+
 def test_the_stage_writes_its_tables(study: Study, folders: Folders) -> None:
     costs.run(study, folders)
     with (folders.costs / "flops.csv").open() as file:
         flops = list(csv.DictReader(file))
     assert len(flops) == 4 * 6
-    assert list(flops[0]) == ["backbone", "method", "component", "flops", "visual_tokens", "kv_cache_bytes"]
+    columns = ["backbone", "method", "component", "flops", "visual_tokens", "kv_cache_bytes", "weight_bytes"]
+    assert list(flops[0]) == columns
     prefill = {row["method"]: int(row["flops"]) for row in flops if row["component"] == "prefill"}
     assert prefill["full"] > prefill["atp_25"] == prefill["random_25"]
 

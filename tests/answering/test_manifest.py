@@ -66,6 +66,7 @@ def test_settings_that_change_an_answer_change_its_base(study: Study) -> None:
             {"methods__atp_25__relevance_sign": -1},
             {"study__seed": 2},
             {"backbones__tiny__dtype": "bfloat16"},
+            {"backbones__tiny__language_weights": "int8"},
             {"backbones__tiny__max_new_tokens": 7},
             {"backbones__tiny__max_caption_tokens": 13},
             {"backbones__tiny__question_suffix": "briefly"},
@@ -76,6 +77,10 @@ def test_settings_that_change_an_answer_change_its_base(study: Study) -> None:
         )
     ]
     assert len(set(found)) == len(found)
+
+
+def test_pictures_are_encoded_once_for_stored_and_int8_language_weights(study: Study) -> None:
+    assert of(changed(study, backbones__tiny__language_weights="int8")).encoder == of(study).encoder
 
 
 def test_a_methods_settings_are_its_own(study: Study) -> None:

@@ -49,6 +49,28 @@ def test_it_knows_what_is_there(name: str) -> None:
     assert np.mean(right) > 0.8
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_int8_weights_change_few_answers(name: str) -> None:
+    """Logits move by a small part of what separates yes from no."""
+    before = settings(name)
+    both = [
+        backbones.load(before.model_copy(update={"language_weights": w}), PROJECT, "cpu") for w in ("dtype", "int8")
+    ]
+    found = []
+    for number in range(4):
+        scene = compose(SEED, f"test/{number}")
+        picture = Image.fromarray(draw(SEED, scene).pixels)
+        questions = [f"Is there a {noun} in the image?" for noun in (*facts.present(scene), *facts.absent(scene)[:5])]
+        for backbone in both:
+            image = backbone.encode([picture])[0]
+            found.append(ask(backbone, [image], questions, torch.arange(image.count)[None], 4))
+    exact, int8 = ([reply for replies in found[i::2] for reply in replies] for i in (0, 1))
+    margins, moved = (np.array([reply.yes_logit - reply.no_logit for reply in replies]) for replies in (exact, int8))
+    assert 0 < np.abs(moved - margins).mean() < 0.05 * np.abs(margins).mean()
+    assert np.mean([a.text == b.text for a, b in zip(exact, int8, strict=True)]) > 0.95
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_weights_are_small_enough_to_be_committed(name: str) -> None:
     folder = PROJECT / "data/backbones" / name

@@ -132,11 +132,11 @@ def answer(study: Study, folders: Folders, said: Iterator[str]) -> None:
 
 
 def costs(folders: Folders) -> None:
-    flops, latency = ["backbone,method,component,flops,visual_tokens,kv_cache_bytes"], []
+    flops, latency = ["backbone,method,component,flops,visual_tokens,kv_cache_bytes,weight_bytes"], []
     latency.append("backbone,method,batch,median_s,low_s,high_s,ratio_full_over_this,ratio_low,ratio_high")
     for method in STUDY.methods:
         parts = ("vision_tower", "text_tower", "scoring", "connector", "prefill", "decode")
-        flops += [f"b,{method},{component},1000,4,100" for component in parts]
+        flops += [f"b,{method},{component},1000,4,100,1000" for component in parts]
         latency.append(f"b,{method},1,0.1,0.09,0.11,1.0,0.9,1.1")
     files.write_text(folders.costs / "flops.csv", "\n".join(flops) + "\n")
     files.write_text(folders.costs / "latency.csv", "\n".join(latency) + "\n")

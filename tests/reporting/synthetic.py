@@ -352,6 +352,7 @@ def costs(grid: Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
                     {
                         "backbone": backbone, "method": method, "component": component, "flops": count,
                         "visual_tokens": round(256 * keep), "kv_cache_bytes": round(4e5 * keep + 4e4),
+                        "weight_bytes": 12_500_000,
                     }
                 )  # fmt: skip
             seconds = 0.02 + 0.03 * keep

@@ -45,6 +45,7 @@ def test_families_stand_side_by_side(synthetic: Any, tmp_path: Path) -> None:
     table = family_table(both)
     shown = ("Full", "ATP 60%", "Random 60%")
     assert [row[0] for row in table.rows] == [f"{name}, {label}" for name in names for label in shown]
+    assert {row[-1] for row in table.rows} == {"12.5"}
     assert [row[5:8] for row in table.rows[:2]] == [("1.00", "1.00", "1.00"), ("0.78", "0.60", "0.63")]
 
 

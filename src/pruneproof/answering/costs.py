@@ -1,4 +1,4 @@
-"""The stage `measure_costs`: FLOPs by component, visual tokens, key-value cache, and latency against the full model."""
+"""The stage `measure_costs`: FLOPs by component, visual tokens, memory, and latency against the full model."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ class FlopRow:
     visual_tokens: int
     kv_cache_bytes: int
     """Keys and values of the prompt in the language model."""
+    weight_bytes: int
+    """Weights of the whole model in memory, apart from CLIP's text towers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ def count_flops(
     counted = {"vision_tower": vision, "text_tower": with_text - seeing, "scoring": seeing - connecting}
     counted |= {part: _count(work)[0] for part, work in parts.work.items()}
     return [
-        FlopRow(name, method_id, part, number, seen.count, parts.kv_cache_bytes) for part, number in counted.items()
+        FlopRow(name, method_id, part, number, seen.count, parts.kv_cache_bytes, backbone.weight_bytes)
+        for part, number in counted.items()
     ]
 
 

@@ -107,6 +107,11 @@ class Backbone(Protocol):
         ...
 
     @property
+    def weight_bytes(self) -> int:
+        """Bytes of its weights in memory, apart from CLIP's text towers, which methods bring in."""
+        ...
+
+    @property
     def mixing(self) -> str:
         """Why what leaves the connector is not patches; empty if it passes them on one by one."""
         ...

@@ -41,7 +41,7 @@ COLUMNS = {
     ],
     "random_curve": ["backbone", "family", "severity", "clean", *ESTIMATE],
     "chance": ["metric", "answer", "value", "n"],
-    "flops": ["backbone", "method", "component", "flops", "visual_tokens", "kv_cache_bytes"],
+    "flops": ["backbone", "method", "component", "flops", "visual_tokens", "kv_cache_bytes", "weight_bytes"],
     "latency": ["backbone", "method", "batch", "ratio_full_over_this", "ratio_low", "ratio_high"],
 }
 """Columns that each table must have."""
@@ -228,6 +228,11 @@ class Report:
         if components:
             table = table[table["component"].isin(components)]
         return float(table["flops"].sum()) if len(table) else math.nan
+
+    def weight_bytes(self, backbone: str) -> float:
+        """Bytes of a backbone's weights in memory; NaN if not measured."""
+        found = self.flops.loc[self.flops["backbone"] == backbone, "weight_bytes"]
+        return float(found.iloc[0]) if len(found) else math.nan
 
     def flops_ratio(self, backbone: str, method: str, components: Sequence[str] = ()) -> float:
         """FLOPs of one question over the full model's, of all components or of those named; NaN if not measured."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoProcessor
 from transformers.utils import logging
 
 from pruneproof.backbones.checkpoints.finite import require_finite
+from pruneproof.backbones.checkpoints.int8 import compress
 from pruneproof.backbones.checkpoints.memory import model_bytes, require_memory
 from pruneproof.backbones.checkpoints.remote_code import NO_REMOTE_CODE, reason
 from pruneproof.backbones.checkpoints.weights import locate
@@ -21,16 +22,22 @@ from pruneproof.settings import BackboneSettings
 
 
 def load_pretrained(
-    settings: BackboneSettings, root: Path, device: str, model_type: str, model_class: Any
+    settings: BackboneSettings,
+    root: Path,
+    device: str,
+    model_type: str,
+    model_class: Any,
+    language: Callable[[Any], Iterable[torch.nn.Module]],
 ) -> tuple[Any, Any]:
     """Model and processor of a checkpoint, from a local folder or the hub.
 
     Args:
-        settings: name, revision and dtype.
+        settings: name, revision, dtype and the language model's weights.
         root: the project's root, to which local folders are relative.
         device: a torch device.
         model_type: the `model_type` that the checkpoint's config must have.
         model_class: a transformers class with `from_pretrained`.
+        language: the parts of such a model that are its language model.
 
     Returns:
         The model on the device, in evaluation mode and without gradients, and its processor.
@@ -62,8 +69,11 @@ def load_pretrained(
         raise PruneProofError(
             f"checkpoint {settings.checkpoint!r} lacks {len(absent)} tensors, such as {absent[0]}: restore its files"
         )
+    what = f"checkpoint {settings.checkpoint!r}"
+    if settings.language_weights == "int8":
+        compress(language(model), model.get_output_embeddings(), what)
     model = model.to(device).eval().requires_grad_(False)
-    require_finite(model, f"checkpoint {settings.checkpoint!r}")
+    require_finite(model, what)
     return model, processor
 
 

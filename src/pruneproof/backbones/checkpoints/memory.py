@@ -69,6 +69,11 @@ def model_bytes(model_class: Callable[[Any], torch.nn.Module], config: Any, dtyp
     return int(sum(tensor.numel() for tensor in model.parameters()) * getattr(torch, dtype).itemsize)
 
 
+def held_bytes(model: torch.nn.Module) -> int:
+    """Bytes of a loaded model's weights and buffers; what several of its parts share counts once."""
+    return sum(tensor.nbytes for tensors in (model.parameters(), model.buffers()) for tensor in tensors)
+
+
 def free_bytes(device: str, cgroup: Path = _CGROUP) -> int | None:
     """Free memory of a device; None where it is unknown.
 

@@ -17,6 +17,7 @@ from transformers import DynamicCache
 from pruneproof import machine
 from pruneproof.backbones import Components, History, Narrowing, Reduction, Reply, Shown
 from pruneproof.backbones.checkpoints.loading import load_pretrained
+from pruneproof.backbones.checkpoints.memory import held_bytes
 from pruneproof.backbones.clip.pairing import check_pairing
 from pruneproof.backbones.clip.text_towers import ClipSpace, load_clip_space
 from pruneproof.backbones.clip.vision import ClipImage
@@ -101,6 +102,11 @@ class LlavaBase(ABC):
             ClipImage(tuple(state[i] for state in states), read[i, 1:], read[i, :1], size, layers, self.clip)
             for i, size in enumerate(sizes)
         ]
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights in memory."""
+        return held_bytes(self.model)
 
     @property
     def layers(self) -> int:
@@ -281,7 +287,9 @@ def load_llava(
         PruneProofError: as they do, for a CLIP that is not the vision tower's, and for features that are not the
             patches of one layer.
     """
-    model, processor = load_pretrained(settings, root, device, model_type, model_class)
+    model, processor = load_pretrained(
+        settings, root, device, model_type, model_class, lambda model: [model.model.language_model]
+    )
     layer, strategy = model.config.vision_feature_layer, model.config.vision_feature_select_strategy
     if not isinstance(layer, int) or strategy != "default":
         raise PruneProofError(

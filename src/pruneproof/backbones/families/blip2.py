@@ -18,6 +18,7 @@ from transformers import Blip2ForConditionalGeneration
 from pruneproof import machine
 from pruneproof.backbones import Components, History, Narrowing, Reduction, Reply, Shown
 from pruneproof.backbones.checkpoints.loading import load_pretrained
+from pruneproof.backbones.checkpoints.memory import held_bytes
 from pruneproof.backbones.clip.pairing import check_pairing
 from pruneproof.backbones.clip.patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones.clip.text_towers import ClipSpace, load_clip_space
@@ -118,6 +119,11 @@ class Blip2:
             tower.post_layernorm,
             self.model.config.vision_config.patch_size,
         )
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights in memory."""
+        return held_bytes(self.model)
 
     @property
     def layers(self) -> int:
@@ -238,7 +244,9 @@ def _language(model: Any) -> Language:
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Blip2:
     """Load a BLIP-2 checkpoint from a local folder or the hub; see `backbones.load`."""
-    model, processor = load_pretrained(settings, root, device, "blip-2", Blip2ForConditionalGeneration)
+    model, processor = load_pretrained(
+        settings, root, device, "blip-2", Blip2ForConditionalGeneration, lambda model: [model.language_model]
+    )
     if model.config.is_encoder_decoder and settings.dtype == "float16":
         raise PruneProofError(
             f"checkpoint {settings.checkpoint!r} has a T5, which overflows in float16: set `dtype: bfloat16`"

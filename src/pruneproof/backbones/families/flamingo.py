@@ -20,6 +20,7 @@ from transformers import IdeficsForVisionText2Text
 from pruneproof import machine
 from pruneproof.backbones import Components, History, Narrowing, Reduction, Reply, Shown
 from pruneproof.backbones.checkpoints.loading import load_pretrained
+from pruneproof.backbones.checkpoints.memory import held_bytes
 from pruneproof.backbones.clip.pairing import check_pairing
 from pruneproof.backbones.clip.patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones.clip.text_towers import ClipSpace, load_clip_space
@@ -119,6 +120,11 @@ class Flamingo:
             lambda state: state,
             self.model.config.vision_config.patch_size,
         )
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights in memory."""
+        return held_bytes(self.model)
 
     @property
     def layers(self) -> int:
@@ -223,7 +229,14 @@ class Flamingo:
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Flamingo:
     """Load an Idefics checkpoint from a local folder or the hub; see `backbones.load`."""
-    model, processor = load_pretrained(settings, root, device, "idefics", IdeficsForVisionText2Text)
+    model, processor = load_pretrained(
+        settings,
+        root,
+        device,
+        "idefics",
+        IdeficsForVisionText2Text,
+        lambda model: [model.model.layers, model.model.gated_cross_attn_layers],
+    )
     if lacking := sorted({IMAGE, FAKE} - set(processor.tokenizer.get_vocab())):
         raise PruneProofError(
             f"checkpoint {settings.checkpoint!r} has a tokenizer without {', '.join(lacking)}: restore its files"
