@@ -45,6 +45,15 @@ def report(synthetic: ModuleType, grid: object, tmp_path_factory: pytest.TempPat
     return load(*synthetic.write(tmp_path_factory.mktemp("study"), grid))
 
 
+@pytest.fixture(scope="session")
+def swept(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A study with a sweep over two options, and with twins that rank tokens on clean pictures."""
+    grid = synthetic.Grid(
+        corruptions=("gaussian_noise", "fog"), rewordings=("typo_ocr",), methods=synthetic.SWEPT, images=3
+    )
+    return load(*synthetic.write(tmp_path_factory.mktemp("swept"), grid))
+
+
 @pytest.fixture(autouse=True)
 def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer pixels: nothing here looks at the pictures' sharpness."""

@@ -60,6 +60,19 @@ METHODS: dict[str, dict[str, Any]] = {
     "atp_25_relevance": {"method": "atp", "keep": 0.25, "alpha": 1.0},
     "atp_25_reversed": {"method": "atp", "keep": 0.25, "alpha": 0.5, "relevance_sign": -1},
 }
+SWEPT: dict[str, dict[str, Any]] = {
+    **{name: METHODS[name] for name in ("full", "random_60", "random_25", "atp_60", "atp_25")},
+    **{
+        f"atp_{keep}{name}": {"method": "atp", "keep": keep / 100, "alpha": alpha, "relevance_sign": sign}
+        for keep in (60, 25)
+        for name, alpha, sign in (
+            ("_attention", 0.0, 1), ("_alpha_0_25", 0.25, 1), ("_alpha_0_75", 0.75, 1), ("_reversed", 0.5, -1),
+            ("_reversed_relevance", 1.0, -1),
+        )
+    },
+    **{f"atp_{keep}_clean": {"method": "atp", "keep": keep / 100, "rank_from": "clean"} for keep in (60, 25)},
+}  # fmt: skip
+"""Two options of ATP over each other, and twins that rank tokens on the clean picture."""
 RIVALS = ("divprune", "fastv", "tome")
 MANY: dict[str, dict[str, Any]] = {
     **METHODS, "random_5": {"method": "random", "keep": 0.05},
@@ -169,7 +182,7 @@ def drop(method: str, family: str, perturbation: str, severity: int) -> float:
 def metrics(method: str, family: str, perturbation: str, severity: int) -> dict[str, float]:
     """Every metric of one condition, before noise."""
     variant = {"attention": 2.0, "relevance": 5.0, "reversed": -1.0}.get(method.split("_")[-1], 0.0)
-    loss = drop(method, family, perturbation, severity)
+    loss = drop(method, family, perturbation, severity) * (0.6 if method.endswith("_clean") else 1.0)
     accuracy = max(93.0 - cost(method) - variant - loss, 42.0)
     keep = MANY.get(method, {}).get("keep", 1.0)
     values = {"accuracy/all": accuracy}
@@ -258,21 +271,25 @@ def _row(
 def contrasts(grid: Grid, table: pd.DataFrame) -> pd.DataFrame:
     """`contrasts.csv`: differences in drops and in clean values, against the full model and the random control."""
     wanted = table[
-        table["metric"].isin(["accuracy/all", "accuracy/existence", "hallucination/rate", "hallucination/matched"])
+        table["metric"].isin(
+            ["accuracy/all", "accuracy/existence", "hallucination/rate", "hallucination/matched", "robust/retention"]
+        )
     ]
     values = wanted.set_index(["backbone", "method", "family", "perturbation", "severity", "metric"])["value"]
     rows: list[dict[str, Any]] = []
     pairs = [(m, "full") for m in grid.methods if m != "full"]
     pairs += [(m, "random_" + m.split("_")[1]) for m in grid.methods if m.startswith("atp")]
+    pairs += [(m, f"{m}_clean") for m in grid.methods]
     for (backbone, method, family, perturbation, severity, metric), value in values.items():
         for name, baseline in pairs:
             if name != method or baseline not in grid.methods_of(backbone):
                 continue
             other = values[(backbone, baseline, family, perturbation, severity, metric)]
-            clean = values[(backbone, method, "clean", "clean", "0", metric)]
-            clean_other = values[(backbone, baseline, "clean", "clean", "0", metric)]
+            clean = values.get((backbone, method, "clean", "clean", "0", metric), np.nan)
+            clean_other = values.get((backbone, baseline, "clean", "clean", "0", metric), np.nan)
             is_clean = family == "clean"
-            difference = value - other if is_clean else (clean - value) - (clean_other - other)
+            plain = is_clean or metric == "robust/retention"
+            difference = value - other if plain else (clean - value) - (clean_other - other)
             if metric == "hallucination/rate" and not is_clean:
                 difference = -difference
             half = 0.9 if perturbation == "mean" else 2.5

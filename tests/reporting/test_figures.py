@@ -17,6 +17,8 @@ from pruneproof.scoring.chance import FLOOR
 
 DRAWINGS = {drawing.__name__.rpartition(".")[2]: drawing for drawing in figures.drawings()}  # type: ignore[attr-defined]
 NAMES = list(DRAWINGS)
+OF_SOME = ("sweep",)
+"""Figures of studies that have what they show."""
 
 
 def first(name: str, report: Report) -> tuple[Drawing, pd.DataFrame]:
@@ -28,12 +30,13 @@ def test_the_demanded_figures_exist_in_order() -> None:
     assert NAMES == [
         "effective_robustness",
         "scenes", "accuracy_severity", "hallucination_severity", "accuracy_corruptions", "drops_heatmap",
-        "text_perturbations", "dialogue_turns", "accuracy_flops", "kept_targets", "kept_patches",
+        "text_perturbations", "dialogue_turns", "accuracy_flops", "sweep", "kept_targets", "kept_patches",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_csv_holds_what_is_drawn(name: str, report: Report, tmp_path: Path) -> None:
+def test_the_csv_holds_what_is_drawn(name: str, report: Report, swept: Report, tmp_path: Path) -> None:
+    report = swept if name in OF_SOME else report
     drawing, frame = first(name, report)
     assert "n = 3 pictures, 320 questions" in figures.caption(drawing, report)
     shown = figures.save(drawing, name, frame, report, tmp_path)
@@ -191,6 +194,11 @@ def test_every_figure_survives_values_that_are_nan(report: Report) -> None:
     contrasts = report.contrasts.copy()
     contrasts.loc[contrasts["severity"] == "3", ["value", "low", "high"]] = np.nan
     draw_all(dataclasses.replace(report, summary=summary, contrasts=contrasts))
+
+
+@pytest.mark.parametrize("name", OF_SOME)
+def test_figures_of_some_studies_are_left_out_of_others(name: str, report: Report) -> None:
+    assert figures.frames(DRAWINGS[name], report) == {}
 
 
 def draw_all(report: Report) -> None:

@@ -79,6 +79,16 @@ def test_no_text_is_printed_over_another_one_or_too_small(many: Report, name: st
             assert min(one.get_fontsize() for one in texts(figure)) >= 7
 
 
+@pytest.mark.parametrize("sheet", [style.PAGE, style.COLUMN], ids=["page", "column"])
+@pytest.mark.parametrize("name", ["sweep"])
+def test_figures_of_some_studies_print_no_text_over_another_one(swept: Report, name: str, sheet: style.Sheet) -> None:
+    (frame,) = figures.frames(DRAWINGS[name], swept).values()
+    with style.styled():
+        figure = DRAWINGS[name].draw(frame, swept, sheet)
+        assert faults(figure) == []
+        assert min(one.get_fontsize() for one in texts(figure)) >= 7
+
+
 def test_looks_are_all_different_and_kinds_share_a_colour(many: Report) -> None:
     looks = {(method.colour, method.marker, method.face): method.name for method in many.methods}
     assert len(looks) == len({method.name for method in many.methods})

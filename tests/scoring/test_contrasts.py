@@ -39,6 +39,21 @@ def test_a_method_inside_the_language_model_is_compared_at_equal_means_over_laye
     assert [other for name, other in pairs(methods, "full", 32) if name == "fastv"] == ["full"]
 
 
+def test_a_method_is_also_compared_with_itself_looking_at_clean_pictures() -> None:
+    """Whether params.yaml writes a default down makes no difference; a twin of other options is none."""
+    entries = {
+        "full": {"method": "full"},
+        "random_25": {"method": "random", "keep": 0.25},
+        "atp_25": {"method": "atp", "keep": 0.25},
+        "atp_25_reversed": {"method": "atp", "keep": 0.25, "relevance_sign": -1},
+        "atp_25_clean": {"method": "atp", "keep": 0.25, "alpha": 0.5, "rank_from": "clean"},
+        "atp_10_clean": {"method": "atp", "keep": 0.1, "rank_from": "clean"},
+    }
+    methods = {name: MethodSettings.model_validate(options) for name, options in entries.items()}
+    found = [pair for pair in pairs(methods, "full", 4) if pair[1] not in ("full", "random_25")]
+    assert found == [("atp_25", "atp_25_clean")]
+
+
 def test_holm_runs_over_the_primary_rows_of_all_backbones() -> None:
     def row(backbone: str, p: float, primary: bool) -> ContrastRow:
         where = (backbone, "atp", "full", "image", "mean", "mean", "accuracy/all")

@@ -415,6 +415,38 @@ def test_pruner_is_also_compared_with_random_pruning_to_as_many_tokens(study: St
     assert (control["primary"], full["primary"]) == ("false", "true")
 
 
+def test_the_drop_is_what_ranking_costs_and_what_features_cost(study: Study, folders: Folders) -> None:
+    """A method's drop is that of its twin which ranks on clean pictures, and the difference of the two drops."""
+    own = study.methods["thin"].model_copy(update={"method": "atp"})
+    methods = {**study.methods, "thin": own, "thinner": own.model_copy(update={"rank_from": "clean"})}
+    run(study.model_copy(update={"methods": methods}), folders)
+    found = summary(folders)
+    keys = ("method", "baseline", "family", "perturbation", "severity", "metric")
+    differences = {tuple(row[key] for key in keys): row for row in csv_rows(folders.scores / "contrasts.csv")}
+    for place in ("1", "3", "mean"):
+        total, features = (
+            float(found[name, "image", "gaussian_noise", place, "robust/drop_all"]["value"])
+            for name in ("thin", "thinner")
+        )
+        ranking = differences["thin", "thinner", "image", "gaussian_noise", place, "accuracy/all"]
+        assert float(ranking["value"]) == pytest.approx(total - features, abs=1e-5)
+        assert float(ranking["low"]) < float(ranking["value"]) < float(ranking["high"])
+    assert not any(key[:2] == ("thinner", "thin") for key in differences)
+
+
+def test_retention_is_compared_as_it_is(scored: Folders) -> None:
+    """The method's minus the full model's under the same conditions, over the live ones too; clean has none."""
+    found = summary(scored)
+    keys = ("method", "family", "perturbation", "severity", "metric")
+    differences = {tuple(row[key] for key in keys): row for row in csv_rows(scored.scores / "contrasts.csv")}
+    for where in (("gaussian_noise", "1"), ("live", "mean")):
+        own, full = (float(found[name, "image", *where, "robust/retention"]["value"]) for name in ("thin", "full"))
+        row = differences["thin", "image", *where, "robust/retention"]
+        assert float(row["value"]) == pytest.approx(own - full, abs=1e-5)
+        assert float(row["low"]) < own - full < float(row["high"])
+    assert not any(key[1] == "clean" and "retention" in key[4] for key in differences)
+
+
 def test_a_backbone_is_scored_with_the_methods_that_it_is_run_with(study: Study, folders: Folders) -> None:
     own = study.backbones["tiny"].model_copy(update={"methods": ("full", "thin")})
     folders.answers_of("tiny", "thinner").unlink()

@@ -6,6 +6,7 @@ Colour says which kind of method it is, the marker which of that kind; variants 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -79,18 +80,23 @@ def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
     within one method in the order of params.yaml.
 
     The first entry of a method with a given keep is the method itself; later ones are variants, named by the
-    rest of their id without the method's name and digits. Entries of one method with several budgets look alike.
+    rest of their id without the method's name and digits. Where two would be called the same, digits stay, and those
+    joined by `_` are a decimal: `atp_60_alpha_0_25` is `alpha 0.25`. Entries of one method with several budgets look
+    alike.
     """
+    loaded = {name: pruning.load(chosen) for name, chosen in settings.items()}
+    shares = {name: pruning.share(method) for name, method in loaded.items()}
+    alike = Counter((chosen.method, shares[name], _rest(name, chosen.method)) for name, chosen in settings.items())
     seen: set[tuple[str, float | None]] = set()
     looks: dict[Kind, list[tuple[str, str]]] = {kind: [] for kind in COLOURS}
     described = []
     for method_id, chosen in settings.items():
-        method = pruning.load(chosen)
-        keep = pruning.share(method)
-        variant = ""
+        method, keep, variant = loaded[method_id], shares[method_id], ""
         if (chosen.method, keep) in seen:
-            rest = re.sub(r"_?\d+", "", method_id.removeprefix(chosen.method)).strip("_")
-            variant = rest.replace("_", " ") or method_id
+            rest = _rest(method_id, chosen.method)
+            if alike[chosen.method, keep, rest] > 1:
+                rest = _rest(method_id, chosen.method, digits=True)
+            variant = rest or method_id
         seen.add((chosen.method, keep))
         if (look := (chosen.method, variant)) not in looks[method.kind]:
             looks[method.kind].append(look)
@@ -99,3 +105,9 @@ def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
         described.append(Method(method_id, chosen.method, method.title, method.kind, keep, variant, marker, line))
     kinds, bases = list(COLOURS), list(dict.fromkeys(one.base for one in described))
     return tuple(sorted(described, key=lambda one: (kinds.index(one.kind), bases.index(one.base))))
+
+
+def _rest(method_id: str, base: str, digits: bool = False) -> str:
+    """What an id says besides the method's name and budget; with `digits` only its first number is taken for that."""
+    rest = re.sub(r"_?\d+", "", method_id.removeprefix(base), count=1 if digits else 0)
+    return re.sub(r"(?<=\d)_(?=\d)", ".", rest).strip("_").replace("_", " ")

@@ -123,10 +123,25 @@ class Report:
         own = self.methods_of(backbone)
         return tuple(m for m in own if m.id == self.baseline or (not m.variant and m.keep == keep and keep))
 
+    @cached_property
+    def _compared(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Ids of the methods that scoring compared each backbone and method with."""
+        rows = self.contrasts.groupby(["backbone", "method"], sort=False)["baseline"]
+        return {(str(backbone), str(method)): tuple(ids.unique()) for (backbone, method), ids in rows}
+
+    def compared(self, method: Method, backbone: str) -> tuple[Method, ...]:
+        """What scoring compared a method with, but for the baseline."""
+        ids = self._compared.get((backbone, method.id), ())
+        return tuple(m for m in self.methods_of(backbone) if m.id in ids and m.id != self.baseline)
+
     def control(self, method: Method, backbone: str) -> Method | None:
-        """The random method that keeps as many tokens, if the backbone is run with one."""
-        own = self.methods_of(backbone)
-        return next((m for m in own if m.base == "random" and not m.variant and m.keep == method.keep), None)
+        """Random pruning to as many tokens, on average over the language model's layers, if there is such an entry."""
+        return next((other for other in self.compared(method, backbone) if other.base == "random"), None)
+
+    def clean_twin(self, method: Method, backbone: str) -> Method | None:
+        """The same method with `rank_from: clean`, if there is such an entry."""
+        found = self.compared(method, backbone)
+        return next((other for other in found if self.study.methods[other.id].rank_from == "clean"), None)
 
     def perturbations(self, family: str) -> list[str]:
         """Names in the order of params.yaml that have scores, without the mean."""

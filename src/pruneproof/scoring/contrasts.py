@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneproof import pruning
+from pruneproof.pruning.protocol import Method
 from pruneproof.scoring import robustness
+from pruneproof.scoring.existence import MATCHED
 from pruneproof.scoring.groups import LIVE, MEAN, Group
 from pruneproof.scoring.measured import Measured, difference, estimates, mean_difference
 from pruneproof.scoring.questions import Questions
 from pruneproof.scoring.statistics import holm
+from pruneproof.scoring.summary import RETENTION
 from pruneproof.scoring.tables import ContrastRow, EffectiveRow
 from pruneproof.settings import MethodSettings
 
@@ -26,10 +29,13 @@ Floats = NDArray[np.float64]
 
 MAIN = "accuracy/all"
 """The metric of the primary contrasts."""
+LEVELS = (MATCHED, RETENTION)
+"""Metrics that `level_contrast` compares."""
 
 
 def pairs(methods: Mapping[str, MethodSettings], baseline: str, layers: int) -> list[tuple[str, str]]:
-    """(method, what it is compared with): the baseline, then random pruning to as many tokens if it is there.
+    """(method, what it is compared with): the baseline, then random pruning to as many tokens if it is there, and then
+    the same method looking at clean pictures (`rank_from: clean`) if that is there.
 
     As many means the mean over the language model's layers. Of several entries it is the first that acts at the
     method's own door, or else the first.
@@ -52,7 +58,17 @@ def pairs(methods: Mapping[str, MethodSettings], baseline: str, layers: int) -> 
         control = next(iter(at_its_door or alike), baseline)
         if methods[name].method != "random" and control != baseline:
             result.append((name, control))
+        if (twin := _clean_twin(name, methods, loaded)) is not None and twin != baseline:
+            result.append((name, twin))
     return result
+
+
+def _clean_twin(name: str, methods: Mapping[str, MethodSettings], loaded: Mapping[str, Method]) -> str | None:
+    """The same method with the same options, looking at clean pictures; None for one that does so itself."""
+    if methods[name].rank_from == "clean":
+        return None
+    twins = (other for other, chosen in methods.items() if chosen.rank_from == "clean")
+    return next((other for other in twins if loaded[other] == loaded[name]), None)
 
 
 def _equal(one: float | None, other: float | None) -> bool:
@@ -116,7 +132,7 @@ def _differences(method: Floats, full: Floats, questions: Questions) -> Iterator
             yield mean_difference(prefix + name, values[:, mask], image[mask], questions.images)
 
 
-def matched_contrast(
+def level_contrast(
     backbone: str,
     method: str,
     baseline_name: str,
@@ -125,16 +141,18 @@ def matched_contrast(
     groups: Sequence[Group],
     confidence: float,
 ) -> list[ContrastRow]:
-    """Hallucination rate at the full model's clean recall, the method's minus the baseline's under the same condition.
+    """The method's level minus the baseline's under the same condition, of a metric that is no mean over questions:
+    the hallucination rate at the full model's clean recall, and retention.
 
     `clean/` stands before the metric under the clean condition, as in the other contrasts; under a perturbation it is
-    the plain difference and not one of rises, because the threshold is matched again there.
+    the plain difference and not one of rises, because both are compared with clean input already: the threshold is
+    matched again there, and retention is a share of the clean lead.
 
     Args:
         backbone: written into every row.
         method: written into every row.
         baseline_name: written into every row.
-        own: `existence.MATCHED` of the method.
+        own: one of `LEVELS` of the method.
         baseline: that of the baseline.
         groups: from `groups.with_live`.
         confidence: of the intervals.

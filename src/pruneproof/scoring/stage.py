@@ -21,7 +21,7 @@ from pruneproof.patches import read_patches
 from pruneproof.records import ANSWERS, TOKENS
 from pruneproof.scoring.answers import Scored, conditions_of, score
 from pruneproof.scoring.bootstrap import draw_images
-from pruneproof.scoring.contrasts import contrast, matched_contrast, pairs, with_holm
+from pruneproof.scoring.contrasts import LEVELS, contrast, level_contrast, pairs, with_holm
 from pruneproof.scoring.costs import flops_ratios
 from pruneproof.scoring.equal_cost import EqualCostRow
 from pruneproof.scoring.existence import MATCHED
@@ -107,8 +107,8 @@ class _Found:
 
     correct: dict[str, NDArray[np.float64]]
     """(C, U) correctness by unit."""
-    matched: dict[str, Measured]
-    """`existence.MATCHED`, where there are existence questions."""
+    levels: dict[str, dict[str, Measured]]
+    """Each of `contrasts.LEVELS` by method; `existence.MATCHED` only where there are existence questions."""
     tokens: dict[str, float]
     """Visual tokens, mean over layers and clean questions."""
 
@@ -141,7 +141,7 @@ def _score_backbone(
         return score(answers, logits, conditions, questions, bench.captions, targets)
 
     full = scored_answers(settings.baseline, answers)
-    found = _Found({settings.baseline: questions.by_unit(full.correct)}, {}, {})
+    found = _Found({settings.baseline: questions.by_unit(full.correct)}, {name: {} for name in LEVELS}, {})
     correct = found.correct
     live = live_conditions(conditions, retention(correct[settings.baseline], questions, bench.draws).value)
     groups = with_live(groups_of(conditions), live)
@@ -150,7 +150,9 @@ def _score_backbone(
         scored = full if first else scored_answers(method, _answers(folders, backbone, method))
         correct[method] = questions.by_unit(scored.correct)
         metrics = list(measure(scored, full, questions, bench.draws))
-        found.matched.update((method, metric) for metric in metrics if metric.name == MATCHED)
+        for metric in metrics:
+            if metric.name in found.levels:
+                found.levels[metric.name][method] = metric
         found.tokens.update((method, float(metric.value[0])) for metric in metrics if metric.name == BUDGET)
         tables.summary.extend(summarise(backbone, method, metrics, groups, settings.confidence))
         for group, value, n in corruption_errors(correct[method], correct[settings.baseline], questions, groups):
@@ -174,15 +176,16 @@ def _compare(
     layers: int,
 ) -> None:
     """Methods side by side."""
-    correct, matched = found.correct, found.matched
+    correct = found.correct
     settings, common, methods = study.scoring, (groups, study.scoring.confidence), study.methods_of(backbone)
     for method, other in pairs(methods, settings.baseline, layers):
         primary = method in settings.primary and other == settings.baseline
         own = (backbone, method, other, correct[method], correct[other])
         tables.contrasts.extend(contrast(*own, bench.questions, *common, primary))
-        if method in matched:
-            rates = (matched[method], matched[other])
-            tables.contrasts.extend(matched_contrast(backbone, method, other, *rates, *common))
+        for level in found.levels.values():
+            if method in level:
+                both = (level[method], level[other])
+                tables.contrasts.extend(level_contrast(backbone, method, other, *both, *common))
     standing = accuracies(correct, bench.questions, bench.draws)
     rows, curves = effective_robustness(backbone, standing, methods, settings, groups)
     tables.effective.extend(rows)
@@ -207,7 +210,7 @@ def _compare_rivals(
         flops=flops,
         whole=accuracies(found.correct, bench.questions, bench.draws),
         halves=accuracies(found.correct, bench.questions, bench.halves),
-        matched=found.matched,
+        matched=found.levels[MATCHED],
     )
     tables.rivals.extend(compare(rivals, groups))
 
