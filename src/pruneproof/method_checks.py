@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pruneproof import registry
-from pruneproof.backbones import families
+from pruneproof.backbones import family_names
 from pruneproof.backbones.checkpoints.depth import language_depth, tower_depth
 from pruneproof.errors import PruneProofError
 from pruneproof.problems import Location, Problem
@@ -143,7 +143,7 @@ def _runs(method: str, chosen: Any) -> bool:
 
 def _declared(family: Any) -> tuple[Mapping[str, str], str]:
     """The doors that a family does not have, with the reason, and why its connector's output is not patches."""
-    if family not in families():
+    if family not in family_names():
         return {}, ""
     read = registry.constants("pruneproof.backbones.families", family)
     return read.get("CLOSED_DOORS", {}), read.get("MIXING", "")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pruneproof import registry
-from pruneproof.backbones import families
+from pruneproof.backbones import family_names
 from pruneproof.method_checks import door_problems, layer_problems
 from pruneproof.perturbations import images, text
 from pruneproof.problems import Location, Problem, model_problems, short, suggestion
@@ -89,7 +89,7 @@ def _backbones(values: Any) -> Iterator[Problem]:
     if _at(values, "backbones") == {}:
         yield Problem(("backbones",), "is empty: give at least one backbone")
     for name, settings in backbones.items():
-        yield from _known(("backbones", name, "family"), _at(settings, "family"), families(), "backbone family")
+        yield from _known(("backbones", name, "family"), _at(settings, "family"), family_names(), "backbone family")
         yield from _own_methods(values, name)
 
 

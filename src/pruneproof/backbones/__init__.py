@@ -170,7 +170,7 @@ class Backbone(Protocol):
         ...
 
 
-def families() -> tuple[str, ...]:
+def family_names() -> tuple[str, ...]:
     """Names of the families, without importing any."""
     return registry.module_names("pruneproof.backbones.families")
 
