@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -32,7 +32,9 @@ def official(features: Tensor, threshold_terms: int) -> list[int]:
 def test_the_kept_tokens_are_the_official_ones(count: int, width: int, seed: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(1, count))
     features = torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
-    assert farthest_points(features, k).tolist() == official(features, k)
+    expected = official(features, k)
+    assume(len(set(expected)) == k)  # or the official code takes a token twice; see below
+    assert farthest_points(features, k).tolist() == expected
 
 
 def test_equal_tokens_are_not_taken_twice_as_the_official_code_does() -> None:
