@@ -80,5 +80,6 @@ def test_a_training_that_goes_on_ends_like_one_in_one_go(tmp_path: Path, monkeyp
     train(settings, backbones, tmp_path / "b" / "some.safetensors")
     one, two = (load_file(tmp_path / place / "some.safetensors") for place in "ab")
     assert calls == 1
+    assert "a reconstruction" in (tmp_path / "b" / "some.md").read_text()
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)

@@ -114,10 +114,11 @@ def test_training_reaches_the_shares_and_leaves_the_model_alone(tmp_path: Path) 
     before = {name: tensor.clone() for name, tensor in whole.state_dict().items()}
     method = Settings(weights="decisions.safetensors", layers=(8, 16), keep=(0.5, 0.2))
     settings = DecisionSettings(heads=2, hidden=16, scenes_batch=1, steps=60, rate=2e-2)
-    found = train_decisions(whole, TOKENIZER, scenes(2), settings, method, tmp_path)
+    found, seconds = train_decisions(whole, TOKENIZER, scenes(2), settings, method, tmp_path)
     assert all(torch.equal(tensor, before[name]) for name, tensor in whole.state_dict().items())
-    again = train_decisions(whole, TOKENIZER, scenes(2), settings, method, tmp_path)
+    again, same = train_decisions(whole, TOKENIZER, scenes(2), settings, method, tmp_path)
     assert all(torch.equal(tensor, again[name]) for name, tensor in found.items())
+    assert same == seconds > 0
     save(found, tmp_path / "data" / "decisions.safetensors")
     assert load_file(tmp_path / "data" / "decisions.safetensors").keys() == found.keys()
     modules = {

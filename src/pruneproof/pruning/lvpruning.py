@@ -10,7 +10,7 @@ What these leave open is chosen here, and may differ from the paper: both inputs
 output is added to its query and goes through one hidden layer with GELU to two logits; stages stand before layers 1, 8
 and 16 of 32 and leave 60, 30 and 10%; at inference each stage keeps so many tokens, those whose logits differ most, in
 place of every token that is more likely kept than not; language tokens are those after the image; positions keep their
-original numbers, as they do while attention is masked. `builtin.decision_training` trains the modules.
+original numbers, as they do while attention is masked. `training.decision_training` trains the modules.
 """
 
 from __future__ import annotations

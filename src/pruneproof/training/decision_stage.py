@@ -95,7 +95,43 @@ def train(settings: DecisionTraining, backbones: Path, target: Path) -> None:
     model: Any = LlavaForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32, local_files_only=True)
     model.to(machine.device())
     tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint, local_files_only=True)
-    save(train_decisions(model, tokenizer, cache, settings.training, _method(settings, target), own), target)
+    decisions, seconds = train_decisions(model, tokenizer, cache, settings.training, _method(settings, target), own)
+    save(decisions, target)
+    write_text(target.with_suffix(".md"), card(settings, target.stem, seconds))
+
+
+def card(settings: DecisionTraining, name: str, seconds: float) -> str:
+    """What a reader must know about trained decision modules, as Markdown.
+
+    Args:
+        settings: of the training.
+        name: of its settings file.
+        seconds: that it took.
+    """
+    training = settings.training
+    stages = "\n".join(
+        f"| {layer} of {settings.of} | {share:.0%} |"
+        for layer, share in zip(settings.layers, settings.keep, strict=True)
+    )
+    where = torch.cuda.get_device_name() if machine.device().startswith("cuda") else f"CPU, {machine.workers()} threads"
+    return f"""# LVPruning's decision modules for {settings.backbone}: a reconstruction
+
+LVPruning ([2501.13652](https://arxiv.org/abs/2501.13652)) comes without code, and these modules are rebuilt from
+published descriptions of it: before some layers of the language model, cross-attention from the visual tokens to the
+question decides which of them go on. What they lose or gain says something of the idea, and nothing of the authors'
+own weights.
+
+| before layer | visual tokens kept |
+|---|---|
+{stages}
+
+Made by `python -m pruneproof train_decisions --name {name}`, settings in `data/decisions/{name}.yaml`:
+{training.steps} steps of {training.scenes_batch} scenes each, from the first {settings.scenes} of the scenes that
+{settings.backbone} was trained on, in {seconds / 60:.0f} minutes ({where}). The model itself stays as it is. The loss
+is that of the answers' tokens, plus {training.share_weight:g} times the squared distance of each stage's share of
+tokens from the one above. How well the modules answer, and how robustly, the study `rivals` shows (`make repro
+STUDY=rivals`).
+"""
 
 
 def _method(settings: DecisionTraining, path: Path) -> lvpruning.Settings:

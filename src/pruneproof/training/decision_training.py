@@ -146,8 +146,10 @@ def train_decisions(
     settings: DecisionSettings,
     method: Settings,
     folder: Path,
-) -> dict[str, Tensor]:
+) -> tuple[dict[str, Tensor], float]:
     """Decision modules under their names in a file, trained from the newest checkpoint in `folder` if there is one.
+
+    The seconds that it took, over all starts, come second.
 
     Args:
         model: transformers' `LlavaForConditionalGeneration`; no weight of it changes.
@@ -190,12 +192,13 @@ def train_decisions(
 
     groups = tuple((stage, settings.rate) for stage in stages)
     phase = Phase("decisions", settings.steps, groups, warmup=min(50, settings.steps))
-    run_phase(phase, {str(number): stage for number, stage in enumerate(stages)}, loss_of, folder, 50, report)
-    return {
+    seconds = run_phase(phase, {str(number): stage for number, stage in enumerate(stages)}, loss_of, folder, 50, report)
+    trained = {
         f"{number}.{name}": tensor.detach().cpu().contiguous()
         for number, stage in enumerate(stages)
         for name, tensor in stage.tensors.items()
     }
+    return trained, seconds
 
 
 def save(decisions: Mapping[str, Tensor], target: Path) -> None:
