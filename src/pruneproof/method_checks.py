@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pruneproof import registry
 from pruneproof.backbones import family_names
 from pruneproof.backbones.checkpoints.depth import language_depth, tower_depth
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import PruneProofError, failure
 from pruneproof.problems import Location, Problem
 from pruneproof.pruning.protocol import Method, Narrows
 from pruneproof.settings import MethodSettings
@@ -161,5 +161,5 @@ def _remedy(backbone: str) -> str:
 
 def _unreadable(method: str, error: OSError) -> str:
     """What to say of a file that a method could not open."""
-    why = f"{error.filename} ({error.strerror})" if error.filename else (str(error).splitlines() or [repr(error)])[0]
+    why = failure(error)
     return f"pruning method {method!r} cannot read what it needs: {why}: restore it, or change the method's options"

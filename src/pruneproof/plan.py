@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pruneproof import machine, registry, space
+from pruneproof import benchmarks, machine, space
 from pruneproof.answering import manifest
 from pruneproof.answering.grid import IMAGES_PER_BATCH, conditions
 from pruneproof.answering.stage import cells_of
@@ -158,10 +158,8 @@ def questions(study: Study, folders: Folders) -> tuple[bool, float]:
     path = folders.benchmark / "samples.parquet"
     if path.exists():
         return True, per_image([sample_from_row(row) for row in read_rows(path)])
-    module = registry.load_module("pruneproof.benchmarks", study.benchmark.name, "benchmark")
-    options = module.Options.model_validate(study.benchmark.options)
     count = min(study.benchmark.images, LOOK_AHEAD_IMAGES)
-    return False, per_image(module.build(count, study.study.seed, options).samples)
+    return False, per_image(benchmarks.build(study.benchmark, count, study.study.seed).samples)
 
 
 def per_image(samples: Sequence[Sample]) -> float:

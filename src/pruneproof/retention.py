@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pruneproof import backbones, machine, registry
+from pruneproof import backbones, benchmarks, machine
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json
 from pruneproof.perturbations.images._pictures import StoredPicture
@@ -193,8 +193,7 @@ def unseen_seed(study: Study) -> int:
 
 def scenes(study: Study, images: int) -> tuple[tuple[StoredPicture, ...], tuple[Asked, ...]]:
     """Unseen scenes and the different questions on them, of the kinds that the study counts."""
-    module = registry.load_module("pruneproof.benchmarks", study.benchmark.name, "benchmark")
-    drawn = module.build(images, unseen_seed(study), module.Options.model_validate(study.benchmark.options))
+    drawn = benchmarks.build(study.benchmark, images, unseen_seed(study))
     masks: dict[str, list[bytes]] = {}
     for row in drawn.objects:
         masks.setdefault(row["image_id"], []).append(row["mask"])

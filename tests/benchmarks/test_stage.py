@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import UnidentifiedImageError
 
 from pruneproof.answering.grid import sheets
 from pruneproof.benchmarks import scenes, stage
@@ -105,6 +107,42 @@ def test_a_picture_cut_off_anywhere_is_refused(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(scenes, "build", lambda *_, cut=cut: cut)
         with pytest.raises(PruneProofError, match=r"cannot be decoded|no known format"):
             stage.run(study(2), Folders(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            FileNotFoundError(2, "No such file or directory", "annotations.json"),
+            "annotations.json (No such file or directory)",
+        ),
+        (OSError("damaged: byte 7\nof 9"), "damaged: byte 7"),
+        (UnidentifiedImageError("cannot identify image file 'a.png'"), "cannot identify image file 'a.png'"),
+    ],
+)
+@pytest.mark.parametrize("function", ["build", "files"])
+def test_a_file_that_a_benchmark_cannot_read_is_one_line(
+    function: str, error: OSError, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(scenes, function, fail, raising=False)
+    with pytest.raises(PruneProofError) as caught:
+        stage.run(study(2), Folders(tmp_path))
+    assert str(caught.value) == (
+        f"benchmark 'scenes' cannot read what it needs: {said}: restore it, or change `benchmark.options`"
+    )
+    assert not Folders(tmp_path).benchmark.exists()
+
+
+def test_a_full_disk_is_not_the_benchmarks_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "cache")
+
+    monkeypatch.setattr(scenes, "build", fail)
+    with pytest.raises(OSError, match="No space left"):
+        stage.run(study(2), Folders(tmp_path))
 
 
 def test_a_benchmark_that_later_stages_cannot_use_leaves_nothing(

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from pruneproof import registry
-from pruneproof.benchmarks import Benchmark, input_files
+from pruneproof.benchmarks import Benchmark, build, input_files
 from pruneproof.benchmarks._validation import require_sound
 from pruneproof.errors import PruneProofError
 from pruneproof.files import sha256, write_json, write_rows
@@ -22,14 +21,12 @@ def run(study: Study, folders: Folders) -> None:
     """Write `images`, `objects` and `samples.parquet`, `vocabulary.json` and `manifest.json`.
 
     Raises:
-        PruneProofError: if a declared file is missing, if a later stage could not use what the benchmark gives, or if a
-            picture cannot be decoded or is not of the size given for it.
+        PruneProofError: if a file is missing or cannot be read, if a later stage could not use what the benchmark
+            gives, or if a picture cannot be decoded or is not of the size given for it.
     """
     settings = study.benchmark
-    module = registry.load_module("pruneproof.benchmarks", settings.name, "benchmark")
-    options = module.Options.model_validate(settings.options)
     read = input_files(settings, folders.study)
-    benchmark: Benchmark = module.build(settings.images, study.study.seed, options)
+    benchmark = build(settings, settings.images, study.study.seed)
     require_sound(settings.name, benchmark)
     _require_turns(study, benchmark)
     for row in benchmark.images:
