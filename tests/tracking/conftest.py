@@ -50,7 +50,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        store.record(Folders(folder), "unused", [], 0, "")
+        store.record(Folders(folder), "unused", [], 0, {"methods": "", "conditions": ""})
     # Everything must be in the one file that is copied.
     with sqlite3.connect(folder / "mlflow.db") as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -65,12 +65,17 @@ def study(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     settings, folders = synthetic.write(tmp_path, grid)
     rows = [
-        f"builtin_llava,{name},{label},64,1.5e9,{ratio},82.5,+0.8"
-        for name, label, ratio in (("full", "Full", 1.0), ("atp_25", "ATP 25%", 0.58))
+        f"builtin_llava,{name},{label},64,1.5e9,{ratio},82.5,+0.8,{effective}"
+        for name, label, ratio, effective in (
+            ("full", "Full", 1.0, ",,"),
+            ("atp_25", "ATP 25%", 0.58, "1.25,-0.5,2.75"),
+        )
     ]
-    header = "backbone,method,label,visual_tokens,flops,flops_ratio,accuracy_clean,extra_drop_image"
+    columns = "effective_image,effective_image_low,effective_image_high"
+    header = f"backbone,method,label,visual_tokens,flops,flops_ratio,accuracy_clean,extra_drop_image,{columns}"
     files.write_text(folders.reports / "summary.csv", "\n".join([header, *rows]) + "\n")
-    files.write_text(folders.reports / "figures" / "builtin_llava" / "accuracy.png", "a picture")
+    for name in ("effective_robustness", "scatter"):
+        files.write_text(folders.reports / "figures" / "builtin_llava" / f"{name}.png", "a picture")
     files.write_text(folders.reports / "tables" / "main.tex", "a table")
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     return settings, folders
@@ -84,10 +89,13 @@ def client(study: tuple[Study, Folders]) -> MlflowClient:
 
 
 @pytest.fixture
-def search(client: MlflowClient) -> Callable[[str], list[Run]]:
-    def found(filters: str = "") -> list[Run]:
-        experiment = client.get_experiment_by_name("synthetic")
-        assert experiment is not None
-        return list(client.search_runs([experiment.experiment_id], filters))
+def search(client: MlflowClient) -> Callable[..., list[Run]]:
+    """Runs of the experiment of methods, or of another; of both if it is None."""
+
+    def found(filters: str = "", experiment: str | None = "synthetic") -> list[Run]:
+        names = ["synthetic", "synthetic.conditions"] if experiment is None else [experiment]
+        ids = [one.experiment_id for name in names if (one := client.get_experiment_by_name(name))]
+        assert len(ids) == len(names)
+        return list(client.search_runs(ids, filters))
 
     return found

@@ -75,23 +75,31 @@ def record(folder: Path, kills: list[int]) -> list[tuple[int, str]]:
 
 
 def state(folder: Path) -> list[Any]:
-    """All runs as a reader sees them, without ids: what they hold, whose children they are, what replaced them."""
+    """All runs and models as a reader sees them, without ids: what they hold, whose they are, what replaced them."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    (experiment,) = [found for found in client.search_experiments() if found.name == "synthetic"]
-    runs = list(client.search_runs([experiment.experiment_id]))
-    names = {run.info.run_id: (run.data.tags["cell_id"], run.data.tags["cell_hash"]) for run in runs}
+    ids = [found.experiment_id for found in client.search_experiments() if found.name.startswith("synthetic")]
+    runs, models = list(client.search_runs(ids)), list(client.search_logged_models(ids))
+    names: dict[str, Any] = {
+        run.info.run_id: [run.data.tags[name] for name in ("level", "cell_id", "cell_hash")] for run in runs
+    }
+    names |= {model.model_id: [model.tags["cell_id"], model.status] for model in models}
 
     def seen(run: Run) -> dict[str, Any]:
-        tags = {name: names.get(value, value) for name, value in run.data.tags.items()}
+        notes = {"mlflow.note.content": run.data.tags.get("mlflow.note.content", "").replace(run.info.run_id, "")}
+        tags = {name: names.get(value, value) for name, value in {**run.data.tags, **notes}.items()}
         files = [(item.path, item.file_size) for item in client.list_artifacts(run.info.run_id)]
         return {
             "tags": tags, "params": run.data.params, "metrics": run.data.metrics, "files": files,
-            "status": run.info.status, "start": run.info.start_time,
+            "status": run.info.status, "start": run.info.start_time, "end": run.info.end_time,
         }  # fmt: skip
 
-    return sorted((seen(run) for run in runs), key=lambda run: (str(run["tags"]["cell_id"]), run["start"]))
+    held = [
+        [names[model.source_run_id], sorted([m.key, m.dataset_name, m.step, m.value] for m in model.metrics)]
+        for model in models
+    ]
+    return [sorted((seen(run) for run in runs), key=str), sorted(held, key=str)]
 
 
 @pytest.mark.slow

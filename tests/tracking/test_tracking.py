@@ -22,8 +22,19 @@ if TYPE_CHECKING:
 
 Search = Callable[..., "list[Run]"]
 CONDITIONS = ["clean", "dialogue_each_1", "dialogue_each_2", "fog_1", "fog_3", "typo_ocr_1", "typo_ocr_3"]
-RUNS = 2 * (1 + len(CONDITIONS)) + 1
+RUNS = 2 * (1 + 1 + len(CONDITIONS)) + 1
+"""Of two methods, in both experiments, and the report's."""
 CURRENT = "tags.superseded_by IS NULL"
+
+
+def cell(run: Run) -> tuple[str, str]:
+    """What a run is about; the same for the run that replaces it."""
+    return run.data.tags["level"], run.data.tags["cell_id"]
+
+
+def by_cell(runs: list[Run]) -> dict[tuple[str, str], str]:
+    """Run ids."""
+    return {cell(run): str(run.info.run_id) for run in runs}
 
 
 def change_score(folders: Folders, method: str = "atp_25", perturbation: str = "fog", to: str = "11.5") -> None:
@@ -36,115 +47,48 @@ def change_score(folders: Folders, method: str = "atp_25", perturbation: str = "
     path.write_text("\n".join(changed) + "\n")
 
 
-def test_parents_hold_curves_over_severity(study: tuple[Study, Folders], search: Search, client: MlflowClient) -> None:
-    tracking.run(*study)
-    (atp,) = search("tags.level = 'method' AND params.method = 'atp_25'")
-    scored = {
-        tuple(line.split(",")[2:6]): float(line.split(",")[6])
-        for line in (study[1].scores / "summary.csv").read_text().splitlines()
-        if line.startswith("builtin_llava,atp_25,")
-    }
-    history = client.get_metric_history(atp.info.run_id, "accuracy/all/fog")
-    assert {point.step: point.value for point in history} == {
-        0: scored["clean", "clean", "0", "accuracy/all"],
-        1: scored["image", "fog", "1", "accuracy/all"],
-        3: scored["image", "fog", "3", "accuracy/all"],
-    }
-    dialogue = client.get_metric_history(atp.info.run_id, "accuracy/all/dialogue_each")
-    assert {point.step: point.value for point in dialogue} == {
-        turn: scored["dialogue", "dialogue_each", str(turn), "accuracy/all"] for turn in (1, 2)
-    }
-    assert atp.data.metrics["accuracy/all/image_mean"] == scored["image", "mean", "mean", "accuracy/all"]
-    assert atp.data.metrics["pope/f1_mean/clean"] == scored["clean", "clean", "0", "pope/f1_mean"]
-    assert (atp.data.metrics["cost/flops_ratio"], atp.data.metrics["contrast/extra_drop_image"]) == (0.58, 0.8)
-    assert {key: float(atp.data.params[key]) for key in ("keep", "alpha")} == {"keep": 0.25, "alpha": 0.5}
+def names(runs: list[Run]) -> list[str]:
+    """Newest first, as the UI lists them."""
+    return [str(run.info.run_name) for run in sorted(runs, key=lambda run: -run.info.start_time)]
 
 
-def test_children_hold_one_condition(study: tuple[Study, Folders], search: Search) -> None:
-    tracking.run(*study)
-    (atp,) = search("tags.level = 'method' AND params.method = 'atp_25'")
-    children = search(f"tags.mlflow.parentRunId = '{atp.info.run_id}'")
-    assert sorted(run.data.tags["cell_id"].rpartition("/")[2] for run in children) == CONDITIONS
-    (fog,) = search("params.perturbation = 'fog' AND params.severity = '3' AND params.method = 'atp_25'")
-    assert fog.data.params["family"] == "image"
-    assert {"accuracy/all", "accuracy/colour", "hallucination/rate"} <= set(fog.data.metrics)
-    assert len(fog.data.tags["data.condition"]) == len(fog.data.tags["data.benchmark"]) == 64
-
-
-def test_figures_and_tables_are_artifacts_and_the_headline_is_a_note(
-    study: tuple[Study, Folders], search: Search, client: MlflowClient
+def test_the_newest_runs_are_the_methods_in_the_order_of_the_report(
+    study: tuple[Study, Folders], search: Search
 ) -> None:
     tracking.run(*study)
-    (report,) = search("tags.level = 'report'")
-    found = {
-        item.path
-        for folder in ("", "figures/builtin_llava", "tables")
-        for item in client.list_artifacts(report.info.run_id, folder)
-    }
-    assert {"summary.csv", "figures/builtin_llava/accuracy.png", "tables/main.tex"} <= found
-    note = report.data.tags["mlflow.note.content"]
-    assert "| builtin_llava | ATP 25% | 64 | 0.58 | 82.5 |" in note
-    experiment = client.get_experiment_by_name("synthetic")
-    assert experiment is not None
-    assert experiment.tags["mlflow.note.content"] == note
-    assert (study[1].study / "mlartifacts").is_dir()
-
-
-def test_a_parent_is_described_by_its_row_of_the_headline_table(study: tuple[Study, Folders], search: Search) -> None:
-    tracking.run(*study)
-    (atp,) = search("tags.level = 'method' AND params.method = 'atp_25'")
-    note = atp.data.tags["mlflow.note.content"]
-    assert "| builtin_llava | ATP 25% | 64 | 0.58 | 82.5 |" in note
-    assert "| Full |" not in note
-    assert "keep 0.25, alpha 0.5" in note
-
-
-def test_every_number_of_the_headline_table_is_a_metric(study: tuple[Study, Folders], search: Search) -> None:
-    path = study[1].reports / "summary.csv"
-    head, *rows = path.read_text().splitlines()
-    path.write_text(
-        "\n".join([f"{head},speedup_low,retention,best", *(f"{row},1.5,93.5,colour" for row in rows)]) + "\n"
-    )
-    tracking.run(*study)
-    (atp,) = search("tags.level = 'method' AND params.method = 'atp_25'")
-    found = {name: value for name, value in atp.data.metrics.items() if name.startswith(("cost/", "headline/"))}
-    assert found == {
-        "cost/visual_tokens": 64, "cost/flops": 1.5e9, "cost/flops_ratio": 0.58, "cost/speedup_low": 1.5,
-        "headline/accuracy_clean": 82.5, "headline/retention": 93.5,
-    }  # fmt: skip
-
-
-def test_the_newest_runs_are_the_parents_in_the_order_of_params(study: tuple[Study, Folders], search: Search) -> None:
-    tracking.run(*study)
-    newest = sorted(search(), key=lambda run: -run.info.start_time)
-    assert [run.info.run_name for run in newest[:3]] == ["full", "atp_25", "report"]
+    assert names(search()) == ["Full", "ATP 25%"]
+    assert names(search("", "synthetic.conditions"))[:3] == ["report", "Full", "ATP 25%"]
 
 
 def test_running_twice_adds_nothing(study: tuple[Study, Folders], search: Search) -> None:
     tracking.run(*study)
     receipt = (study[1].reports / "tracking.json").read_bytes()
-    before = {run.info.run_id: run.to_dictionary() for run in search()}
+    before = {run.info.run_id: run.to_dictionary() for run in search("", None)}
     assert len(before) == RUNS
     tracking.run(*study)
-    assert {run.info.run_id: run.to_dictionary() for run in search()} == before
+    assert {run.info.run_id: run.to_dictionary() for run in search("", None)} == before
     assert (study[1].reports / "tracking.json").read_bytes() == receipt
 
 
 def test_a_changed_result_supersedes_its_old_run(study: tuple[Study, Folders], search: Search) -> None:
     tracking.run(*study)
-    before = {run.data.tags["cell_id"]: run.info.run_id for run in search()}
+    before = by_cell(search("", None))
     change_score(study[1])
     tracking.run(*study)
-    after = {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}
+    after = by_cell(search(CURRENT, None))
     changed = {cell for cell in before if before[cell] != after[cell]}
-    assert changed == {"builtin_llava/atp_25", "builtin_llava/atp_25/fog_3"}
-    old = {run.data.tags["cell_id"]: run for run in search("tags.superseded_by IS NOT NULL")}
-    assert {cell: run.data.tags["superseded_by"] for cell, run in old.items()} == {
-        cell: after[cell] for cell in changed
+    assert changed == {
+        ("method", "builtin_llava/atp_25"),
+        ("all conditions", "builtin_llava/atp_25"),
+        ("condition", "builtin_llava/atp_25/fog_3"),
     }
-    children = search(f"{CURRENT} AND tags.mlflow.parentRunId = '{after['builtin_llava/atp_25']}'")
-    assert len(children) == len(CONDITIONS)
-    (fog,) = search(f"{CURRENT} AND params.perturbation = 'fog' AND params.severity = '3' AND params.method = 'atp_25'")
+    old = {cell(run): run.data.tags["superseded_by"] for run in search("tags.superseded_by IS NOT NULL", None)}
+    assert old == {cell: after[cell] for cell in changed}
+    conditions = "synthetic.conditions"
+    parent = after["all conditions", "builtin_llava/atp_25"]
+    assert len(search(f"{CURRENT} AND tags.mlflow.parentRunId = '{parent}'", conditions)) == len(CONDITIONS)
+    fog_3 = "params.perturbation = 'fog' AND params.severity = '3' AND params.method = 'atp_25'"
+    (fog,) = search(f"{CURRENT} AND {fog_3}", conditions)
     assert fog.data.metrics["accuracy/all"] == 11.5
 
 
@@ -152,18 +96,18 @@ def test_a_method_that_left_the_study_is_superseded_by_its_report(study: tuple[S
     settings, folders = study
     original = (folders.scores / "summary.csv").read_text()
     tracking.run(*study)
-    before = {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}
+    before = by_cell(search(CURRENT, None))
     kept = [line for line in original.splitlines() if not line.startswith("builtin_llava,atp_25,")]
     (folders.scores / "summary.csv").write_text("\n".join(kept) + "\n")
     methods = {name: method for name, method in settings.methods.items() if name != "atp_25"}
     tracking.run(settings.model_copy(update={"methods": methods}), folders)
-    now = {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}
-    assert before.keys() - now.keys() == {cell for cell in before if cell.startswith("builtin_llava/atp_25")}
-    gone = search("tags.superseded_by IS NOT NULL AND params.method = 'atp_25'")
-    assert {run.data.tags["superseded_by"] for run in gone} == {now["report"]}
+    now = by_cell(search(CURRENT, None))
+    assert before.keys() - now.keys() == {cell for cell in before if cell[1].startswith("builtin_llava/atp_25")}
+    gone = search("tags.superseded_by IS NOT NULL AND params.method = 'atp_25'", None)
+    assert {run.data.tags["superseded_by"] for run in gone} == {now["report", "report"]}
     (folders.scores / "summary.csv").write_text(original)
     tracking.run(*study)
-    assert before.items() <= {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}.items()
+    assert before.items() <= by_cell(search(CURRENT, None)).items()
 
 
 def test_a_clock_set_back_does_not_put_the_new_result_below_the_old(
@@ -174,11 +118,10 @@ def test_a_clock_set_back_does_not_put_the_new_result_below_the_old(
     for moment in (0, 10**9):
         os.utime(study[1].scores / "summary.csv", (moment, moment))
         tracking.run(*study)
-    newest = sorted(search(), key=lambda run: -run.info.start_time)
-    assert [run.info.run_name for run in newest[:2]] == ["atp_25", "atp_25 / fog_3"]
-    assert "superseded_by" not in newest[0].data.tags
-    (atp,) = search(f"{CURRENT} AND tags.level = 'method' AND params.method = 'atp_25'")
-    assert atp.info.run_id == newest[0].info.run_id
+    newest = max(search(), key=lambda run: run.info.start_time)
+    (atp,) = search(f"{CURRENT} AND params.method = 'atp_25'")
+    assert atp.info.run_id == newest.info.run_id
+    assert names(search("", "synthetic.conditions"))[:2] == ["ATP 25%", "ATP 25% / fog_3"]
 
 
 def test_other_peoples_runs_are_left_alone(study: tuple[Study, Folders], search: Search, client: MlflowClient) -> None:
@@ -191,7 +134,7 @@ def test_other_peoples_runs_are_left_alone(study: tuple[Study, Folders], search:
     change_score(study[1])
     tracking.run(*study)
     assert [client.get_run(run.info.run_id).to_dictionary() for run in others] == before
-    assert len(search()) == RUNS + 2 + len(others)
+    assert len(search("", None)) == RUNS + 3 + len(others)
 
 
 NOTED = """
@@ -224,30 +167,32 @@ def test_names_and_values_that_mlflow_refuses(
     named = settings.study.model_copy(update={"name": "s" * 3000})
     tracking.run(settings.model_copy(update={"study": named, "methods": methods}), folders)
     client = MlflowClient(f"sqlite:///{folders.study / 'mlflow.db'}")
-    (experiment,) = [found for found in client.search_experiments() if found.name.startswith("s" * 100)]
-    (run,) = client.search_runs([experiment.experiment_id], "tags.level = 'method' AND params.pruner = 'noted'")
-    assert "accuracy/colour/red:2c green :28b:29/clean" in run.data.metrics
+    ids = [found.experiment_id for found in client.search_experiments() if found.name.startswith("s" * 100)]
+    assert len(ids) == 2
+    (all_conditions,) = client.search_runs(ids, "tags.level = 'all conditions' AND params.pruner = 'noted'")
+    assert "accuracy/colour/red:2c green :28b:29/clean" in all_conditions.data.metrics
+    (run,) = client.search_runs(ids, "tags.level = 'method' AND params.pruner = 'noted'")
     assert (run.data.params["method"], run.data.params["seed"], run.data.params["option.seed"]) == (long_name, "7", "3")
     assert "(7000 characters, SHA-256 " in run.data.params["note"]
     text = Path(url2pathname(urlsplit(run.info.artifact_uri).path), "summary.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert {len(row) for row in rows} == {10}
     assert "accuracy/colour/red, green (b)" in {row["metric"] for row in rows}
-    before = len(client.search_runs([experiment.experiment_id]))
+    before = len(client.search_runs(ids))
     tracking.run(settings.model_copy(update={"study": named, "methods": methods}), folders)
-    assert len(client.search_runs([experiment.experiment_id])) == before
+    assert len(client.search_runs(ids)) == before
 
 
 def test_going_back_revives_the_first_run(study: tuple[Study, Folders], search: Search) -> None:
     original = (study[1].scores / "summary.csv").read_text()
     tracking.run(*study)
-    before = {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)}
+    before = by_cell(search(CURRENT, None))
     change_score(study[1])
     tracking.run(*study)
     (study[1].scores / "summary.csv").write_text(original)
     tracking.run(*study)
-    assert {run.data.tags["cell_id"]: run.info.run_id for run in search(CURRENT)} == before
-    assert len(search()) == RUNS + 2
+    assert by_cell(search(CURRENT, None)) == before
+    assert len(search("", None)) == RUNS + 3
 
 
 def test_a_killed_recording_is_completed(
@@ -269,7 +214,7 @@ def test_a_killed_recording_is_completed(
             tracking.run(*study)
     assert not (study[1].reports / "tracking.json").exists()
     tracking.run(*study)
-    runs = search()
+    runs = search("", None)
     assert len(runs) == RUNS
     assert {run.info.status for run in runs} == {"FINISHED"}
 
@@ -278,15 +223,30 @@ def test_the_receipt_depends_on_results_alone(study: tuple[Study, Folders], clie
     tracking.run(*study)
     first = files.read_json(study[1].reports / "tracking.json")
     assert first["runs"] == RUNS
-    assert set(first["parents"]) == {"builtin_llava/full", "builtin_llava/atp_25", "report"}
+    assert first["experiments"] == ["synthetic", "synthetic.conditions"]
+    assert set(first["methods"]) == {"builtin_llava/full", "builtin_llava/atp_25"}
     text = str(first)
     assert str(study[1].study) not in text
     change_score(study[1])
     tracking.run(*study)
     second = files.read_json(study[1].reports / "tracking.json")
-    assert {name for name in first["parents"] if first["parents"][name] != second["parents"][name]} == {
-        "builtin_llava/atp_25"
-    }
+    changed = {name for name in first["methods"] if first["methods"][name] != second["methods"][name]}
+    assert changed == {"builtin_llava/atp_25"}
+    assert first["digest"] != second["digest"]
+
+
+def test_runs_of_an_older_version_leave_the_experiment_of_methods(
+    study: tuple[Study, Folders], search: Search, client: MlflowClient
+) -> None:
+    """It kept everything in one experiment."""
+    experiment = client.create_experiment("synthetic", artifact_location=(study[1].study / "mlartifacts").as_uri())
+    for cell_id in ("builtin_llava/atp_25", "builtin_llava/atp_25/fog_3", "report"):
+        run = client.create_run(experiment, tags={"stage": "record_runs", "cell_id": cell_id, "cell_hash": "of old"})
+        client.set_terminated(run.info.run_id, "FINISHED")
+    tracking.run(*study)
+    assert names(search(CURRENT)) == ["Full", "ATP 25%"]
+    (old,) = search("tags.superseded_by IS NOT NULL")
+    assert old.data.tags["cell_id"] == "builtin_llava/atp_25"
 
 
 def test_a_missing_table_is_named(study: tuple[Study, Folders]) -> None:

@@ -1,7 +1,8 @@
 """The stage `record_runs`: the results of a study in MLflow, and nothing but MLflow.
 
-An experiment is a study, a parent run a backbone with a method, a child run one condition, and one more run holds the
-report. The stage comes last: whatever happens to MLflow, the results are already complete in `data/` and `reports/`.
+The experiment `<study>` has one run and one model a backbone and method, with the few numbers that answer which method
+holds up best; `<study>.conditions` has a run for each condition, all other numbers, and the report. The stage comes
+last: whatever happens to MLflow, the results are already complete in `data/` and `reports/`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from pruneproof import files
 from pruneproof.folders import Folders
 from pruneproof.settings import Study
 from pruneproof.tracking import store
-from pruneproof.tracking.runs import PlannedRun, plan_runs
+from pruneproof.tracking.notes import conditions_note, study_note
+from pruneproof.tracking.planned import Place, PlannedRun
+from pruneproof.tracking.runs import plan_runs
+from pruneproof.tracking.tables import read
 
 
 def run(study: Study, folders: Folders) -> None:
@@ -25,14 +29,19 @@ def run(study: Study, folders: Folders) -> None:
     """
     folders = Folders(folders.study.resolve())
     planned = plan_runs(study, folders)
-    started = (folders.scores / "summary.csv").stat().st_mtime_ns // 1_000_000
-    note = next(run.tags["mlflow.note.content"] for run in planned if run.cell_id == "report")
-    store.record(folders, study.study.name, planned, started, note)
+    finished = (folders.scores / "summary.csv").stat().st_mtime_ns // 1_000_000
+    headline = read(folders.reports / "summary.csv", ())
+    notes: dict[Place, str] = {
+        "methods": study_note(headline, store.conditions_of(study.study.name)),
+        "conditions": conditions_note(study.study.name),
+    }
+    store.record(folders, study.study.name, planned, finished, notes)
     files.write_json(folders.reports / "tracking.json", receipt(study, planned))
 
 
 def receipt(study: Study, planned: list[PlannedRun]) -> dict[str, object]:
     """What was recorded, without run ids or addresses: equal results give equal bytes wherever they are logged."""
-    parents = {run.cell_id: run.cell_hash for run in planned if run.parent is None}
+    methods = {run.cell_id: run.cell_hash for run in planned if run.place == "methods"}
     everything = files.digest(*(run.cell_hash.encode() for run in planned))
-    return {"experiment": study.study.name, "runs": len(planned), "parents": parents, "digest": everything}
+    names = list(store.experiment_names(study.study.name).values())
+    return {"experiments": names, "runs": len(planned), "methods": methods, "digest": everything}

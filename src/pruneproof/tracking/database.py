@@ -104,15 +104,33 @@ def fault(database: Path) -> str | None:
     return None
 
 
+def tagged(database: Path, key: str) -> tuple[str, str] | None:
+    """Id and name of the newest experiment that has a tag, found out without importing MLflow; None if none has it, and
+    in a store of another kind. A study that was renamed has left experiments of its old name.
+    """
+    query = (
+        "SELECT e.experiment_id, e.name FROM experiments e JOIN experiment_tags t USING (experiment_id) "
+        "WHERE t.key = ? AND e.lifecycle_stage = 'active' ORDER BY e.experiment_id DESC LIMIT 1"
+    )
+    with contextlib.closing(_reading(database)) as connection, contextlib.suppress(sqlite3.OperationalError):
+        for number, name in connection.execute(query, (key,)):
+            return str(number), str(name)
+    return None
+
+
 def write_ahead(connection: Any, _: object) -> None:
     """Use SQLite's write-ahead log: MLflow commits nine times a run, and each would wait for the disk."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
+def _reading(database: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)
+
+
 def _revisions(database: Path) -> list[str]:
     """The state of its tables, as Alembic notes it."""
-    with contextlib.closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
+    with contextlib.closing(_reading(database)) as connection:
         return [str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version")]
 
 

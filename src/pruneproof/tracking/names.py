@@ -47,6 +47,15 @@ def run(name: str) -> str:
     return _cut(name, KEY_LENGTH)
 
 
+def model(name: str) -> str:
+    """The name of a model: what MLflow refuses there becomes a blank.
+
+    >>> model("builtin_llava/atp_25")
+    'builtin_llava atp_25'
+    """
+    return _cut(re.sub(r"[/:.%'\"]", " ", name), KEY_LENGTH).replace("::", " ")
+
+
 def value(text: str, limit: int) -> str:
     """A value of at most `limit` characters: a longer one says at its end how long it was, and its digest."""
     if len(text) <= limit:

@@ -19,24 +19,67 @@ UNITS = (
     "accuracy above random pruning to the same clean accuracy, plus is more robust; d' and invents, under corruption: "
     "sensitivity, and absent objects affirmed at the full model's clean recall (%)."
 )
-CURVES = (
-    "Line charts of `accuracy/all/...` over the step are curves over severity (0 = clean), of dialogues over turns."
+READING = (
+    "One run a backbone and method. `headline/effective_robustness`: points of accuracy that it keeps under corruption "
+    "beyond random pruning to the same clean accuracy, plus is better; it has shown something if both ends of its "
+    "interval, `low/effective_robustness` and `high/effective_robustness`, are on one side of zero. "
+    "`headline/hallucination_matched`: absent objects affirmed (%) at the full model's clean recall, lower is better. "
+    "`headline/flops_ratio`: FLOPs over the full model's. Charts of `severity/...` have the severity as step."
+)
+DURATION = (
+    "The duration is what the method needs for all its questions alone in one process: the median latency of a picture "
+    "with its questions (`data/costs/latency.csv`), for as many as were asked."
 )
 TABLE_LENGTH = 6000
 """Characters of the longest table; MLflow takes descriptions of 8,000."""
 
 
 def headline_note(rows: Sequence[Row]) -> str:
-    """The headline table of the whole study, and how to leave superseded runs out."""
-    current = "Current parent runs: `tags.superseded_by IS NULL AND tags.level = 'method'`."
-    return "\n\n".join([_table(rows), UNITS, f"{current} {CURVES}"])
+    """The headline table of the whole study."""
+    return "\n\n".join([_table(rows), UNITS])
 
 
-def method_note(rows: Sequence[Row], params: Mapping[str, str | int | float]) -> str:
-    """One method's row of the headline table, what it was run with, and where its figures are."""
+def study_note(rows: Sequence[Row], conditions: str) -> str:
+    """How to read the experiment of methods, and the headline table.
+
+    Args:
+        rows: of `reports/summary.csv`.
+        conditions: name of the other experiment.
+    """
+    return "\n\n".join([f"{READING} Everything else is in the experiment `{conditions}`.", headline_note(rows)])
+
+
+def conditions_note(study: str) -> str:
+    """How to read the experiment of conditions."""
+    return (
+        f"Every number of the study `{study}`. A run with children is a backbone with a method: its line charts of "
+        "`accuracy/all/...` over the step are curves over severity (0 = clean), of dialogues over turns. Each child is "
+        "one condition: its dataset is what was shown and asked. The run `report` holds all tables, figures and the "
+        "page. Valid runs: `tags.superseded_by IS NULL`."
+    )
+
+
+def method_note(
+    rows: Sequence[Row], params: Mapping[str, str | int | float], figures: Sequence[str], conditions: str
+) -> str:
+    """One method's row of the headline table, what it was run with, and the first of its backbone's figures.
+
+    Args:
+        rows: its rows of `reports/summary.csv`, one or none.
+        params: what it was run with.
+        figures: paths of the run's artifacts; `{run_id}` in the note is to be replaced by the id of the run.
+        conditions: name of the other experiment.
+    """
     chosen = ", ".join(f"{name} {value}" for name, value in params.items())
-    figures = "The figures and tables of the whole study are the artifacts of the run `report`."
-    return "\n\n".join([*([_table(rows)] if rows else []), UNITS, f"Run with: {chosen}.", f"{CURVES} {figures}"])
+    shown = [f"![{figures[0]}](get-artifact?path={figures[0]}&run_uuid={{run_id}})"] if figures else []
+    more = f"Each condition is a run of the experiment `{conditions}`."
+    return "\n\n".join([*([_table(rows)] if rows else []), UNITS, *shown, f"Run with: {chosen}. {DURATION} {more}"])
+
+
+def whole_method_note(rows: Sequence[Row], study: str) -> str:
+    """One method's row of the headline table, and where the rest is."""
+    more = f"Charts of the most important numbers, and figures: the run of the same name in the experiment `{study}`."
+    return "\n\n".join([*([_table(rows)] if rows else []), UNITS, f"{DURATION} {more}"])
 
 
 def _table(rows: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import make_command
-from pruneproof.tracking import address, database
+from pruneproof.tracking import address, database, views
 
 HOST = "127.0.0.1"
 QUIET = {
@@ -24,6 +24,8 @@ QUIET = {
 def serve(folder: Path, port: int) -> NoReturn:
     """Become `mlflow ui` for the runs of the study in `folder`, on this machine alone, until it is interrupted.
 
+    Before, it prints the address of the table that says which method holds up best, and that of the conditions.
+
     Raises:
         PruneProofError: if there are no runs yet, the port is taken, or the runs are on a server.
     """
@@ -32,11 +34,25 @@ def serve(folder: Path, port: int) -> NoReturn:
     _check_port(port, make_command("ui", folder))
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    print(*_links(folder, f"http://{HOST}:{port}"), sep="\n", flush=True)
     # Named from within its folder, a database needs no quoting: see `database.address_of`.
     os.chdir(folder)
     # In the environment, since any user of the machine sees arguments, and the address may hold a password.
     os.environ["MLFLOW_BACKEND_STORE_URI"] = store
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)])
+
+
+def _links(folder: Path, base: str) -> list[str]:
+    """Where to look first, with columns and order; the page of MLflow where its runs are in another database."""
+    wait = "in about ten seconds; Ctrl+C ends it"
+    if address.given():
+        return [f"MLflow: {base} ({wait})"]
+    lines = []
+    for view in views.VIEWS.values():
+        if found := database.tagged(folder / "mlflow.db", f"{views.TAG}{view.key}"):
+            experiment_id, name = found
+            lines.append(f"{view.answers} ({name}):\n  {views.link(base, experiment_id, view.key)}")
+    return [*lines, f"The pages open {wait}."] if lines else [f"MLflow: {base} ({wait})"]
 
 
 def _store(folder: Path) -> str:
