@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pruneproof.tracking import names
 from pruneproof.tracking.conditions import REPORT
-from pruneproof.tracking.planned import Place, PlannedRun
+from pruneproof.tracking.planned import Data, Place, PlannedRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param, Run
+    from mlflow.entities import Metric, Run
 
 BATCH = 500
 """Metrics in one request; MLflow's limit is 1000."""
@@ -128,14 +129,8 @@ class Recorder:
         if parent and tags.get(PARENT) != parent:
             self.client.set_tag(run_id, PARENT, parent)
         model_id = self._model(planned, run_id)
-        has_it = run_id in self.ready if planned.place == "methods" else tags.get("model_id", "") == (model_id or "")
-        if model_id and not has_it:
-            # MLflow keeps one of several equal values of a run, and gives each to its model.
-            self._log(run_id, [one for one in _metrics(planned, run.info.start_time, model_id) if one.model_id])
-            if planned.place == "methods":
-                self._finish_model(run_id, model_id)
-            else:
-                self.client.set_tag(run_id, "model_id", model_id)
+        if model_id and tags.get("model_id") != model_id:
+            self._join(planned, run_id, run.info.start_time, model_id)
         if tags.get("figures", "") != _figures_tag(planned):
             self._upload(run_id, planned.figures)
             self.client.set_tag(run_id, "figures", planned.figures_digest)
@@ -147,7 +142,7 @@ class Recorder:
         start = self.next_start[planned.place]
         identity = {
             "cell_id": planned.cell_id, "cell_hash": planned.cell_hash, "figures": _figures_tag(planned),
-            "model_id": self.models.get(planned.model or "", ""), PARENT: parent or "",
+            PARENT: parent or "",
         }  # fmt: skip
         written: dict[str, Any] = {"stage": STAGE, **planned.tags, **planned.inputs, **identity}
         tags = {names.key(name): names.value(text, names.TAG_LENGTH) for name, text in written.items() if text}
@@ -155,17 +150,19 @@ class Recorder:
         run_id = str(run.info.run_id)
         if (note := _note(planned, run_id)) != tags.get(NOTE, ""):
             self.client.set_tag(run_id, NOTE, note)
-        model_id = self._model(planned, run_id)
         params = [Param(name, text) for name, text in _params(planned).items()]
+        metrics = _metrics(planned, start)
+        self.client.log_batch(run_id, metrics[:BATCH], params[:PARAMS_BATCH])
+        for first in range(BATCH, len(metrics), BATCH):
+            self.client.log_batch(run_id, metrics[first : first + BATCH])
         for first in range(PARAMS_BATCH, len(params), PARAMS_BATCH):
             self.client.log_batch(run_id, params=params[first : first + PARAMS_BATCH])
-        self._log(run_id, _metrics(planned, start, model_id), params[:PARAMS_BATCH])
         if planned.data:
             self.client.log_inputs(run_id, [DatasetInput(*_dataset(one)) for one in planned.data])
         self._upload(run_id, {**planned.artifacts, **planned.figures})
-        if model_id and planned.place == "methods":
-            self._finish_model(run_id, model_id)
         self.client.set_terminated(run_id, "FINISHED", start + _milliseconds(planned))
+        if model_id := self._model(planned, run_id):
+            self._join(planned, run_id, start, model_id)
         return run_id
 
     def _model(self, planned: PlannedRun, run_id: str) -> str | None:
@@ -185,17 +182,21 @@ class Recorder:
         )
         return str(model.model_id)
 
-    def _finish_model(self, run_id: str, model_id: str) -> None:
-        """Say that a run's own model has all of the run's values."""
-        from mlflow.entities import LoggedModelOutput
+    def _join(self, planned: PlannedRun, run_id: str, start: int, model_id: str) -> None:
+        """Give the values of a finished run to a model, and note in the run that the model has them.
 
-        self.client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
-        self.client.finalize_logged_model(model_id, "READY")
+        Not before it is finished: a model keeps what it got from a run that was killed and is deleted. MLflow leaves
+        out what run or model has already.
+        """
+        from mlflow.entities import LoggedModelOutput, RunTag
 
-    def _log(self, run_id: str, metrics: Sequence[Metric], params: Sequence[Param] = ()) -> None:
-        self.client.log_batch(run_id, metrics[:BATCH], params)
-        for first in range(BATCH, len(metrics), BATCH):
-            self.client.log_batch(run_id, metrics[first : first + BATCH])
+        if planned.place == "methods" and run_id not in self.ready:
+            self.client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+            self.client.finalize_logged_model(model_id, "READY")
+        values = [metric for metric in _metrics(planned, start, model_id) if metric.model_id]
+        for first in range(BATCH, len(values), BATCH):
+            self.client.log_batch(run_id, values[first : first + BATCH])
+        self.client.log_batch(run_id, values[:BATCH], tags=[RunTag("model_id", model_id)])
 
     def _upload(self, run_id: str, artifacts: Mapping[str, Path | str]) -> None:
         for name, content in artifacts.items():
@@ -223,8 +224,8 @@ def _params(planned: PlannedRun) -> dict[str, str]:
     return {names.key(name): names.value(str(content), names.PARAM_LENGTH) for name, content in planned.params.items()}
 
 
-def _metrics(planned: PlannedRun, start: int, model_id: str | None) -> list[Metric]:
-    """A run's values; those with data belong to the model, too."""
+def _metrics(planned: PlannedRun, start: int, model_id: str | None = None) -> list[Metric]:
+    """A run's values, those with data as values of a model if one is given."""
     from mlflow.entities import Metric
 
     return [
@@ -235,10 +236,8 @@ def _metrics(planned: PlannedRun, start: int, model_id: str | None) -> list[Metr
     ]
 
 
-def _dataset(data: Any) -> tuple[Any, Any]:
+def _dataset(data: Data) -> tuple[Any, Any]:
     """What MLflow's `DatasetInput` takes."""
-    import json
-
     from mlflow.entities import Dataset, InputTag
 
     source = json.dumps({"uri": data.source})

@@ -47,7 +47,7 @@ class View:
         return json.dumps(state)
 
 
-NAME_WIDTH = 190
+NAME_WIDTH = 240
 
 
 def _column(kind: str, name: str) -> str:
