@@ -44,6 +44,8 @@ def farthest_points(features: Tensor, k: int) -> Tensor:
 
     unit = torch.nn.functional.normalize(features.float(), dim=-1)
     distance = 1.0 - unit @ unit.T
+    # Two nearest neighbours of each other tie, but the product is not symmetric to the last digit.
+    distance = distance.minimum(distance.T)
     if len(features) == 1:
         return torch.zeros(1, dtype=torch.long, device=features.device)
     apart = distance.clone()
