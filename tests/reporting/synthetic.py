@@ -184,7 +184,7 @@ def metrics(method: str, family: str, perturbation: str, severity: int) -> dict[
     variant = {"attention": 2.0, "relevance": 5.0, "reversed": -1.0}.get(method.split("_")[-1], 0.0)
     loss = drop(method, family, perturbation, severity) * (0.6 if method.endswith("_clean") else 1.0)
     accuracy = max(93.0 - cost(method) - variant - loss, 42.0)
-    keep = MANY.get(method, {}).get("keep", 1.0)
+    keep = {**MANY, **SWEPT}.get(method, {}).get("keep", 1.0)
     values = {"accuracy/all": accuracy}
     values |= {f"accuracy/{kind}": min(99.0, accuracy + shift) for kind, shift in KINDS.items()}
     values |= {"accuracy/relation/horizontal": accuracy - 3.0, "accuracy/relation/vertical": accuracy - 5.0}
@@ -203,7 +203,7 @@ def metrics(method: str, family: str, perturbation: str, severity: int) -> dict[
     values |= {"calibration/brier": 0.1 * (100 - accuracy), "calibration/ece": 0.2 * (100 - accuracy)}
     values |= {f"flips_full/{name}": 0.3 * loss for name in ("correct_to_wrong", "wrong_to_correct", "wrong_to_wrong")}
     values |= {"hallucination/unparseable": 0.02 * (93.0 - accuracy), "robust/drop_all": loss}
-    values |= {"robust/flip_rate": 1.2 * loss, "tokens/visual": round(256 * keep)}
+    values |= {"robust/flip_rate": 1.2 * loss, **tokens(method, keep)}
     values |= {
         "tokens/target_kept": min(100.0, 100 * keep + 25 * method.startswith("atp")),
         "tokens/overlap_clean": 80.0,
@@ -214,6 +214,15 @@ def metrics(method: str, family: str, perturbation: str, severity: int) -> dict[
     if f"{perturbation}_{severity}" in CAPTIONED:
         values |= {"chair/i": 12.0 + loss / 3, "chair/s": 30.0 + loss / 2, "chair/recall": 60.0 - loss / 3}
     return values
+
+
+def tokens(method: str, keep: float) -> dict[str, float]:
+    """FastV drops before the third of four layers, and everything else before the language model."""
+    count, inside = round(256 * keep), method.startswith("fastv")
+    left = 256 if inside else count
+    mean = (256 + count) / 2 if inside else count
+    budget = {"tokens/visual": left, "tokens/input": left, "tokens/layer_mean": mean}
+    return {**budget, "tokens/sequence": left + 9, "tokens/deviation": 0.0}
 
 
 def summary(grid: Grid) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from pruneproof.scoring.chance import FLOOR
 
 DRAWINGS = {drawing.__name__.rpartition(".")[2]: drawing for drawing in figures.drawings()}  # type: ignore[attr-defined]
 NAMES = list(DRAWINGS)
-OF_SOME = ("sweep",)
+OF_SOME = ("sweep", "ranking_parts")
 """Figures of studies that have what they show."""
 
 
@@ -30,7 +30,8 @@ def test_the_demanded_figures_exist_in_order() -> None:
     assert NAMES == [
         "effective_robustness",
         "scenes", "accuracy_severity", "hallucination_severity", "accuracy_corruptions", "drops_heatmap",
-        "text_perturbations", "dialogue_turns", "accuracy_flops", "sweep", "kept_targets", "kept_patches",
+        "text_perturbations", "dialogue_turns", "accuracy_flops", "sweep", "kept_targets", "ranking_parts",
+        "kept_patches",
     ]  # fmt: skip
 
 

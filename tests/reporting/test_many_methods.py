@@ -80,7 +80,7 @@ def test_no_text_is_printed_over_another_one_or_too_small(many: Report, name: st
 
 
 @pytest.mark.parametrize("sheet", [style.PAGE, style.COLUMN], ids=["page", "column"])
-@pytest.mark.parametrize("name", ["sweep"])
+@pytest.mark.parametrize("name", ["sweep", "ranking_parts"])
 def test_figures_of_some_studies_print_no_text_over_another_one(swept: Report, name: str, sheet: style.Sheet) -> None:
     (frame,) = figures.frames(DRAWINGS[name], swept).values()
     with style.styled():

@@ -48,10 +48,10 @@ def finding(report: Report, backbone: str) -> str:
 
 
 def judged_methods(report: Report, backbone: str) -> list[Method]:
-    """A backbone's primary methods; without any, all but the full model and controls."""
+    """A backbone's primary methods; without any, all but the full model, controls and diagnoses."""
     own = report.methods_of(backbone)
     primary = [method for method in own if method.id in report.study.scoring.primary]
-    return primary or [method for method in own if method.kind not in ("full", "control")]
+    return primary or [method for method in own if method.kind not in ("full", "control") and not method.diagnosis]
 
 
 def _sorted(judged: Sequence[tuple[Entry, Verdict]]) -> tuple[list[Entry], list[Entry], list[Entry]]:

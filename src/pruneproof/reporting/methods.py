@@ -51,6 +51,9 @@ class Method:
     marker: str
     line: tuple[int, tuple[float, ...]]
     """Dash pattern of Matplotlib."""
+    diagnosis: bool = False
+    """Whether it looks at clean pictures (`rank_from: clean`), which nobody has who is shown a corrupted one: it tells
+    what a method fails at, and is no rival of others."""
 
     @property
     def colour(self) -> str:
@@ -102,7 +105,12 @@ def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
             looks[method.kind].append(look)
         place = looks[method.kind].index(look)
         marker, line = MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)]
-        described.append(Method(method_id, chosen.method, method.title, method.kind, keep, variant, marker, line))
+        described.append(
+            Method(
+                method_id, chosen.method, method.title, method.kind, keep, variant, marker, line,
+                diagnosis=chosen.rank_from == "clean",
+            )
+        )  # fmt: skip
     kinds, bases = list(COLOURS), list(dict.fromkeys(one.base for one in described))
     return tuple(sorted(described, key=lambda one: (kinds.index(one.kind), bases.index(one.base))))
 

@@ -45,6 +45,8 @@ COLUMNS = {
     "latency": ["backbone", "method", "batch", "ratio_full_over_this", "ratio_low", "ratio_high"],
 }
 """Columns that each table must have."""
+NEAR = 0.02
+"""Shares of tokens that differ by no more count as equal: counts are rounded, and some methods can only come near."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,22 @@ class Report:
         keeps = self.keeps()
         return keeps[len(keeps) // 2] if keeps else None
 
+    def share(self, backbone: str, method: str) -> float:
+        """Share of the full model's visual tokens that a method leaves where it acts, times the share of those at the
+        language model's input that its layers read on average: what methods are compared at. NaN if not measured."""
+
+        def tokens(name: str, at: str) -> float:
+            return self.estimate(backbone, name, f"tokens/{at}").value
+
+        narrowed = tokens(method, "layer_mean") / tokens(method, "input")
+        return tokens(method, "visual") / tokens(self.baseline, "visual") * narrowed
+
     def at_keep(self, keep: float | None, backbone: str) -> tuple[Method, ...]:
-        """The baseline and a backbone's methods with this keep ratio, without variants."""
+        """The baseline and a backbone's methods that leave this share of tokens, on average over the language model's
+        layers and whatever their options say; without variants."""
         own = self.methods_of(backbone)
-        return tuple(m for m in own if m.id == self.baseline or (not m.variant and m.keep == keep and keep))
+        near = {m.id for m in own if keep and abs(self.share(backbone, m.id) - keep) <= NEAR}
+        return tuple(m for m in own if m.id == self.baseline or (not m.variant and m.id in near))
 
     @cached_property
     def _compared(self) -> dict[tuple[str, str], tuple[str, ...]]:

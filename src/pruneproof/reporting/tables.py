@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pruneproof.records import KINDS
+from pruneproof.reporting.budgets import token_cell, token_columns, token_note
 from pruneproof.reporting.cost_tables import component_table, family_table, published_table
+from pruneproof.reporting.diagnosis import diagnosis_table
 from pruneproof.reporting.estimates import Contrast, interval, number, p_value
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
@@ -21,7 +23,7 @@ def tables(report: Report) -> list[Table]:
     then those of every backbone."""
     builders = (
         main_table, stability_table, contrast_table, sensitivity_table, component_table, pope_table, kind_table,
-        caption_table, corruption_table, dialogue_table,
+        caption_table, corruption_table, dialogue_table, diagnosis_table,
     )  # fmt: skip
     made = [overview_table(report), family_table(report), published_table(report)]
     made += [replace(build(report, backbone), backbone=backbone) for backbone in report.backbones for build in builders]
@@ -36,6 +38,7 @@ def overview_table(report: Report) -> Table:
     """The study in one table: every backbone with every method."""
     rows: list[tuple[str, ...]] = []
     groups = []
+    tokens = token_columns(report, ((name, method) for name in report.backbones for method in report.methods_of(name)))
     for backbone in report.backbones:
         groups.append((len(rows), backbone))
         for method in report.methods_of(backbone):
@@ -44,7 +47,8 @@ def overview_table(report: Report) -> Table:
             matched = (report.estimate(backbone, method.id, "hallucination/matched", f) for f in ("clean", "image"))
             rows.append(
                 (
-                    method.label, method.kind, number(report.estimate(backbone, method.id, "tokens/visual").value, 0),
+                    method.label, method.kind,
+                    *(token_cell(report, backbone, method, metric) for metric in tokens.values()),
                     number(100 * report.flops_ratio(backbone, method.id), 0), *map(interval, accuracy),
                     *(interval(one, sign=True) for one in above), *map(interval, matched),
                 )
@@ -52,13 +56,14 @@ def overview_table(report: Report) -> Table:
     share = 100 * report.study.scoring.confidence
     return Table(
         "overview", "All backbones and methods",
-        "Visual tokens at the language model's input; FLOPs of one question over the full model's (%); accuracy over "
+        f"{token_note(tokens)}; FLOPs of one question over the full model's (%); accuracy over "
         "the study's claimed kinds (%); effective robustness: points of accuracy above random pruning to the same "
         "clean accuracy, over the conditions that the full model survives (above 0: more robust than clean accuracy "
         "predicts); absent objects affirmed at the full model's clean recall (%). "
         f"Brackets: {share:g}% intervals over images. {chance_note(report)}",
-        ("Method", "Kind", "Tokens", "FLOPs", "clean", "corrupted", "corrupted", "reworded", "clean", "corrupted"),
-        tuple(rows), (("", 1), ("", 1), ("Cost", 2), ("Accuracy", 2), ("Effective robustness", 2), ("Invents", 2)),
+        ("Method", "Kind", *tokens, "FLOPs", "clean", "corrupted", "corrupted", "reworded", "clean", "corrupted"),
+        tuple(rows),
+        (("", 1), ("", 1), ("Cost", len(tokens) + 1), ("Accuracy", 2), ("Effective robustness", 2), ("Invents", 2)),
         groups=tuple(groups) if len(groups) > 1 else (),
     )  # fmt: skip
 
@@ -66,23 +71,24 @@ def overview_table(report: Report) -> Table:
 def main_table(report: Report, backbone: str) -> Table:
     """Cost, accuracy and hallucination of every method."""
     rows = []
+    tokens = token_columns(report, ((backbone, method) for method in report.methods_of(backbone)))
     for method in report.methods_of(backbone):
-        tokens = report.estimate(backbone, method.id, "tokens/visual").value
-        flops = report.flops_ratio(backbone, method.id)
-        cells = [number(tokens, 0), number(100 * flops, 0), number(report.speedup(backbone, method.id).value, 2)]
+        cells = [token_cell(report, backbone, method, metric) for metric in (*tokens.values(), "tokens/sequence")]
+        flops, speedup = report.flops_ratio(backbone, method.id), report.speedup(backbone, method.id).value
+        cells += [number(100 * flops, 0), number(speedup, 2)]
         for metric in ("accuracy/all", "hallucination/rate"):
             cells += [_level(report, backbone, method, metric, family) for family in ("clean", "image", "text")]
         cells += [_level(report, backbone, method, "pope/f1_mean", family) for family in ("clean", "image")]
         rows.append((method.label, *cells))
     return Table(
         f"{backbone}_main", "Cost, accuracy and hallucination",
-        "Visual tokens at the language model's input, FLOPs of one question relative to the full model (%), latency of "
-        "the full model divided by the method's, accuracy over the study's claimed kinds, share of absent objects "
-        "affirmed, and mean F1 of POPE's three splits (all in %); clean, and means over all image corruptions and all "
-        f"rewordings. {chance_note(report)}",
-        ("Method", "Tokens", "FLOPs", "Speed-up", "clean", "corrupted", "reworded", "clean", "corrupted", "reworded",
-         "clean", "corrupted"),
-        tuple(rows), (("", 1), ("Cost", 3), ("Accuracy", 3), ("Hallucination rate", 3), ("POPE F1", 2)),
+        f"{token_note(tokens)}; prompt: all tokens that the language model's first layer reads; FLOPs of one question "
+        "relative to the full model (%), latency of the full model divided by the method's, accuracy over the study's "
+        "claimed kinds, share of absent objects affirmed, and mean F1 of POPE's three splits (all in %); clean, and "
+        f"means over all image corruptions and all rewordings. {chance_note(report)}",
+        ("Method", *tokens, "Prompt", "FLOPs", "Speed-up", *("clean", "corrupted", "reworded") * 2, "clean",
+         "corrupted"),
+        tuple(rows), (("", 1), ("Cost", 3 + len(tokens)), ("Accuracy", 3), ("Hallucination rate", 3), ("POPE F1", 2)),
     )  # fmt: skip
 
 

@@ -32,7 +32,8 @@ def caption(report: Report) -> str:
 
 
 def frames(report: Report) -> dict[str, pd.DataFrame]:
-    """Rows of (input, method) with FLOPs in percent of the baseline, and whether the method is on the front."""
+    """Rows of (input, method) with FLOPs in percent of the baseline, and whether the method is on the front; without
+    diagnoses, which nobody can run."""
     return {f"{name}/accuracy_flops": _frame(report, name) for name in report.backbones}
 
 
@@ -40,7 +41,7 @@ def _frame(report: Report, backbone: str) -> pd.DataFrame:
     rows = []
     full = report.total_flops(backbone, report.baseline)
     for family in INPUTS:
-        for method in report.methods_of(backbone):
+        for method in (one for one in report.methods_of(backbone) if not one.diagnosis):
             flops = report.total_flops(backbone, method.id)
             cell = report.estimate(backbone, method.id, "accuracy/all", family)
             rows.append((family, method.id, flops, 100 * flops / full, cell.value, cell.low, cell.high))
