@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from pruneproof.reporting.placement import Floats, Scene, line_end, place_labels, stack
 from pruneproof.reporting.style import LABEL, text_width
+
+MANY, FAR = 24, 36.0
+"""Of more points than `MANY`, names that find no place within `FAR` typographic points are left out."""
+LEFT_OUT = f"Of more than {MANY} points, those in a crowd are named only where there is room; the CSV names all. "
+"""For captions."""
 
 
 def name_points(
@@ -24,6 +30,8 @@ def name_points(
 ) -> None:
     """Name points so that no name covers another one or a point; a thin line leads to a name that lies further away.
 
+    Of many points, those in a crowd go without a name, unless it is bold.
+
     Args:
         axes: of a figure that `settle` laid out.
         places: of the points, in data coordinates.
@@ -36,7 +44,8 @@ def name_points(
     """
     figure = axes.figure
     unit = figure.dpi / 72  # pixels in a point
-    weights = ["bold" if thick else "normal" for thick in bold] or ["normal"] * len(texts)
+    heavy = list(bold) or [False] * len(texts)
+    weights = ["bold" if thick else "normal" for thick in heavy]
     names = [
         axes.annotate(text, place, fontsize=size, weight=weight)
         for text, place, weight in zip(texts, places, weights, strict=True)
@@ -51,13 +60,25 @@ def name_points(
         curve=shown / unit,
     )
     centres = place_labels(scene)
+    ends = [line_end(scene, index, centre) for index, centre in enumerate(centres)]
+    far = [end is not None and np.hypot(*(end - point)) > FAR for end, point in zip(ends, scene.points, strict=True)]
+    left_out = np.array(
+        [len(names) > MANY and away and not thick for away, thick in zip(far, heavy, strict=True)], bool
+    )
+    if left_out.any():
+        # What is left out takes no room, so that the others may come nearer.
+        scene = replace(scene, sizes=np.where(left_out[:, None], 0.01, scene.sizes))
+        centres = place_labels(scene)
+        ends = [line_end(scene, index, centre) for index, centre in enumerate(centres)]
     for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
         name.remove()
-        line = line_end(scene, index, centres[index]) is not None
+        arrow = {"arrowstyle": "-", "lw": 0.4, "color": colour, "shrinkA": 0, "shrinkB": 0}
+        if left_out[index]:
+            continue
         axes.annotate(
             texts[index], places[index], xytext=centres[index] - scene.points[index], textcoords="offset points",
             fontsize=size, weight=weights[index], color=colour, ha="center", va="center", in_layout=False,
-            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": colour, "shrinkA": 0, "shrinkB": 0} if line else None,
+            arrowprops=None if ends[index] is None else arrow,
         )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def caption(report: Report) -> str:
         "Accuracy over the study's claimed kinds against the floating-point operations of one question, relative "
         "to the full model (vision tower, scoring, connector and language model together). The line is the Pareto "
         "front: no method on it is beaten at both. Colour: kind of method; hollow: variants. Bars are bootstrap "
-        "intervals. " + _curves.chance_note(report)
+        f"intervals. {labels.LEFT_OUT}" + _curves.chance_note(report)
     )
 
 

@@ -33,7 +33,7 @@ def caption(report: Report) -> str:
         f"({', '.join(str(n) for n in left_out)} of {report.cells('image')} image conditions left out, by backbone). "
         f"The line is random pruning to ever fewer tokens, from the full model to chance, with its {share:g}% band. A "
         "method above it is more robust than its clean accuracy predicts, one below it less, one on it equally. "
-        f"Colour: kind of method; hollow: variants. Dotted: chance ({report.chance_level():.1f}%)."
+        f"Colour: kind of method; hollow: variants. {labels.LEFT_OUT}Dotted: chance ({report.chance_level():.1f}%)."
     )
 
 
