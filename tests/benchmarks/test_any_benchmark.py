@@ -153,9 +153,9 @@ def go_through(benchmark: Benchmark, said: Iterator[str], *, report: bool) -> No
         for stage in (benchmarks, images, text):
             stage.run(study, folders)
         answer(study, folders, said)
+        costs(folders)
         scoring.run(study, folders)
         if report:
-            costs(folders)
             reporting.run(study, folders)
 
 

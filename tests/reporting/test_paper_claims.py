@@ -103,7 +103,7 @@ def test_more_accuracy_than_random_is_better(report: Report) -> None:
 
 def test_without_contrasts_against_random_nothing_is_due(report: Report) -> None:
     table = report.contrasts[report.contrasts["baseline"] == "full"]
-    assert claim(dataclasses.replace(report, contrasts=table), "accuracy").selection == "not measured"
+    assert claim(dataclasses.replace(report, contrasts=table), "accuracy").selection == "no random control"
 
 
 def test_without_a_random_control_that_is_said(synthetic: Any, tmp_path: Any) -> None:
