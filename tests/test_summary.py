@@ -31,6 +31,16 @@ def test_the_table_shows_values_intervals_and_dashes(tmp_path: Path, capsys: pyt
     assert str(tmp_path / "reports/report.html") in "\n".join(lines)
 
 
+def test_the_finding_stands_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = study(tmp_path, FULL, ATP)
+    sentence = "On `builtin_llava`, " + "no method is more robust than [another], " * 8
+    (folder / "reports/finding.md").write_text(f"{sentence}\n\n# Methods\n\n- One.\n")
+    summary.report(folder)
+    said, _, _ = capsys.readouterr().out.partition("full model")
+    assert " ".join(said.split()).startswith(" ".join(sentence.replace("`", "").split()) + " # Methods - One.")
+    assert all(len(line) <= 120 for line in said.splitlines())
+
+
 def test_it_fits_into_120_characters_with_the_longest_intervals(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

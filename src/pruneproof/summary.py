@@ -32,7 +32,7 @@ WIDTH = 120
 
 
 def report(folder: Path) -> None:
-    """Print one row for each backbone and method, and the places of figures, page and MLflow UI.
+    """Print the finding, one row for each backbone and method, and the places of figures, page and MLflow UI.
 
     Raises:
         PruneProofError: if the study has no results yet.
@@ -58,6 +58,11 @@ def report(folder: Path) -> None:
     console = Console(highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
+    finding = reports / "finding.md"
+    if finding.is_file():
+        for line in finding.read_text(encoding="utf-8").strip().splitlines():
+            console.print(Text(line.replace("`", ""), style="bold" if line.startswith("#") else ""))
+        console.print()
     console.print(table)
     for note in NOTES:
         console.print(note)

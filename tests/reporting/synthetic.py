@@ -13,9 +13,10 @@ import pandas as pd
 import pyarrow as pa
 from PIL import Image, ImageDraw
 
-from pruneproof import files, records
+from pruneproof import files, pruning, records
 from pruneproof.folders import Folders
-from pruneproof.settings import Study
+from pruneproof.reporting.report import COLUMNS
+from pruneproof.settings import MethodSettings, Study
 
 CORRUPTIONS = [
     "gaussian_noise",
@@ -77,6 +78,7 @@ RIVALS = ("divprune", "fastv", "tome")
 MANY: dict[str, dict[str, Any]] = {
     **METHODS, "random_5": {"method": "random", "keep": 0.05},
     **{f"{name}_{keep}": {"method": name, "keep": keep / 100} for name in RIVALS for keep in (60, 40, 25, 10)},
+    "fastervlm_25": {"method": "fastervlm", "keep": 0.25},
 }  # fmt: skip
 """As many methods as a study of rivals has."""
 COST = {
@@ -393,6 +395,57 @@ def costs(grid: Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(flops), pd.DataFrame(latency)
 
 
+def rivals(grid: Grid, effective: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """`kinds.csv`, `ranking.csv`, `equal_cost.csv` and `picks.csv`: methods are as far from random pruning as they are
+    above the curve, and the best that one can afford is the first."""
+    above = effective[effective["severity"] == "mean"].set_index(["backbone", "method", "family"])["value"]
+    kinds: list[dict[str, Any]] = []
+    ranking: list[dict[str, Any]] = []
+    equal: list[dict[str, Any]] = []
+    picks: list[dict[str, Any]] = []
+    for backbone in grid.backbones if len(above) else ():
+        methods = {name: options for name, options in grid.methods_of(backbone).items() if name != "full"}
+        kind_of = {name: pruning.load(MethodSettings.model_validate(own)).kind for name, own in methods.items()}
+        entries: dict[tuple[str, str], str] = {}
+        for name, options in methods.items():
+            entries.setdefault((kind_of[name], options["method"]), name)
+        for family in ("clean", "image", "text"):
+            bounded = {"backbone": backbone, "family": family}
+            value = {name: float(above[backbone, name, "text" if family == "text" else "image"]) for name in methods}
+            for kind in dict.fromkeys(kind_of.values()):
+                own = [name for (its_kind, _), name in entries.items() if its_kind == kind]
+                mean = float(np.mean([value[name] for name in own]))
+                for metric in ("effective", "over_random/tokens", "over_random/flops", "hallucination/matched"):
+                    p = {"p": 0.01, "p_holm": np.nan if kind == "control" else 0.03}
+                    ends = {"value": mean, "low": mean - 0.5, "high": mean + 0.5}
+                    kinds.append({**bounded, "kind": kind, "methods": " ".join(own), "metric": metric, **ends, **p})
+            for name in methods:
+                ends = {"value": value[name], "low": value[name] - 1, "high": value[name] + 1, "p": 0.02}
+                for cost in ("tokens", "flops") if kind_of[name] != "control" else ():
+                    equal.append(
+                        {
+                            **bounded,
+                            "method": name,
+                            "cost": cost,
+                            "spent": 0.5,
+                            "accuracy": 70.0,
+                            "control": 68.0,
+                            **ends,
+                        }
+                    )
+            for behind, name in enumerate(sorted(methods, key=lambda one: (-value[one], one))[:4]):
+                ends = {"value": behind, "low": behind - 1.5, "high": behind + 1.5 if behind else 0.0}
+                picks.append(
+                    {**bounded, "method": name, "flops_ratio": 0.6, "accuracy": 80.0 - behind, **ends, "first": 40.0}
+                )
+            for among in ("all", "tokens") if family != "clean" else ():
+                for statistic in ("spearman", "kendall"):
+                    ends = {"value": 0.8, "low": 0.6, "high": 0.9, "across": 0.7, "ceiling": 0.75}
+                    ranking.append({**bounded, "among": among, "methods": 6, "statistic": statistic, **ends})
+    found = {"kinds": kinds, "ranking": ranking, "equal_cost": equal, "picks": picks}
+    return {name: pd.DataFrame(rows, columns=None if rows else COLUMNS[name]) for name, rows in found.items()}
+
+
 def scene(index: int) -> Image.Image:
     """A picture with a few shapes on a gradient, 224 x 224."""
     rng = np.random.default_rng(index)
@@ -513,6 +566,7 @@ def write(folder: Path, grid: Grid | None = None) -> tuple[Study, Folders]:
         (folders.scores / "chance.csv", chance()),
         (folders.scores / "summary.csv", table),
         (folders.scores / "contrasts.csv", contrasts(grid, table)),
+        *((folders.scores / f"{name}.csv", frame) for name, frame in rivals(grid, effective).items()),
         (folders.costs / "flops.csv", flops),
         (folders.costs / "latency.csv", latency),
     ):

@@ -17,6 +17,7 @@ from pruneproof.reporting.finding import finding
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.paper_claims import Claim
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.rival_answers import Answer, answers
 from pruneproof.reporting.setup import setup
 from pruneproof.reporting.shown import Shown
 from pruneproof.reporting.table import Table
@@ -85,8 +86,24 @@ def html_page(
     """
     opening = next((figure for name in report.backbones for figure in figures.get(name, ()) if figure.opens), None)
     context = _context(report, judged) | {"tables": tables, "figures": figures, "opening": opening}
-    context |= {"setup": setup(report), "judgements": {one.backbone: one for one in judged}}
+    context |= {
+        "compared": compared(report),
+        "setup": setup(report),
+        "judgements": {one.backbone: one for one in judged},
+    }
     return _environment().get_template("report.html.j2").render(**context)
+
+
+def compared(report: Report) -> dict[str, tuple[Answer, ...]]:
+    """What the study says of many methods, on each backbone on which it says anything."""
+    found = {name: answers(report, name) for name in report.backbones}
+    return {name: own for name, own in found.items() if own}
+
+
+def finding_page(report: Report) -> str:
+    """`finding.md`: the finding, and what the study says of many methods; `summary` prints it."""
+    context = {"findings": [finding(report, name) for name in report.backbones], "compared": compared(report)}
+    return _environment().get_template("finding.md.j2").render(**context)
 
 
 def _context(report: Report, judged: Sequence[Judgement]) -> dict[str, Any]:

@@ -82,26 +82,26 @@ def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
     """The methods of a study, each with its own look: the full model, controls, then kind by kind, method by method;
     within one method in the order of params.yaml.
 
-    The first entry of a method with a given keep is the method itself; later ones are variants, named by the
+    The first entry of a title with a given keep is the method itself; later ones are variants, named by the
     rest of their id without the method's name and digits. Where two would be called the same, digits stay, and those
     joined by `_` are a decimal: `atp_60_alpha_0_25` is `alpha 0.25`. Entries of one method with several budgets look
     alike.
     """
     loaded = {name: pruning.load(chosen) for name, chosen in settings.items()}
     shares = {name: pruning.share(method) for name, method in loaded.items()}
-    alike = Counter((chosen.method, shares[name], _rest(name, chosen.method)) for name, chosen in settings.items())
+    alike = Counter((loaded[name].title, shares[name], _rest(name, chosen.method)) for name, chosen in settings.items())
     seen: set[tuple[str, float | None]] = set()
     looks: dict[Kind, list[tuple[str, str]]] = {kind: [] for kind in COLOURS}
     described = []
     for method_id, chosen in settings.items():
         method, keep, variant = loaded[method_id], shares[method_id], ""
-        if (chosen.method, keep) in seen:
+        if (method.title, keep) in seen:
             rest = _rest(method_id, chosen.method)
-            if alike[chosen.method, keep, rest] > 1:
+            if alike[method.title, keep, rest] > 1:
                 rest = _rest(method_id, chosen.method, digits=True)
             variant = rest or method_id
-        seen.add((chosen.method, keep))
-        if (look := (chosen.method, variant)) not in looks[method.kind]:
+        seen.add((method.title, keep))
+        if (look := (method.title, variant)) not in looks[method.kind]:
             looks[method.kind].append(look)
         place = looks[method.kind].index(look)
         marker, line = MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)]

@@ -43,6 +43,10 @@ COLUMNS = {
     "chance": ["metric", "answer", "value", "n"],
     "flops": ["backbone", "method", "component", "flops", "visual_tokens", "kv_cache_bytes", "weight_bytes"],
     "latency": ["backbone", "method", "batch", "ratio_full_over_this", "ratio_low", "ratio_high"],
+    "kinds": ["backbone", "kind", "methods", "family", "metric", *ESTIMATE, "p", "p_holm"],
+    "ranking": ["backbone", "family", "among", "methods", "statistic", *ESTIMATE, "across", "ceiling"],
+    "equal_cost": ["backbone", "method", "family", "cost", "spent", "accuracy", "control", *ESTIMATE, "p"],
+    "picks": ["backbone", "family", "method", "flops_ratio", "accuracy", *ESTIMATE, "first"],
 }
 """Columns that each table must have."""
 NEAR = 0.02
@@ -62,6 +66,10 @@ class Report:
     chance: pd.DataFrame
     flops: pd.DataFrame
     latency: pd.DataFrame
+    kinds: pd.DataFrame
+    ranking: pd.DataFrame
+    equal_cost: pd.DataFrame
+    picks: pd.DataFrame
     machine: dict[str, Any]
 
     @cached_property
@@ -268,13 +276,18 @@ class Report:
         full = self.total_flops(backbone, self.baseline, components)
         return self.total_flops(backbone, method, components) / full if full else math.nan
 
-    def speedup(self, backbone: str, method: str) -> Estimate:
-        """Latency of the full model divided by the method's, at the smallest batch, with its quartiles."""
+    def speedup(self, backbone: str, method: str, together: bool = False) -> Estimate:
+        """Latency of the full model divided by the method's, with its quartiles: of one question on a picture, or of as
+        many together as were timed."""
         table = self.latency[(self.latency["backbone"] == backbone) & (self.latency["method"] == method)]
         if not len(table):
             return Estimate()
-        row = table.sort_values("batch").iloc[0]
+        row = table.sort_values("batch").iloc[-1 if together else 0]
         return Estimate(float(row["ratio_full_over_this"]), float(row["ratio_low"]), float(row["ratio_high"]))
+
+    def largest_batch(self, backbone: str) -> int:
+        """How many questions on a picture were timed together, at most; 0 if none were timed."""
+        return int(self.latency.loc[self.latency["backbone"] == backbone, "batch"].max() or 0)
 
 
 def load(study: Study, folders: Folders) -> Report:
@@ -283,10 +296,8 @@ def load(study: Study, folders: Folders) -> Report:
     Raises:
         PruneProofError: if a table is missing, lacks a column or holds no row of this study.
     """
-    paths = {
-        name: folders.scores / f"{name}.csv" for name in ("summary", "contrasts", "effective", "random_curve", "chance")
-    }
-    paths |= {name: folders.costs / f"{name}.csv" for name in ("flops", "latency")}
+    costs = ("flops", "latency")
+    paths = {name: (folders.costs if name in costs else folders.scores) / f"{name}.csv" for name in COLUMNS}
     tables = {name: read_csv(path, COLUMNS[name]) for name, path in paths.items()}
     machine = files.read_json(folders.costs / "machine.json")
     report = Report(study, folders, **tables, machine=machine)
@@ -301,7 +312,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     Raises:
         PruneProofError: if the file is missing, empty or lacks a column.
     """
-    text = ("backbone", "method", "baseline", "family", "perturbation", "severity", "metric", "component")
+    text = ("backbone", "method", "baseline", "family", "perturbation", "severity", "metric", "component", "kind")
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
     except FileNotFoundError:

@@ -27,7 +27,8 @@ FIRST = 1
 
 
 def run(study: Study, folders: Folders) -> None:
-    """Write `metrics/`, `summary.csv`, `figures/`, `plots/`, `tables/`, `claims.md` and `report.html`.
+    """Write `metrics/`, `summary.csv`, `figures/`, `plots/`, `tables/`, `finding.md`, `claims.md` and
+    `report.html`.
 
     The same tables give the same bytes: no date, path or program version is written. Only the page says which commit
     it was made at, and when the scores were.
@@ -43,6 +44,7 @@ def run(study: Study, folders: Folders) -> None:
     _write_tables(report, set_tables)
     judged = documents.judgements(report)
     files.write_text(folders.reports / "claims.md", documents.claims_page(report, judged, set_tables))
+    files.write_text(folders.reports / "finding.md", documents.finding_page(report))
     page = documents.html_page(report, judged, set_tables, _write_figures(report))
     files.write_text(folders.reports / "report.html", page)
 

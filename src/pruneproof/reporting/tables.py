@@ -12,6 +12,7 @@ from pruneproof.reporting.diagnosis import diagnosis_table
 from pruneproof.reporting.estimates import Contrast, interval, number, p_value
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.rival_table import rival_table
 from pruneproof.reporting.style import plain
 from pruneproof.reporting.table import Table, known
 
@@ -22,8 +23,8 @@ def tables(report: Report) -> list[Table]:
     """All tables that have something to show, with n in their captions: those of the whole study, the overview first,
     then those of every backbone."""
     builders = (
-        main_table, stability_table, contrast_table, sensitivity_table, component_table, pope_table, kind_table,
-        caption_table, corruption_table, dialogue_table, diagnosis_table,
+        rival_table, main_table, stability_table, contrast_table, sensitivity_table, component_table, pope_table,
+        kind_table, caption_table, corruption_table, dialogue_table, diagnosis_table,
     )  # fmt: skip
     made = [overview_table(report), family_table(report), published_table(report)]
     made += [replace(build(report, backbone), backbone=backbone) for backbone in report.backbones for build in builders]

@@ -1,0 +1,187 @@
+"""What a study of many methods answers, in sentences that are made from its numbers by the rules of the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pruneproof.reporting import claims
+from pruneproof.reporting.claims import Verdict
+from pruneproof.reporting.estimates import Estimate, interval, number
+from pruneproof.reporting.report import Report
+from pruneproof.reporting.rivals import KindMean, Pick, has_rivals, kind_means, over_random, picks, rankings, time_ratio
+
+FAMILIES = {"clean": "clean pictures", "image": "corruption", "text": "rewording"}
+"""What a reader calls what the input went through."""
+NAMED = 5
+"""Methods that a sentence names, at most; the table has the others."""
+STRONG = 0.5
+"""A rank correlation above this, with its whole interval, lets one ranking stand for the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question, and what the study says."""
+
+    question: str
+    sentences: tuple[str, ...]
+
+
+def answers(report: Report, backbone: str) -> tuple[Answer, ...]:
+    """All that the study can answer on one backbone; nothing if it has no kinds to compare."""
+    if not has_rivals(report, backbone):
+        return ()
+    asked = (
+        ("Which kind of method is more robust than its clean accuracy predicts?", _robust),
+        ("Which kind beats random pruning that costs as much?", _beats_random),
+        ("Which kind invents objects, if it finds as many as the full model does on clean pictures?", _invents),
+        ("Does the ranking on clean pictures predict the ranking when the input is worse?", _ranking),
+        (f"What would one pick at {report.study.scoring.flops_at_most:g} of the FLOPs?", _pick),
+        ("What does it cost to run?", _time),
+    )
+    found = (Answer(question, tuple(answer(report, backbone))) for question, answer in asked)
+    return tuple(one for one in found if one.sentences)
+
+
+def _robust(report: Report, backbone: str) -> Iterator[str]:
+    for family in ("image", "text"):
+        means = kind_means(report, backbone, "effective", family)
+        yield from _sides(
+            report,
+            means,
+            f"Under {FAMILIES[family]}",
+            "more robust",
+            "less robust",
+            "cannot be told from its prediction",
+        )
+
+
+def _beats_random(report: Report, backbone: str) -> Iterator[str]:
+    for cost, equal in (("tokens", "as many tokens in the mean layer"), ("flops", "equal FLOPs")):
+        means = kind_means(report, backbone, f"over_random/{cost}", "image")
+        yield from _sides(
+            report, means, f"Under corruption, at {equal}", "better than random", "worse", "cannot be told from it"
+        )
+
+
+def _invents(report: Report, backbone: str) -> Iterator[str]:
+    for family, where in (("clean", "On clean pictures"), ("image", "Under corruption")):
+        means = kind_means(report, backbone, "hallucination/matched", family)
+        yield from _sides(
+            report, means, where, "more absent objects than the full model", "fewer", "cannot be told from it"
+        )
+
+
+def _sides(report: Report, means: Sequence[KindMean], where: str, more: str, less: str, unsure: str) -> Iterator[str]:
+    """One sentence on which kinds are surely on either side of zero; nothing without kinds."""
+    level = round(1.0 - report.study.scoring.confidence, 6)
+    judged = [(one, claims.more_robust(one.estimate, level)) for one in means if one.kind != "control"]
+    parts = []
+    for verdict, text in ((Verdict.SUPPORTED, more), (Verdict.NOT_SUPPORTED, less), (Verdict.INCONCLUSIVE, unsure)):
+        found = [one for one, judgement in judged if judgement is verdict]
+        if found:
+            parts.append(f"{text}: {', '.join(_kind(one) for one in found)}")
+        elif verdict is Verdict.SUPPORTED and judged:
+            parts.append(f"no kind is shown to be {text}" if "objects" not in text else f"no kind invents {text}")
+    if parts:
+        yield f"{where}, {'; '.join(parts)}."
+
+
+def _kind(one: KindMean) -> str:
+    return f"{one.name} ({interval(one.estimate, sign=True, unit=' points')})"
+
+
+def _ranking(report: Report, backbone: str) -> Iterator[str]:
+    for family in ("image", "text"):
+        found = rankings(report, backbone, family)
+        if ("all", "spearman") not in found:
+            continue
+        rho, tau = (found["all", statistic] for statistic in ("spearman", "kendall"))
+        said = (
+            f"Under {FAMILIES[family]}: {_agreement(rho.low)}. Over {rho.methods} methods Spearman's rank correlation "
+        )
+        said += f"is {_correlation(rho)} and Kendall's {_correlation(tau)}"
+        if ("tokens", "spearman") in found:
+            alike = found["tokens", "spearman"]
+            said += f"; over the {alike.methods} that read about as many tokens Spearman's is {_correlation(alike)}"
+        yield (
+            f"{said}. From one half of the pictures to the other, the clean ranking predicts this one with "
+            f"{number(rho.across, 2)}, and this one predicts itself with {number(rho.ceiling, 2)}, the most that half "
+            "of the pictures allow."
+        )
+
+
+def _agreement(low: float) -> str:
+    if low > STRONG:
+        return "yes"
+    return "in part" if low > 0 else "that is not shown"
+
+
+def _correlation(row: object) -> str:
+    value, low, high = (float(getattr(row, name)) for name in ("value", "low", "high"))
+    return interval(Estimate(value, low, high), 2)
+
+
+def _pick(report: Report, backbone: str) -> Iterator[str]:
+    for family in ("image", "clean"):
+        found = picks(report, backbone, family)
+        if len(found) > 1:
+            yield _picked(report, backbone, family, found)
+
+
+def _picked(report: Report, backbone: str, family: str, found: Sequence[Pick]) -> str:
+    best, rivals = found[0], found[1:]
+    where = "under corruption" if family == "image" else "on clean pictures"
+    said = (
+        f"Of the {len(found)} methods that cost no more, {best.method.label} ({number(best.flops, 2)} of the FLOPs) is "
+        f"right most often {where}, {number(best.accuracy)}%, and the best in {number(best.first, 0)}% of the resamples"
+    )
+    alike = [one for one in rivals if not one.behind.low > 0]
+    next_ = (
+        f"{rivals[0].method.label} ({number(rivals[0].flops, 2)} of the FLOPs, "
+        f"{interval(rivals[0].behind, unit=' points')} behind)"
+    )
+    if alike:
+        names = _named([one.method.label for one in alike if one is not rivals[0]])
+        said += f"; it cannot be told apart from {next_}" + (f", nor from {names}" if names else "")
+        cheapest = min(alike, key=lambda one: one.flops)
+        if cheapest.flops < min(best.flops, rivals[0].flops):
+            said += f", of which {cheapest.method.label} costs least ({number(cheapest.flops, 2)})"
+    else:
+        said += f"; it is ahead of all others, the next being {next_}"
+    control = over_random(report, backbone, best.method.id, "flops", family)
+    if control.bounded:
+        text = f"random pruning at equal FLOPs ({interval(control, sign=True, unit=' points')})"
+        verdict = "better than" if control.low > 0 else "worse than" if control.high < 0 else "not to be told from"
+        said += f"; it is {verdict} {text}"
+    return said + "."
+
+
+def _time(report: Report, backbone: str) -> Iterator[str]:
+    own = [method for method in report.methods_of(backbone) if report.flops_ratio(backbone, method.id) < 1]
+    cheaper = [method for method in own if time_ratio(report, backbone, method.id).bounded]
+    if not cheaper:
+        return
+    judged = [method for method in cheaper if method.kind != "control"]
+    best = min(cheaper, key=lambda method: time_ratio(report, backbone, method.id).value)
+    time, flops = time_ratio(report, backbone, best.id), report.flops_ratio(backbone, best.id)
+    yield (
+        f"{best.label} takes least time: {interval(time, 2)} of the full model's, for {number(flops, 2)} of its FLOPs "
+        "(one question about a picture; quartiles over rounds)."
+    )
+    batch = report.largest_batch(backbone)
+    save = f"of {len(judged)} methods that save FLOPs, controls aside,"
+    for asked, together in {"One question": False, f"{batch} questions at once": True}.items():
+        wasted = [m.label for m in judged if not time_ratio(report, backbone, m.id, together).high < 1]
+        if batch > 1 or not together:
+            yield (
+                f"{asked} about a picture: {save} {len(wasted)} save{'s' if len(wasted) == 1 else ''} no time"
+                + (f" ({_named(wasted)})." if wasted else ".")
+            )
+
+
+def _named(labels: Sequence[str]) -> str:
+    """`A, B and 3 more`."""
+    shown = list(labels[:NAMED])
+    rest = len(labels) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
