@@ -81,7 +81,7 @@ def test_what_to_pick_says_plainly_what_cannot_be_told_apart(study: Report) -> N
     assert close == (
         "Of the 3 methods that cost no more, ATP 25% (0.60 of the FLOPs) is right most often under corruption, 81.0%, "
         "and the best in 70% of the resamples; it cannot be told apart from FastV 25% (0.60 of the FLOPs, 2.0 points "
-        f"[{MINUS}1.0, 4.0] behind), nor from ToMe 25%, of which ToMe 25% costs least (0.40); it is not to be told "
+        f"[{MINUS}1.0, 4.0] behind), nor from ToMe 25%; of these, ToMe 25% costs least (0.40); it is not to be told "
         f"from random pruning at equal FLOPs (+1.0 points [{MINUS}1.0, +3.0])."
     )
     (clear,) = said(with_picks(study, 0.5), "What would one pick")

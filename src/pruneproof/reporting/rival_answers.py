@@ -146,7 +146,7 @@ def _picked(report: Report, backbone: str, family: str, found: Sequence[Pick]) -
         said += f"; it cannot be told apart from {next_}" + (f", nor from {names}" if names else "")
         cheapest = min(alike, key=lambda one: one.flops)
         if cheapest.flops < min(best.flops, rivals[0].flops):
-            said += f", of which {cheapest.method.label} costs least ({number(cheapest.flops, 2)})"
+            said += f"; of these, {cheapest.method.label} costs least ({number(cheapest.flops, 2)})"
     else:
         said += f"; it is ahead of all others, the next being {next_}"
     control = over_random(report, backbone, best.method.id, "flops", family)

@@ -21,8 +21,8 @@ TITLE = "Kinds of method side by side"
 PICTURES = False
 MEASURES = {
     "effective": "effective robustness\n(points)",
-    "over_random/flops": "beyond random pruning\nat equal FLOPs (points)",
-    "hallucination/matched": "invented objects beyond\nthe full model (points)",
+    "over_random/flops": "beyond random at\nequal FLOPs (points)",
+    "hallucination/matched": "invents beyond the\nfull model (points)",
 }
 """Metric of `kinds.csv` under corruption to the label of its axis."""
 COSTS = {"flops": "FLOPs", "time": "time of one question"}
@@ -97,7 +97,7 @@ def _wide(frame: pd.DataFrame, report: Report, sheet: Sheet) -> Figure:
         panels[-1].plot([row["flops"], row["time"]], [y, y], color=colour, lw=0.6, zorder=1)
         panels[-1].plot(row["flops"], y, marker="o", ms=3.2, color=colour, ls="none")
         panels[-1].plot(row["time"], y, marker="o", ms=3.2, color=colour, mfc="white", ls="none")
-    _zero(panels[-1], 1.0, "FLOPs (filled), time\n(hollow), full model = 1")
+    _zero(panels[-1], 1.0, "FLOPs (filled), time\n(hollow), full = 1")
     names = [looks[method].label if method else KIND_NAMES.get(kind, kind) for kind, method in at]
     panels[0].set_yticks(list(at.values()), names)
     panels[0].set_ylim(-len(at) + 0.3, 0.7)
@@ -143,5 +143,5 @@ def _point(axes: Axes, row: Any, y: float, method: Method | None) -> None:
 
 
 def _zero(axes: Axes, at: float, label: str) -> None:
-    axes.axvline(at, color="#333333", lw=0.7, zorder=0)
+    axes.axvline(at, color="#333333", lw=0.7, zorder=1)
     axes.set_xlabel(label)
