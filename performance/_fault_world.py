@@ -91,9 +91,11 @@ def build(folder: Path) -> World:
     # A method that shares code with its own module, imported relatively.
     (world.source / "pruning/_rounding.py").write_text("def at_most(k, n):\n    return min(k, n)\n")
     method = world.source / "pruning/random.py"
-    text = method.read_text().replace("drawn = rng", "from ._rounding import at_most\n\n        drawn = rng")
-    method.write_text(text.replace("[: kept_count(self.keep, tokens.count)]", "[: at_most(4, tokens.count)]"))
-    assert "at_most(4" in method.read_text()
+    shared = "from pruneproof.pruning import kept_count\n"
+    own = "from ._rounding import at_most\n\n\ndef kept_count(keep, count):\n    return at_most(4, count)\n"
+    text = method.read_text()
+    assert shared in text
+    method.write_text(text.replace(shared, own))
     save_llava(folder / "weights")
     shutil.copytree(folder / "weights/clip", folder / "elsewhere/clip")
     world.study.mkdir()

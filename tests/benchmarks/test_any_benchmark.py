@@ -172,7 +172,7 @@ def test_what_passes_is_scored(benchmark: Benchmark, said: Iterator[str]) -> Non
 
 
 @pytest.mark.slow
-@settings(SLOWLY, max_examples=12)
+@settings(SLOWLY, max_examples=8)
 @given(benchmark=made(), said=SAID)
 def test_what_passes_is_reported(benchmark: Benchmark, said: Iterator[str]) -> None:
     assume(not list(problems(benchmark)))
