@@ -38,7 +38,7 @@ def test_it_becomes_mlflows_server_in_the_studys_folder(
     became: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _, arguments: became.append(arguments))
     ui.serve(Path(recorded.name), port)
-    assert became[0][1:] == ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    assert became[0][1:8] == ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     assert os.environ["MLFLOW_BACKEND_STORE_URI"] == "sqlite:///mlflow.db"
     assert Path.cwd() == recorded
 

@@ -20,11 +20,13 @@ UNITS = (
     "sensitivity, and absent objects affirmed at the full model's clean recall (%)."
 )
 READING = (
-    "One run a backbone and method. `headline/effective_robustness`: points of accuracy that it keeps under corruption "
-    "beyond random pruning to the same clean accuracy, plus is better; it has shown something if both ends of its "
-    "interval, `low/effective_robustness` and `high/effective_robustness`, are on one side of zero. "
-    "`headline/hallucination_matched`: absent objects affirmed (%) at the full model's clean recall, lower is better. "
-    "`headline/flops_ratio`: FLOPs over the full model's. Charts of `severity/...` have the severity as step."
+    "Sorted by `low/effective_robustness`: a method above zero there keeps more of its accuracy under corruption than "
+    "random pruning to the same clean accuracy; one whose `high/effective_robustness` is below zero keeps less; the "
+    "others cannot be told from it. Each interval stands alone: of forty methods that are no better, one is above zero "
+    "by chance. `headline/effective_robustness` is that difference in points, `headline/accuracy_clean` what is left "
+    "to lose, `headline/hallucination_matched` the absent objects that are affirmed under corruption at the full "
+    "model's clean recall (%, lower is better), and `headline/flops_ratio` the cost over the full model's. Charts of "
+    "`severity/...` have the severity as step, 0 is clean."
 )
 DURATION = (
     "The duration is what the method needs for all its questions alone in one process: the median latency of a picture "

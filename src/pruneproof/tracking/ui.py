@@ -18,7 +18,11 @@ QUIET = {
     "DO_NOT_TRACK": "true",
     # A study has no jobs, so it needs no workers for them: seven processes fewer.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # MLflow's own, of packages that it uses.
+    "PYTHONWARNINGS": "ignore",
 }
+SERVER = ("--workers", "1", "--uvicorn-opts", "--log-level=warning")
+"""One reader needs one process; what it says of itself would push the addresses off the screen."""
 
 
 def serve(folder: Path, port: int) -> NoReturn:
@@ -39,7 +43,7 @@ def serve(folder: Path, port: int) -> NoReturn:
     os.chdir(folder)
     # In the environment, since any user of the machine sees arguments, and the address may hold a password.
     os.environ["MLFLOW_BACKEND_STORE_URI"] = store
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)])
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), *SERVER])
 
 
 def _links(folder: Path, base: str) -> list[str]:
