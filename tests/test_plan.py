@@ -172,6 +172,18 @@ def test_pauses_between_runs_do_not_count_as_work() -> None:
     assert plan.pace([*first, *(1e6 + time for time in first)]) == pytest.approx(10.0)
 
 
+def test_methods_that_advance_together_are_not_added_up() -> None:
+    # Three methods finish a batch each every 30 seconds; 10 batches of each are left.
+    runs = [
+        plan.Progress("tiny", name, 30, 20, set(), [30.0 * i + 10.0 * place for i in range(20)])
+        for place, name in enumerate(("full", "random_25", "atp_25"))
+    ]
+    assert plan.remaining(runs, 10.0) == pytest.approx(300.0)
+    untouched = plan.Progress("other", "full", 5)
+    assert plan.remaining([*runs, untouched], 10.0) == pytest.approx(350.0)
+    assert plan.remaining([untouched], None) == 0.0
+
+
 def test_two_workers_that_finish_together_count_twice() -> None:
     assert plan.pace([10.0 * (i // 2) for i in range(41)]) == pytest.approx(5.0, rel=0.05)
 

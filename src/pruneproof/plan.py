@@ -75,15 +75,13 @@ def report(folder: Path) -> None:
     for heading in ("backbone", "method", "cells", "done", "batches left", "time left"):
         table.add_column(heading, justify="left" if heading in ("backbone", "method") else "right")
     everywhere = pace([time for row in progress for time in row.times])
-    total = 0.0
     for row in progress:
         own = pace(row.times) or everywhere
-        total += row.left * (own or 0.0)
         left = "-" if not row.left else duration(row.left * own) if own else "?"
         done = len(grid) - len(row.unfinished)
         table.add_row(row.backbone, row.method, str(len(grid)), str(done), str(row.left), left)
     console.print(table)
-    console.print(_time(total, sum(row.left for row in progress), everywhere))
+    console.print(_time(remaining(progress, everywhere), sum(row.left for row in progress), everywhere))
     console.print(
         f"About {space.size(space.needed(study, folders))} of disk for the rest, and up to "
         f"{space.size(machine.feature_bytes())} for encoded images (PRUNEPROOF_FEATURES_MB); "
@@ -119,6 +117,24 @@ def resolution_advice(study: Study, folders: Folders) -> str:
         f"input {settings.model_pixels}), so blur and noise reach the model weaker than their severity says: set "
         "perturbations.image.resolution: model."
     )
+
+
+def remaining(progress: Sequence[Progress], everywhere: float | None) -> float:
+    """Seconds until all batches are finished, at the pace so far.
+
+    The methods of a backbone advance together, so that one finishes a batch while the others finish theirs: their paces
+    must not be added up.
+
+    Args:
+        progress: of all runs.
+        everywhere: seconds a batch over all runs, for backbones of which nothing is finished; None for unknown.
+    """
+    total = 0.0
+    for backbone in dict.fromkeys(row.backbone for row in progress):
+        own = [row for row in progress if row.backbone == backbone]
+        known = pace([time for row in own for time in row.times]) or everywhere or 0.0
+        total += known * sum(row.left for row in own)
+    return total
 
 
 def _time(seconds: float, left: int, known: float | None) -> str:
