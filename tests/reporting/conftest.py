@@ -54,6 +54,13 @@ def swept(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Re
     return load(*synthetic.write(tmp_path_factory.mktemp("swept"), grid))
 
 
+@pytest.fixture(scope="session")
+def competing(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A study in which several kinds of method compete."""
+    grid = synthetic.Grid(corruptions=("fog",), rewordings=("typo_ocr",), methods=synthetic.MANY, images=3)
+    return load(*synthetic.write(tmp_path_factory.mktemp("competing"), grid))
+
+
 @pytest.fixture(autouse=True)
 def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer pixels: nothing here looks at the pictures' sharpness."""

@@ -409,9 +409,12 @@ def rivals(grid: Grid, effective: pd.DataFrame) -> dict[str, pd.DataFrame]:
         entries: dict[tuple[str, str], str] = {}
         for name, options in methods.items():
             entries.setdefault((kind_of[name], options["method"]), name)
-        for family in ("clean", "image", "text"):
+        perturbed = [family for family in ("image", "text") if family in above.index.unique("family")]
+        for family in ("clean", *perturbed):
             bounded = {"backbone": backbone, "family": family}
-            value = {name: float(above[backbone, name, "text" if family == "text" else "image"]) for name in methods}
+            value = {
+                name: float(above[backbone, name, perturbed[0] if family == "clean" else family]) for name in methods
+            }
             for kind in dict.fromkeys(kind_of.values()):
                 own = [name for (its_kind, _), name in entries.items() if its_kind == kind]
                 mean = float(np.mean([value[name] for name in own]))

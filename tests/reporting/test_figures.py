@@ -29,15 +29,17 @@ def first(name: str, report: Report) -> tuple[Drawing, pd.DataFrame]:
 def test_the_demanded_figures_exist_in_order() -> None:
     assert NAMES == [
         "effective_robustness",
-        "scenes", "accuracy_severity", "hallucination_severity", "accuracy_corruptions", "drops_heatmap",
+        "scenes", "accuracy_severity", "rivals", "hallucination_severity", "accuracy_corruptions", "drops_heatmap",
         "text_perturbations", "dialogue_turns", "accuracy_flops", "sweep", "kept_targets", "ranking_parts",
         "kept_patches",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_csv_holds_what_is_drawn(name: str, report: Report, swept: Report, tmp_path: Path) -> None:
-    report = swept if name in OF_SOME else report
+def test_the_csv_holds_what_is_drawn(
+    name: str, report: Report, swept: Report, competing: Report, tmp_path: Path
+) -> None:
+    report = competing if name == "rivals" else swept if name in OF_SOME else report
     drawing, frame = first(name, report)
     assert "n = 3 pictures, 320 questions" in figures.caption(drawing, report)
     shown = figures.save(drawing, name, frame, report, tmp_path)
