@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -16,11 +16,19 @@ from pruneproof.backbones import family_names
 from pruneproof.backbones.checkpoints.depth import language_depth, tower_depth
 from pruneproof.errors import PruneProofError, failure
 from pruneproof.problems import Location, Problem
-from pruneproof.pruning.protocol import Method, Narrows
+from pruneproof.pruning.protocol import Door, Kind, Method, Narrows, Reduces, Resizes, Selects
 from pruneproof.settings import MethodSettings
+
+KINDS, DOORS = get_args(Kind), get_args(Door)
+BASES: Mapping[type, tuple[str, ...]] = {
+    Resizes: ("input",), Reduces: ("tower",), Selects: ("before_connector", "after_connector"), Narrows: ("language",),
+}  # fmt: skip
+"""Doors of the class that a method derives from."""
 
 _MANY = 10_000
 """Tokens, or layers, of a model in which every method acts."""
+_COUNT, _LAYERS = 256, 32
+"""A model by which budgets are looked at."""
 
 
 def door_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any]) -> Iterator[Problem]:
@@ -31,7 +39,19 @@ def door_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any]) -> I
         methods: raw values of `methods`.
         backbones: raw values of `backbones`.
     """
-    for name, method in _built(methods).items():
+    for name, settings in methods.items():
+        try:
+            method = _method(settings)
+        except OSError:  # reported with the layers
+            continue
+        except TypeError as error:
+            yield Problem(("methods", name), f"{settings['method']}.py cannot be built: {error}")
+            continue
+        if method is None:
+            continue
+        if wrong := _misdeclared(method):
+            yield Problem(("methods", name), f"{settings['method']}.py: {wrong}")
+            continue
         users = _users(name, backbones)
         for backbone, settings in users.items():
             closed, mixing = _declared(settings.get("family"))
@@ -60,6 +80,8 @@ def layer_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any], roo
     for name, settings in methods.items():
         try:
             method = _method(settings)
+        except TypeError:  # reported with the doors
+            continue
         except OSError as error:
             yield Problem(("methods", name), _unreadable(settings["method"], error))
             continue
@@ -70,6 +92,26 @@ def layer_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any], roo
             checkpoint = root / str(own.get("checkpoint"))
             yield from _tower_layers(name, settings, method, backbone, tower_depth(checkpoint))
             yield from _language_layers(name, method, backbone, language_depth(checkpoint))
+
+
+def _misdeclared(method: Method) -> str:
+    """What a method says of itself that cannot be; empty for nothing. A misspelt door would act at another one."""
+    if method.kind not in KINDS:
+        return f"`kind` is {method.kind!r}; allowed: {', '.join(KINDS)}"
+    if method.door not in DOORS:
+        return f"`door` is {method.door!r}; allowed: {', '.join(DOORS)}"
+    base, allowed = next(((base, doors) for base, doors in BASES.items() if isinstance(method, base)), (object, DOORS))
+    if method.door not in allowed:
+        return f"`door` is {method.door!r}, but what derives from `{base.__name__}` acts at {' or '.join(allowed)}"
+    if not isinstance(method.title, str) or not method.title.strip():
+        return f"`title` is {method.title!r}: give figures and tables a name"
+    try:
+        budget = method.budget(_COUNT, _LAYERS)
+    except PruneProofError:  # of a method with more stages; reported with the layers
+        return ""
+    if budget is not None and (len(budget) != _LAYERS or not all(0 < tokens <= _COUNT for tokens in budget)):
+        return f"`budget({_COUNT}, {_LAYERS})` is {budget}: it must give {_LAYERS} numbers from 1 to {_COUNT}"
+    return ""
 
 
 def _tower_layers(
@@ -98,24 +140,12 @@ def _language_layers(name: str, method: Method | None, backbone: str, depth: int
         yield Problem(("methods", name), what)
 
 
-def _built(methods: Mapping[str, Any]) -> dict[str, Method]:
-    """Those that can be built."""
-    found: dict[str, Method] = {}
-    for name, settings in methods.items():
-        try:
-            method = _method(settings)
-        except OSError:  # reported with the layers
-            continue
-        if method is not None:
-            found[name] = method
-    return found
-
-
 def _method(settings: Any) -> Method | None:
     """The method of some raw settings; None where they are wrong.
 
     Raises:
         OSError: if building the method opens a file, and that fails.
+        TypeError: if its class leaves out what a method must say.
     """
     name = settings.get("method") if isinstance(settings, dict) else None
     if name not in registry.module_names("pruneproof.pruning"):

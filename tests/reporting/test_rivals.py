@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -61,6 +62,24 @@ def test_kinds_are_sorted_by_their_intervals_and_by_holm(study: Report) -> None:
     )
 
 
+def test_random_pruning_at_another_door_is_held_against_the_same_curve(synthetic: Any, tmp_path: Path) -> None:
+    inside = {"random_25_in_model": {"method": "random", "keep": 0.25, "door": "language", "layer": 1}}
+    methods = {name: synthetic.MANY[name] for name in NAMES} | inside
+    grid = synthetic.Grid(corruptions=("fog",), rewordings=("typo_ocr",), methods=methods, images=2)
+    report = load(*synthetic.write(tmp_path, grid))
+    sentences = said(report, "Which kind of method is more robust")
+    elsewhere = [one for one in sentences if "random pruning elsewhere" in one]
+    assert len(elsewhere) == 2
+    assert all("Random in the model 25% (" in one and "Random 25%" not in one for one in elsewhere)
+
+
+def test_a_kind_s_mean_stands_beside_its_extremes(study: Report) -> None:
+    sentences = said(study, "Which kind invents objects")
+    spread = next(one for one in sentences if one.startswith("Their methods differ: "))
+    assert " from " in spread
+    assert "control" not in spread
+
+
 def with_picks(report: Report, low: float) -> Report:
     """ATP is the best that one can afford; the next is at least `low` points behind."""
     rows = [
@@ -79,10 +98,10 @@ def with_picks(report: Report, low: float) -> Report:
 def test_what_to_pick_says_plainly_what_cannot_be_told_apart(study: Report) -> None:
     (close,) = said(with_picks(study, -1.0), "What would one pick at 0.65")
     assert close == (
-        "Of the 3 methods that cost no more, ATP 25% (0.60 of the FLOPs) is right most often under corruption, 81.0%, "
-        "and the best in 70% of the resamples; it cannot be told apart from FastV 25% (0.60 of the FLOPs, 2.0 points "
-        f"[{MINUS}1.0, 4.0] behind), nor from ToMe 25%; of these, ToMe 25% costs least (0.40); it is not to be told "
-        f"from random pruning at equal FLOPs (+1.0 points [{MINUS}1.0, +3.0])."
+        "Of the 3 methods that cost no more, ATP 25% (0.60 of the FLOPs) is right most often under corruption (where "
+        "the full model survives), 81.0%, and the best in 70% of the resamples; it cannot be told apart from FastV 25% "
+        f"(0.60 of the FLOPs, 2.0 points [{MINUS}1.0, 4.0] behind), nor from ToMe 25%; of these, ToMe 25% costs least "
+        f"(0.40); it is not to be told from random pruning at equal FLOPs (+1.0 points [{MINUS}1.0, +3.0])."
     )
     (clear,) = said(with_picks(study, 0.5), "What would one pick")
     assert (

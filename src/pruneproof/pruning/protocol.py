@@ -27,7 +27,8 @@ takes it from the `rng` that it is given, which depends on the study's seed and 
 need not, whether the model reads the very picture that it looks at: with `rank_from: clean`, an option of every method,
 it is shown the clean picture where the model reads the corrupted one.
 
-A whole method at the door before the connector, as an example:
+A whole method at the door before the connector, as an example; `Frozen` and `Share` are in `pruneproof.settings`,
+`kept_count` and `top_k` in `pruneproof.pruning`:
 
     class Settings(Frozen):
         keep: Share

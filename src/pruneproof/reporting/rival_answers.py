@@ -9,7 +9,9 @@ from pruneproof.reporting import claims
 from pruneproof.reporting.claims import Verdict
 from pruneproof.reporting.estimates import Estimate, interval, number
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.rival_table import measured
 from pruneproof.reporting.rivals import KindMean, Pick, has_rivals, kind_means, over_random, picks, rankings, time_ratio
+from pruneproof.scoring.controls import curve_entries, random_entries
 
 FAMILIES = {"clean": "clean pictures", "image": "corruption", "text": "rewording"}
 """What a reader calls what the input went through."""
@@ -54,6 +56,21 @@ def _robust(report: Report, backbone: str) -> Iterator[str]:
             "less robust",
             "cannot be told from its prediction",
         )
+        yield from _elsewhere(report, backbone, family)
+
+
+def _elsewhere(report: Report, backbone: str, family: str) -> Iterator[str]:
+    """Random pruning at other doors than the curve's: what a kind gains only by its door, it gains too."""
+    methods = report.study.methods_of(backbone)
+    curve = curve_entries(methods)
+    others = {name: one for name, one in random_entries(methods).items() if name not in curve}
+    shown = [
+        f"{method.label} ({interval(found, sign=True, unit=' points')})"
+        for method in report.methods_of(backbone)
+        if method.id in others and (found := report.effective_robustness(backbone, method.id, family)).bounded
+    ]
+    if shown:
+        yield f"Held against the same curve under {FAMILIES[family]}, random pruning elsewhere: {', '.join(shown)}."
 
 
 def _beats_random(report: Report, backbone: str) -> Iterator[str]:
@@ -70,6 +87,23 @@ def _invents(report: Report, backbone: str) -> Iterator[str]:
         yield from _sides(
             report, means, where, "more absent objects than the full model", "fewer", "cannot be told from it"
         )
+        yield from _spread(report, backbone, means, family)
+
+
+def _spread(report: Report, backbone: str, means: Sequence[KindMean], family: str) -> Iterator[str]:
+    """From which method to which the kinds with several methods reach: a mean may be the work of one of them."""
+    known = {method.id: method for method in report.methods_of(backbone)}
+    parts = []
+    for kind in means:
+        values = {
+            name: measured(report, backbone, known[name], "hallucination/matched", family) for name in kind.methods
+        }
+        own = sorted((one.value, name) for name, one in values.items() if one.bounded)
+        if kind.kind != "control" and len(own) > 1:
+            ends = [f"{number(value, sign=True)} ({known[name].label})" for value, name in (own[0], own[-1])]
+            parts.append(f"{kind.name} from {' to '.join(ends)}")
+    if parts:
+        yield f"Their methods differ: {', '.join(parts)}."
 
 
 def _sides(report: Report, means: Sequence[KindMean], where: str, more: str, less: str, unsure: str) -> Iterator[str]:
@@ -132,9 +166,11 @@ def _pick(report: Report, backbone: str) -> Iterator[str]:
 def _picked(report: Report, backbone: str, family: str, found: Sequence[Pick]) -> str:
     best, rivals = found[0], found[1:]
     where = "under corruption" if family == "image" else "on clean pictures"
+    live = " (where the full model survives)" if family == "image" else ""
     said = (
         f"Of the {len(found)} methods that cost no more, {best.method.label} ({number(best.flops, 2)} of the FLOPs) is "
-        f"right most often {where}, {number(best.accuracy)}%, and the best in {number(best.first, 0)}% of the resamples"
+        f"right most often {where}{live}, {number(best.accuracy)}%, and the best in {number(best.first, 0)}% of the "
+        "resamples"
     )
     alike = [one for one in rivals if not one.behind.low > 0]
     next_ = (
