@@ -69,7 +69,8 @@ def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     own = [method for method in methods if method.id == report.baseline]
     others = [method for method in methods if method.id != report.baseline]
     bands = _maps.bands(_columns(frame), sheet.width - _maps.label_room(methods) - 0.3)
-    height = len(bands) * (_maps.HEADS + _maps.ROW * len(methods)) + BARS
+    # A narrow sheet's bar has a label of three lines.
+    height = len(bands) * (_maps.HEADS + _maps.ROW * len(methods)) + BARS + (0.25 if sheet.narrow else 0.0)
     figure = style.new_figure(height, sheet)
     values = frame[frame["method"] != report.baseline]["value"].abs()
     limit = max(float(np.nanquantile(values, 0.98)), 1.0)
