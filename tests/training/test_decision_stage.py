@@ -12,8 +12,9 @@ from pruneproof import pruning
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import MethodSettings
 from pruneproof.training import decision_stage
-from pruneproof.training.decision_stage import DecisionTraining, load_settings, train
+from pruneproof.training.decision_stage import DecisionTraining, train
 from pruneproof.training.decision_training import DecisionSettings
+from pruneproof.training.settings_files import read
 
 PROJECT = Path(__file__).parents[2]
 COMMITTED = sorted(path for path in (PROJECT / "data" / "decisions").glob("*.yaml") if path.stem != "dvc")
@@ -21,7 +22,7 @@ COMMITTED = sorted(path for path in (PROJECT / "data" / "decisions").glob("*.yam
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_committed_modules_are_those_of_their_settings(path: Path) -> None:
-    settings = load_settings(path)
+    settings = read(path, DecisionTraining)
     tensors = load_file(path.with_suffix(".safetensors"))
     assert {name.partition(".")[0] for name in tensors} == {str(stage) for stage in range(len(settings.layers))}
     assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
@@ -43,7 +44,7 @@ def test_wrong_settings_are_one_line(tmp_path: Path, text: str, wrong: str) -> N
     path = tmp_path / "some.yaml"
     path.write_text(text)
     with pytest.raises(PruneProofError, match=wrong) as caught:
-        load_settings(path)
+        read(path, DecisionTraining)
     assert "\n" not in str(caught.value)
 
 

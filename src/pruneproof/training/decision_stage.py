@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import model_validator
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from pruneproof import machine
@@ -15,9 +15,9 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import write_text
 from pruneproof.folders import Folders
 from pruneproof.pruning import lvpruning
+from pruneproof.pruning._stages import require_stages
 from pruneproof.settings import Frozen, Study
-from pruneproof.settings_file import read_yaml
-from pruneproof.training import scene_cache
+from pruneproof.training import scene_cache, settings_files
 from pruneproof.training.decision_training import DecisionSettings, save, train_decisions
 from pruneproof.training.settings import Count
 
@@ -39,23 +39,10 @@ class DecisionTraining(Frozen):
     """As of `pruning.lvpruning.Settings`."""
     training: DecisionSettings = DecisionSettings()
 
-
-def load_settings(path: Path) -> DecisionTraining:
-    """Read and validate a training's settings.
-
-    Raises:
-        PruneProofError: naming every problem.
-    """
-    values, _, repeated = read_yaml(path)
-    problems = [f"{'.'.join(map(str, problem.where))}: {problem.what}" for problem in repeated]
-    try:
-        settings = DecisionTraining.model_validate(values)
-        _method(settings, path)
-    except ValidationError as error:
-        problems += [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
-    if problems:
-        raise PruneProofError(f"{path}: {'; '.join(problems)}")
-    return settings
+    @model_validator(mode="after")
+    def _in_order(self) -> DecisionTraining:
+        require_stages(self.layers, self.keep, self.of)
+        return self
 
 
 def run(study: Study, folders: Folders, name: str) -> None:
@@ -68,7 +55,11 @@ def run(study: Study, folders: Folders, name: str) -> None:
     known = sorted(path.stem for path in home.glob("*.yaml") if path.stem != "dvc")
     if name not in known:
         raise PruneProofError(f"--name is {name!r}, but {home} has settings for {', '.join(known) or 'nothing'} only")
-    train(load_settings(home / f"{name}.yaml"), home.parent / "backbones", home / f"{name}.safetensors")
+    train(
+        settings_files.read(home / f"{name}.yaml", DecisionTraining),
+        home.parent / "backbones",
+        home / f"{name}.safetensors",
+    )
 
 
 def train(settings: DecisionTraining, backbones: Path, target: Path) -> None:
@@ -90,7 +81,7 @@ def train(settings: DecisionTraining, backbones: Path, target: Path) -> None:
         raise PruneProofError(f"backbone: {settings.backbone!r}, but there is no {checkpoint / 'model.safetensors'}")
     work = target.parent / ".training"
     own = work / target.stem
-    _refuse_other_settings(settings, own)
+    settings_files.require_same(own, settings.model_dump_json(indent=2))
     cache = scene_cache.load(work / "scenes", settings.scene_seed, "train", settings.scenes, machine.workers())
     model: Any = LlavaForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32, local_files_only=True)
     model.to(machine.device())
@@ -137,11 +128,3 @@ STUDY=rivals`).
 def _method(settings: DecisionTraining, path: Path) -> lvpruning.Settings:
     options = {"layers": settings.layers, "keep": settings.keep, "of": settings.of}
     return lvpruning.Settings.model_validate({"weights": path.name, **options})
-
-
-def _refuse_other_settings(settings: DecisionTraining, own: Path) -> None:
-    """Checkpoints of one setting must not be continued by another."""
-    note, text = own / "settings.json", settings.model_dump_json(indent=2)
-    if note.exists() and note.read_text(encoding="utf-8") != text:
-        raise PruneProofError(f"{own} holds checkpoints of other settings: delete the folder to train anew")
-    write_text(note, text)

@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from pruneproof import machine, registry
 from pruneproof.errors import PruneProofError
-from pruneproof.files import write_json, write_text
+from pruneproof.files import write_json
 from pruneproof.folders import Folders
 from pruneproof.settings import Study
-from pruneproof.settings_file import read_yaml
-from pruneproof.training import scene_cache
+from pruneproof.training import scene_cache, settings_files
 from pruneproof.training.card import TrainingReport, write_card
 from pruneproof.training.clip_model import build_clip, open_clip_config
 from pruneproof.training.export import export
@@ -37,23 +35,6 @@ from pruneproof.training.tower_training import TowerTrainer, normalise
 log = logging.getLogger(__name__)
 
 
-def load_settings(path: Path) -> TrainingSettings:
-    """Read and validate a training's settings.
-
-    Raises:
-        PruneProofError: naming every problem.
-    """
-    values, _, repeated = read_yaml(path)
-    problems = [f"{'.'.join(map(str, problem.where))}: {problem.what}" for problem in repeated]
-    try:
-        settings = TrainingSettings.model_validate(values)
-    except ValidationError as error:
-        problems += [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
-    if problems:
-        raise PruneProofError(f"{path}: {'; '.join(problems)}")
-    return settings
-
-
 def run(study: Study, folders: Folders, name: str) -> None:
     """Train a built-in model by `data/backbones/<name>.yaml` and write it to `data/backbones/<name>`.
 
@@ -64,7 +45,7 @@ def run(study: Study, folders: Folders, name: str) -> None:
     known = sorted(path.stem for path in home.glob("builtin_*.yaml"))
     if name not in known:
         raise PruneProofError(f"--name is {name!r}, but {home} has settings for {', '.join(known) or 'no model'} only")
-    train(load_settings(home / f"{name}.yaml"), home / ".training", home / name)
+    train(settings_files.read(home / f"{name}.yaml", TrainingSettings), home / ".training", home / name)
 
 
 def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingReport:
@@ -80,7 +61,8 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
     device = machine.device()
     own = work / target.name
     own.mkdir(parents=True, exist_ok=True)
-    _refuse_other_settings(settings, own)
+    # The remark changes nothing that is trained.
+    settings_files.require_same(own, settings.model_dump_json(indent=2, exclude={"remark"}))
     seen, unseen = (
         scene_cache.load(work / "scenes", settings.seed, split, count, machine.workers())
         for split, count in (("train", settings.scenes), ("validation", settings.validation))
@@ -205,12 +187,3 @@ def _sizes(pair: Pair, student: Student, settings: TrainingSettings) -> dict[str
     towers = {"vision tower": count(pair.clip.visual), "text tower": count(pair.clip) - count(pair.clip.visual)}
     trained = {name: count(module) for name, module in student.trained().items() if name != "aid"}
     return trained | (towers if settings.tower_from is None else {"vision tower": towers["vision tower"]})
-
-
-def _refuse_other_settings(settings: TrainingSettings, work: Path) -> None:
-    """Checkpoints of one setting must not be continued by another; the remark changes nothing that is trained."""
-    note = work / "settings.json"
-    text = settings.model_dump_json(indent=2, exclude={"remark"})
-    if note.exists() and note.read_text(encoding="utf-8") != text:
-        raise PruneProofError(f"{work} holds checkpoints of other settings: delete the folder to train anew")
-    write_text(note, text)
