@@ -12,8 +12,8 @@ from functools import cache
 from typing import Literal
 
 from pruneproof import wording
-from pruneproof.scoring import pope
 from pruneproof.scoring.matching import SurfaceForms, mentions, surface_forms
+from pruneproof.scoring.scorers import pope
 
 AnswerType = Literal["pope", "yes_no", "colour", "count", "relation", "phrase"]
 

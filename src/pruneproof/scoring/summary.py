@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneproof.records import KINDS, PERTURBED
-from pruneproof.scoring import chair, pope, robustness
+from pruneproof.scoring import chair, robustness, yes_no
 from pruneproof.scoring.answers import Scored, in_the_words_of
 from pruneproof.scoring.existence import measure_existence
 from pruneproof.scoring.groups import LIVE, MEAN, Group
 from pruneproof.scoring.measured import Measured, estimates, mean_difference, mean_level, ratio_level
 from pruneproof.scoring.questions import Questions
+from pruneproof.scoring.scorers import pope
 from pruneproof.scoring.statistics import Ratio, sum_by_image
 from pruneproof.scoring.tables import SummaryRow
 
@@ -156,7 +157,13 @@ def _pope(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measu
         answered = scored.present[:, mask]
         says_yes = (scored.correct[:, mask] == 1) == truth
         for name, measured in _by_condition(
-            "pope", pope.ratios(says_yes, truth), answered, questions.image[mask], questions.images, draws, f"_{split}"
+            "pope",
+            yes_no.ratios(says_yes, truth),
+            answered,
+            questions.image[mask],
+            questions.images,
+            draws,
+            f"_{split}",
         ):
             if name == "f1":
                 f1.append(measured)

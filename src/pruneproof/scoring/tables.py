@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pruneproof.records import ANSWERS, KINDS, TOKENS
 from pruneproof.scoring.answers import Scored
 from pruneproof.scoring.chance import most_frequent, sightless
-from pruneproof.scoring.pope import SPLITS
 from pruneproof.scoring.questions import Questions
+from pruneproof.scoring.scorers.pope import SPLITS
 from pruneproof.scoring.spreadsheet import inert
 
 PER_ANSWER = pa.schema(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pruneproof.scoring import pope
+from pruneproof.scoring.scorers import Truth, pope
 
 
 def official(texts: list[str], labels: list[str]) -> dict[str, float]:
@@ -35,10 +35,11 @@ def official(texts: list[str], labels: list[str]) -> dict[str, float]:
 
 
 def ours(texts: list[str], labels: list[str]) -> dict[str, float]:
-    says_yes = np.array([pope.parse(text) == "yes" for text in texts])
-    truth = np.array([label == "yes" for label in labels])
+    truths = [Truth((label,)) for label in labels]
+    said = [pope.read(text, truth).prediction for text, truth in zip(texts, truths, strict=True)]
+    marks = np.array([pope.mark(one, truth) for one, truth in zip(said, truths, strict=True)])
     with np.errstate(invalid="ignore"):
-        return {name: float(np.divide(a.sum(), b.sum())) for name, (a, b) in pope.ratios(says_yes, truth).items()}
+        return {name: float(np.divide(a.sum(), b.sum())) for name, (a, b) in pope.ratios(said, marks, truths).items()}
 
 
 @pytest.mark.parametrize(
