@@ -9,7 +9,8 @@ lists: two constants and four functions.
 - `ratios(predictions, marks, truths)`: every score that is a sum over samples divided by a sum over samples, so that a
   bootstrap can sum both by image. The arguments are the answered samples of one condition, all of them, in one order:
   a score that needs the whole set (consistency over entailed questions, document frequencies) finds it here. Which
-  names come back depends on the truths alone, never on the predictions.
+  names come back depends on the truths alone, never on the predictions. The first is the score that a study's claims
+  rest on; where samples are asked only for the sake of others, its denominator is 0 for them.
 - `figures(predictions, marks, truths)`: what the official script prints for the same samples, rounded as it rounds,
   under its own names. Scores that are not a ratio of sums (GQA's distribution) are here alone, without an interval.
 

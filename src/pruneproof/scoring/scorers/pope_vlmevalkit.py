@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from math import nan
 
 from pruneproof.scoring import yes_no
+from pruneproof.scoring.punctuation import strip_marks
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
-from pruneproof.scoring.scorers._marks import strip_marks
 
 TITLE = "POPE (VLMEvalKit)"
 BREAKDOWNS: tuple[str, ...] = ()
