@@ -6,15 +6,10 @@ score comes from the converted answers.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from pruneproof.scoring.punctuation import strip_marks
-from pruneproof.scoring.scorers.vqa import spell
-
-_COMMA = re.compile(r"\d,\d")
-_STOP = re.compile(r"\.(?!\d)")
+from pruneproof.scoring.scorers.vqa import normalise
 
 
 def as_it_is(text: str) -> str:
@@ -32,7 +27,7 @@ def llava_vqa(text: str) -> str:
         ('yes', "man 's hat 2 feet away")
     """
     words = text.lower().replace(",", "").replace("?", "").replace("'s", " 's").strip()
-    return spell(strip_marks(words.replace("\n", " ").replace("\t", " ").strip(), _COMMA, _STOP))
+    return normalise(words.replace("\n", " ").replace("\t", " ").strip())
 
 
 def llava_gqa(text: str) -> str:

@@ -1,4 +1,4 @@
-"""VQAv2 as its authors score it (GT-Vision-Lab/VQA, `vqaEvaluation/vqaEval.py`), in Python 2, which it is written for.
+"""VQAv2 as its authors score it (GT-Vision-Lab/VQA, `vqaEvaluation/vqaEval.py`), as Python 3 runs that script.
 
 Every question has ten human answers. A prediction's accuracy is the mean over the ten of min(1, matches among the other
 nine / 3): 0, 0.3, 0.6, 0.9 and 1 for 0, 1, 2, 3 and more matches.
@@ -7,6 +7,9 @@ Only where the ten are not all the same string are they, and the prediction, nor
 model that says `Yes` scores 0. Published models therefore normalise their answers themselves, see
 `scoring.conversions`.
 
+The script is written for Python 2, which differs in three things that no English answer shows: it has other lower
+case for a few letters (İ, Σ), knows no digits but 0 to 9 beside a comma or full stop, and rounds exact halves up.
+
 Facts: `question_type` and `answer_type`, as in the annotations.
 """
 
@@ -14,11 +17,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from decimal import ROUND_HALF_UP, Decimal
-from functools import lru_cache, reduce
+from collections.abc import Sequence
+from functools import lru_cache
 from math import nan
-from operator import add
 
 import numpy as np
 
@@ -29,8 +30,8 @@ from pruneproof.scoring.scorers._contractions import CONTRACTIONS
 TITLE = "VQAv2"
 BREAKDOWNS = ("question_type", "answer_type")
 
-_COMMA = re.compile(r"\d,\d", re.ASCII)
-_STOP = re.compile(r"\.(?!\d)", re.ASCII)
+_COMMA = re.compile(r"\d,\d")
+_STOP = re.compile(r"\.(?!\d)")
 """Meant to spare a full stop after a digit as well, but written as one more look ahead: '3.' becomes '3'."""
 
 _NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -80,7 +81,7 @@ def mark(prediction: str, truth: Truth) -> float:
     matches = sum(hits)
     if matches > _ENOUGH or not matches:
         return float(matches > 0)
-    return _total(min(1.0, (matches - hit) / _ENOUGH) for hit in hits) / len(answers)
+    return sum(min(1.0, (matches - hit) / _ENOUGH) for hit in hits) / len(answers)
 
 
 def ratios(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) -> Ratios:
@@ -89,13 +90,13 @@ def ratios(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) -
 
 
 def figures(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) -> dict[str, float]:
-    """Its `accuracy` in percent: `overall`, and by `perQuestionType/` and `perAnswerType/`, two decimals, half up."""
+    """Its `accuracy` in percent: `overall`, and by `perQuestionType/` and `perAnswerType/`, two decimals."""
     groups: dict[str, list[float]] = defaultdict(list)
     for value, truth in zip(marks.tolist(), truths, strict=True):
         groups["overall"].append(value)
         groups[f"perQuestionType/{truth.facts['question_type']}"].append(value)
         groups[f"perAnswerType/{truth.facts['answer_type']}"].append(value)
-    return {name: _round(100 * _total(values) / len(values)) for name, values in groups.items()} or {"overall": nan}
+    return {name: round(100 * sum(values) / len(values), 2) for name, values in groups.items()} or {"overall": nan}
 
 
 def _line(text: str) -> str:
@@ -104,13 +105,3 @@ def _line(text: str) -> str:
 
 def _lines(texts: Sequence[str]) -> list[str]:
     return [_line(text) for text in texts]
-
-
-def _total(values: Iterable[float]) -> float:
-    """A sum from left to right; since Python 3.12 `sum` compensates, and may give another last bit."""
-    return reduce(add, values, 0.0)
-
-
-def _round(value: float) -> float:
-    """Two decimals with exact halves away from zero, as Python 2 rounds."""
-    return float(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP))
