@@ -45,7 +45,7 @@ class Scored:
     flipped: Floats
     """1 where the prediction differs from the same method's on clean input; nan under the clean condition."""
     captions: Floats
-    """(C, S, 5) `chair.CaptionCounts`; nan for other kinds."""
+    """(C, S, 5) `hallucination.CaptionCounts`; nan for other kinds."""
     target_kept: Floats
     """Share of the asked object's patches that were kept."""
     overlap_clean: Floats

@@ -12,14 +12,15 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import read_table
 from pruneproof.folders import Folders
 from pruneproof.records import LOGITS
-from pruneproof.scoring import chair, parsing
+from pruneproof.scoring import parsing
+from pruneproof.scoring.captions import hallucination
 from pruneproof.scoring.matching import mentions
 from pruneproof.scoring.questions import CaptionTruth, Questions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
 
-_COUNTS = len(chair.CaptionCounts._fields)
+_COUNTS = len(hallucination.CaptionCounts._fields)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +64,7 @@ def read_answers(text: Ints, texts: tuple[str, ...], questions: Questions, truth
         said = texts[pair % len(texts)]
         if how is None:
             named = mentions(said, truth.forms)
-            counts = chair.count(said, named, present)
+            counts = hallucination.count(said, named, present)
             share = 1 - counts.hallucinated / counts.mentioned if named else np.nan
             columns[row] = (codes.setdefault(", ".join(named), len(codes)), bool(named), share, *counts)
         else:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneproof.records import KINDS, PERTURBED
-from pruneproof.scoring import chair, robustness, yes_no
+from pruneproof.scoring import robustness, yes_no
 from pruneproof.scoring.answers import Scored, in_the_words_of
+from pruneproof.scoring.captions import hallucination
 from pruneproof.scoring.existence import measure_existence
 from pruneproof.scoring.groups import LIVE, MEAN, Group
 from pruneproof.scoring.measured import Measured, estimates, mean_difference, mean_level, ratio_level
@@ -178,7 +179,7 @@ def _pope(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measu
 def _chair(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
     mask = questions.kind == "caption"
     if mask.any():
-        parts = chair.ratios(scored.captions[:, mask])
+        parts = hallucination.ratios(scored.captions[:, mask])
         answered = scored.present[:, mask]
         for _, measured in _by_condition("chair", parts, answered, questions.image[mask], questions.images, draws):
             yield measured

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pruneproof.scoring import chair
+from pruneproof.scoring.captions import hallucination
 from pruneproof.scoring.matching import mentions, surface_forms
 
 FORMS = surface_forms({"dog": ("dogs", "puppy"), "car": ("cars",), "traffic light": ("traffic lights",), "kite": ()})
@@ -19,12 +19,12 @@ CAPTIONS = [
 
 
 def counted(captions: list[tuple[str, set[str]]]) -> np.ndarray:
-    return np.array([chair.count(text, mentions(text, FORMS), present) for text, present in captions])
+    return np.array([hallucination.count(text, mentions(text, FORMS), present) for text, present in captions])
 
 
 def scores(counts: np.ndarray) -> dict[str, float]:
     with np.errstate(invalid="ignore"):
-        return {name: float(np.divide(a.sum(), b.sum())) for name, (a, b) in chair.ratios(counts).items()}
+        return {name: float(np.divide(a.sum(), b.sum())) for name, (a, b) in hallucination.ratios(counts).items()}
 
 
 def test_counts_by_hand() -> None:
