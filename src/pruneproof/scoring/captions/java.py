@@ -55,7 +55,7 @@ def ptb_tokens(captions: Sequence[str]) -> list[str]:
     if done.returncode or len(lines) < len(captions):
         said = [*done.stderr.decode("utf-8", "replace").splitlines(), f"exit code {done.returncode}"]
         raise PruneProofError(
-            f"captions: the PTB tokeniser gave {len(lines)} of {len(captions)} lines ({said[0]}); check that `java` runs, "
+            f"captions: the PTB tokeniser gave {len(lines)} of {len(captions)} lines ({said[0]}); check `java`, "
             "or choose `plain` tokens"
         )
     return [" ".join(token for token in line.rstrip().split(" ") if token not in _PUNCTUATION) for line in lines]
@@ -71,13 +71,14 @@ def meteor(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tu
     Raises:
         PruneProofError: without Java or pycocoevalcap.
     """
-    return _official("meteor", "Meteor", candidates, references)
+    score, each = _official("meteor", "Meteor", candidates, references)
+    return float(score), [float(value) for value in each]
 
 
 def spice(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
     """SPICE of a set and of each caption, by pycocoevalcap; arguments and errors as for `meteor`."""
     score, details = _official("spice", "Spice", candidates, references)
-    return score, [float(detail["All"]["f"]) for detail in details]
+    return float(score), [float(detail["All"]["f"]) for detail in details]
 
 
 def _official(module: str, name: str, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Any:
