@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pruneproof.errors import PruneProofError
+from pruneproof.scoring.captions import java
 from pruneproof.scoring.captions.tokens import tokenise
 
 TOKENS = {
@@ -62,15 +64,30 @@ def test_without_java_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
 
 def test_without_pycocoevalcap_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(PruneProofError, match="run `pip install pycocoevalcap`"):
+    with pytest.raises(PruneProofError, match=r"need pycocoevalcap; run `pip install 'pruneproof\[captions\]'`"):
         tokenise(["a dog"], "ptb")
 
 
 def test_a_tokeniser_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    java = tmp_path / "java"
-    java.write_text("#!/bin/sh\necho out of memory >&2\nexit 3\n")
-    java.chmod(0o755)
+    program = tmp_path / "java"
+    program.write_text("#!/bin/sh\necho out of memory >&2\nexit 3\n")
+    program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: type("Spec", (), {"submodule_search_locations": ["."]}))
     with pytest.raises(PruneProofError, match=r"gave 1 of 2 lines \(out of memory\)"):
         tokenise(["a dog", "a cat"], "ptb")
+
+
+def test_an_official_program_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = tmp_path / "pycocoevalcap"
+    (package / "spice").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "spice" / "__init__.py").touch()
+    failing = "class Spice:\n    def __init__(self):\n        raise OSError('no network')\n"
+    (package / "spice" / "spice.py").write_text(failing)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/java")
+    for name in [name for name in sys.modules if name.startswith("pycocoevalcap")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(PruneProofError, match=r"SPICE of pycocoevalcap failed \(no network\)"):
+        java.spice(["a dog"], [["a cat"]])

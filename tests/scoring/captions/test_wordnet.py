@@ -40,9 +40,8 @@ def test_the_dictionary_is_read_without_its_licence_and_instances(small: wordnet
 
 
 def test_nouns_belong_to_the_category_of_their_most_frequent_meaning(small: wordnet.Dictionary) -> None:
-    # `sausage` means the meat first; `hotdog` means a dog of that name first, but is the category's own noun; `canine` is an
-    # adjective, too.
-    # Two words that the official code does not merge, such as `domestic dog`, are never found.
+    # `sausage` means the meat first; `hotdog` a dog of that name, but is the category's own noun; `canine` is an
+    # adjective, too. Of two words the official code merges few, so that it never finds `domestic dog`.
     assert wordnet.synonyms(small) == "dog, puppy\nhot dog, hotdog, sausage\nstop sign\n"
 
 

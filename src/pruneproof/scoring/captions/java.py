@@ -1,7 +1,7 @@
 """What of pycocoevalcap runs in Java: the Penn Treebank tokeniser, METEOR and SPICE.
 
-`pip install pycocoevalcap` brings the programs (104 MB); SPICE downloads a model of Stanford's the first time (about
-400 MB), which a machine without network cannot.
+The extra `captions` brings pycocoevalcap's programs (104 MB); SPICE downloads a model of Stanford's the first time,
+which a machine without network cannot.
 """
 
 from __future__ import annotations
@@ -84,9 +84,16 @@ def spice(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tup
 def _official(module: str, name: str, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Any:
     _java()
     _folder()
-    scorer = getattr(importlib.import_module(f"pycocoevalcap.{module}.{module}"), name)()
     truth = {number: list(captions) for number, captions in enumerate(references)}
-    return scorer.compute_score(truth, {number: [caption] for number, caption in enumerate(candidates)})
+    said = {number: [caption] for number, caption in enumerate(candidates)}
+    try:
+        scorer = getattr(importlib.import_module(f"pycocoevalcap.{module}.{module}"), name)()
+        return scorer.compute_score(truth, said)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:  # no download, or a program that ended early
+        raise PruneProofError(
+            f"captions: {name.upper()} of pycocoevalcap failed ({error}); check `java`, the memory (2 GB; SPICE: "
+            "8 GB) and SPICE's download, or leave it out"
+        ) from error
 
 
 def _java() -> str:
@@ -102,7 +109,7 @@ def _folder() -> Path:
     spec = importlib.util.find_spec("pycocoevalcap")
     if spec is None or not spec.submodule_search_locations:
         raise PruneProofError(
-            "captions: PTB tokens, METEOR and SPICE need pycocoevalcap; run `pip install pycocoevalcap`, or choose "
-            "`plain` tokens"
+            "captions: PTB tokens, METEOR and SPICE need pycocoevalcap; run `pip install "
+            "'pruneproof[captions]'`, or choose `plain` tokens"
         )
     return Path(next(iter(spec.submodule_search_locations)))

@@ -22,7 +22,7 @@ person: person.1
 bicycle: bicycle.1 bike.2
 car: car.1
 motorcycle: motorcycle.1
-airplane: airplane.1
+airplane: airplane.1 plane.1
 bus: bus.1
 train: train.1
 truck: truck.1
