@@ -116,18 +116,17 @@ def score(
     cell = _cells(answers, conditions, questions)
     text, texts = _dense_codes(answers["text"], cell, shape)
     read = read_answers(text, texts, questions, truth)
-    patches = targets[0].shape[1]
-    bits = np.zeros((*shape, patches), bool)
-    bits.reshape(-1, patches)[cell] = kept.kept_bits(_one_chunk(answers["kept"]), patches)
     flipped = robustness.flips(read.prediction[0], read.prediction)
     flipped[0] = np.nan
     overlap = np.full(shape, np.nan)
     target_kept = np.full(shape, np.nan)
     both = (text >= 0) & (text[0] >= 0)
+    clean = _bits(answers, cell, 0, targets[0])
     for row in range(shape[0]):
-        target_kept[row] = kept.share_kept(bits[row], targets[row])
+        bits = _bits(answers, cell, row, targets[row]) if row else clean
+        target_kept[row] = kept.share_kept(bits, targets[row])
         if row:
-            overlap[row] = np.where(both[row], kept.jaccard(bits[row], bits[0]), np.nan)
+            overlap[row] = np.where(both[row], kept.jaccard(bits, clean), np.nan)
     tokens = {name: np.full(shape, np.nan) for name in TOKENS}
     for name, values in tokens.items():
         values.reshape(-1)[cell] = answers[name].to_numpy()
@@ -163,6 +162,15 @@ def in_the_words_of(scored: Scored, other: Scored) -> Ints:
     known = {prediction: code for code, prediction in enumerate(scored.predictions)}
     codes: Ints = np.array([*(known.get(prediction, len(known)) for prediction in other.predictions), -1])
     return codes[other.prediction]
+
+
+def _bits(answers: pa.Table, cell: Ints, row: int, target: Bools) -> Bools:
+    """The kept patches of one condition, (S, N) as `target`: those of all conditions at once may not fit in memory."""
+    condition, sample = np.divmod(cell, len(target))
+    here = condition == row
+    bits = np.zeros(target.shape, bool)
+    bits[sample[here]] = kept.kept_bits(_one_chunk(answers["kept"].filter(pa.array(here))), target.shape[1])
+    return bits
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
