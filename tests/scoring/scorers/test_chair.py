@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from pruneproof.scoring.captions.objects import lexicon
+from pruneproof.mentions.objects import lexicon
 from pruneproof.scoring.scorers import Truth, scorer
 from pruneproof.scoring.scorers.chair import figures, mark, ratios, read
 

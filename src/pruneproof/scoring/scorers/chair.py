@@ -3,8 +3,8 @@
 Rohrbach et al., 2018; LisaAnne/Hallucination, `utils/chair.py`. Repeats count, and CHAIR_i is one ratio over all
 captions, not the mean of theirs.
 
-Facts: `objects`, classes in the picture, from `captions.objects.in_picture`; `lexicon`, word -> class, from
-`captions.objects.lexicon`, the same object for all samples.
+Facts: `objects`, classes in the picture, from `mentions.objects.in_picture`; `lexicon`, word -> class, from
+`mentions.objects.lexicon`, the same object for all samples.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from math import nan
 
 import numpy as np
 
-from pruneproof.scoring.captions import hallucination, objects
+from pruneproof.mentions import objects
+from pruneproof.scoring.captions import hallucination
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 
 TITLE = "CHAIR"

@@ -2,7 +2,7 @@
 
 Its `utils/chair.py::CHAIR.caption_to_words` cuts a caption into words with NLTK, takes each word's singular, merges
 double words and keeps those that its `data/synonyms.txt` lists. That file has no licence, so that the user supplies it,
-or `captions.wordnet` derives another.
+or `mentions.wordnet` derives another.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nltk.tokenize.destructive import NLTKWordTokenizer
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
 from pruneproof.errors import PruneProofError
-from pruneproof.scoring.captions.singular import singular
+from pruneproof.mentions.singular import singular
 
 Lexicon = Mapping[str, str]
 """A word or double word in the singular -> the class that it names: `puppy` -> `dog`."""

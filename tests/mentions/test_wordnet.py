@@ -1,8 +1,8 @@
 import pytest
 
 from pruneproof.errors import PruneProofError
-from pruneproof.scoring.captions import wordnet
-from pruneproof.scoring.captions.objects import lexicon, mentioned
+from pruneproof.mentions import wordnet
+from pruneproof.mentions.objects import lexicon, mentioned
 
 DATA = """  1 This software and database is being provided to you  
 00000001 05 n 02 dog 0 domestic_dog 0 003 @ 00000009 n 0000 ~ 00000002 n 0000 ~i 00000003 n 0000 | a | dog

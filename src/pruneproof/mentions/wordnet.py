@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pruneproof.errors import PruneProofError
-from pruneproof.scoring.captions.objects import DOUBLE_WORDS
+from pruneproof.mentions.objects import DOUBLE_WORDS
 
 SENSES: dict[str, tuple[str, ...]] = {
     category: tuple(senses.split())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pruneproof.errors import PruneProofError
-from pruneproof.scoring.captions.objects import in_picture, lexicon, mentioned
+from pruneproof.mentions.objects import in_picture, lexicon, mentioned
 
 SYNONYMS = """person, man, woman, baby, passenger
 motorcycle,  motor bike, motor cycle, scooter

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pruneproof.scoring.captions.singular import singular
+from pruneproof.mentions.singular import singular
 
 
 @pytest.mark.parametrize(
