@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+_WORD = re.compile(r"[^\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}][^\W_]+)?")
 _BETWEEN = r"[\s_-]+"
 
 
@@ -25,6 +25,11 @@ def contains(text: str, phrase: str) -> bool:
 def words(text: str) -> tuple[str, ...]:
     """Runs of letters and digits in lower case; an apostrophe inside a word belongs to it."""
     return tuple(_WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")))
+
+
+def placed_words(text: str) -> tuple[tuple[int, str], ...]:
+    """Where each of the `words` of a text begins, and how it is written there."""
+    return tuple((found.start(), found[0]) for found in _WORD.finditer(text))
 
 
 @lru_cache(maxsize=1 << 12)

@@ -1,0 +1,67 @@
+"""Words of a question that carry its answer, for benchmarks whose authors marked none.
+
+No list of nouns is long enough for questions that people wrote: `Is the desk cluttered?` and `Does the door open inward
+or outward?` turn on words that no list of objects, numbers, colours or negations holds. So it is the words without
+content that are listed here, all those of closed classes, and every other word is protected. What is free is the
+wording: `Is there ... in the image?`, `What kind of ... do you see?`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from pruneproof.wording import contains, placed_words, words
+
+EMPTY = frozenset(
+    words(
+        """
+    a an the this that these those
+    what which who whom whose where when why how
+    i you he she it we they me him her us them my your his its our their
+    am is are was were be been being do does did have has had
+    can could will would shall should may might must
+    there here of to for from by with as if and or than so
+    some any please tell see visible seen shown pictured depicted
+    what's who's where's how's that's there's it's he's she's they're i'm
+    """
+    )
+)
+"""Words that may be mistyped and leave the question what it was.
+
+Places and directions (`in`, `on`, `left`), quantities that an answer depends on (`all`, `only`, `more`), numbers and
+negations are none of them."""
+
+_PICTURE = "image|picture|photo|photograph|pic"
+_FRAMES = re.compile(rf"\b(?:in|of) (?:the|this|that) (?:{_PICTURE})\b|\b(?:kind|type|sort)s? of\b", re.IGNORECASE)
+"""Words of content that carry none in such a phrase: `in the picture` says nothing, `a picture on the wall` does."""
+_NAMED = re.compile(r"\b(?:an?|the) (can|will|might|must|us)\b", re.IGNORECASE)
+"""What is a noun next to an article, and empty elsewhere: `a can on the table`."""
+
+
+def protected(question: str, answers: Sequence[str], nouns: Collection[str] = ()) -> tuple[str, ...]:
+    """Words and phrases of a question that a text perturbation must leave as they are.
+
+    They are every word that is not empty (`EMPTY`, or part of a phrase such as `in the picture`), and whatever names an
+    object or an answer, empty or not: `Is it his or hers?` turns on a pronoun.
+
+    Args:
+        question: as the benchmark's authors wrote it.
+        answers: all that count as true.
+        nouns: the benchmark's own names of objects.
+
+    Returns:
+        As they are written in the question, in its order, each once; phrases come last.
+
+    Examples:
+        >>> protected("Is there a snowboard in the image?", ["yes"])
+        ('snowboard',)
+        >>> protected("Is the traffic light red or green?", ["red"], ["traffic light"])
+        ('light', 'red', 'green', 'traffic light')
+    """
+    free = EMPTY - {word for name in (*nouns, *answers) if len(words(name)) == 1 for word in words(name)}
+    said = _FRAMES.sub(lambda found: " " * len(found[0]), question)
+    named = {found.start(1) for found in _NAMED.finditer(question)}
+    single = [word for start, word in placed_words(said) if start in named or words(word)[0] not in free]
+    phrases = [name for name in (*nouns, *answers) if len(words(name)) > 1 and contains(question, name)]
+    return tuple({entry.casefold(): entry for entry in reversed((*single, *phrases))}.values())[::-1]
