@@ -1,4 +1,4 @@
-"""What LLaVA does to its answers before they are scored."""
+"""What is done to answers before they are scored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pruneproof.scoring.conversions import CONVERSIONS, llava_gqa, llava_vqa
+from pruneproof.scoring.conversions import CONVERSIONS, llava_gqa, llava_vqa, yes_or_no
 from pruneproof.scoring.scorers import Truth, vqa
 
 
@@ -24,6 +24,14 @@ from pruneproof.scoring.scorers import Truth, vqa
 )
 def test_llava_vqa(text: str, converted: str) -> None:
     assert llava_vqa(text) == converted
+
+
+@pytest.mark.parametrize(
+    ("text", "converted"),
+    [("No.", "No"), ("YES!", "Yes"), ("It is not.", "It is not."), ("Yes and no", "Yes and no"), ("Nobody", "Nobody")],
+)
+def test_yes_or_no(text: str, converted: str) -> None:
+    assert yes_or_no(text) == converted
 
 
 @pytest.mark.parametrize(("text", "converted"), [("Red.", "red"), ("a...", "a"), ("U.S.", "u.s"), ("Red. ", "red. ")])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from pruneproof.scoring.scorers.vqa import normalise
+from pruneproof.wording import words
 
 
 def as_it_is(text: str) -> str:
@@ -26,8 +27,8 @@ def llava_vqa(text: str) -> str:
         >>> llava_vqa("Yes."), llava_vqa("The man's hat, two feet away")
         ('yes', "man 's hat 2 feet away")
     """
-    words = text.lower().replace(",", "").replace("?", "").replace("'s", " 's").strip()
-    return normalise(words.replace("\n", " ").replace("\t", " ").strip())
+    spaced = text.lower().replace(",", "").replace("?", "").replace("'s", " 's").strip()
+    return normalise(spaced.replace("\n", " ").replace("\t", " ").strip())
 
 
 def llava_gqa(text: str) -> str:
@@ -40,7 +41,20 @@ def llava_gqa(text: str) -> str:
     return text.rstrip(".").lower()
 
 
+def yes_or_no(text: str) -> str:
+    """`Yes` or `No` where a text holds exactly one of those words, which is all that AMBER's script understands.
+
+    Its authors do not say how they turned answers into these two. Any other text stays as it is.
+
+    Examples:
+        >>> yes_or_no("No, there is no cloud."), yes_or_no("yes"), yes_or_no("Maybe")
+        ('No', 'Yes', 'Maybe')
+    """
+    said = {"yes", "no"}.intersection(words(text))
+    return said.pop().capitalize() if len(said) == 1 else text
+
+
 CONVERSIONS: Mapping[str, Callable[[str], str]] = MappingProxyType(
-    {"none": as_it_is, "llava_vqa": llava_vqa, "llava_gqa": llava_gqa}
+    {"none": as_it_is, "llava_vqa": llava_vqa, "llava_gqa": llava_gqa, "yes_or_no": yes_or_no}
 )
 """By the names that prompts give them."""
