@@ -36,6 +36,7 @@ from pruneproof.wording import contains, words
         ("Isn't it raining?", "Isn't raining"),
         ("Can you see the can on the table?", "can on table"),
         ("Is this in the US?", "in US"),
+        ("Is she or he taller than the others?", "she he taller others"),
         ("What is this?", ""),
     ],
 )
@@ -44,9 +45,9 @@ def test_every_word_is_protected_that_says_something(question, carrying):
 
 
 def test_what_is_among_the_answers_is_protected_empty_or_not():
-    assert protected("Is the cup his or hers?", ["his"]) == ("cup", "his", "hers")
+    assert protected("Is the cup here or there?", ["there"]) == ("cup", "there")
     assert protected("Is it a hot dog or a burger?", ["hot dog"]) == ("hot", "dog", "burger", "hot dog")
-    assert protected("Is the cup his or hers?", ["it is his", "yes"]) == ("cup", "hers")
+    assert protected("Is the cup here or there?", ["it is there", "yes"]) == ("cup",)
 
 
 def test_names_of_objects_are_protected_as_a_whole():

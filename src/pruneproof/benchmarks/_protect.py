@@ -18,19 +18,19 @@ EMPTY = frozenset(
         """
     a an the this that these those
     what which who whom whose where when why how
-    i you he she it we they me him her us them my your his its our their
+    i you it we they me us them my your its our their
     am is are was were be been being do does did have has had
     can could will would shall should may might must
     there here of to for from by with as if and or than so
     some any please tell see visible seen shown pictured depicted
-    what's who's where's how's that's there's it's he's she's they're i'm
+    what's who's where's how's that's there's it's they're i'm
     """
     )
 )
 """Words that may be mistyped and leave the question what it was.
 
 Places and directions (`in`, `on`, `left`), quantities that an answer depends on (`all`, `only`, `more`), numbers and
-negations are none of them."""
+negations are none of them, nor is `she`, which a slip turns into `s he`."""
 
 _PICTURE = "image|picture|photo|photograph|pic"
 _FRAMES = re.compile(rf"\b(?:in|of) (?:the|this|that) (?:{_PICTURE})\b|\b(?:kind|type|sort)s? of\b", re.IGNORECASE)
@@ -43,7 +43,7 @@ def protected(question: str, answers: Sequence[str], nouns: Collection[str] = ()
     """Words and phrases of a question that a text perturbation must leave as they are.
 
     They are every word that is not empty (`EMPTY`, or part of a phrase such as `in the picture`), and whatever names an
-    object or an answer, empty or not: `Is it his or hers?` turns on a pronoun.
+    object or an answer, empty or not: `Is it here or there?`
 
     Args:
         question: as the benchmark's authors wrote it.
