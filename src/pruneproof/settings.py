@@ -79,7 +79,7 @@ class TextPerturbationSettings(Frozen):
 
     names: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = (1, 3, 5)
-    """Used by perturbations that have severities (typos); the others have the single severity 1."""
+    """Used by perturbations that grow with it (typos); others have 1 alone, `paraphrase_human` always 1, 2 and 3."""
 
 
 class PerturbationSettings(Frozen):

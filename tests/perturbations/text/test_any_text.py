@@ -71,6 +71,9 @@ def test_any_text_is_reworded_or_refused_with_a_reason(sample: Sample, name: str
     if name.startswith("distractor_"):
         assert sample.question in first.text
         return
+    if name == "paraphrase_human":
+        assert first.text == sample.rephrasings[severity - 1]
+        return
     for phrase in sample.protected:
         allowed = [phrase]
         if name == "paraphrase_synonym":

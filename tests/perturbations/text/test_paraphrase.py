@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pruneproof.perturbations.text import NotApplicable
-from pruneproof.perturbations.text.paraphrase import phrasing, synonym
+from pruneproof.perturbations.text import NotApplicable, _gate
+from pruneproof.perturbations.text.paraphrase import human, phrasing, synonym
+from pruneproof.perturbations.text.stage import reword
+from pruneproof.records import Condition
 
 
 def draws(rewrite, sample, number=40):
@@ -22,6 +24,23 @@ def test_no_rephrasing_is_said_so(existence):
     for rephrasings in ((), (existence.question,)):
         with pytest.raises(NotApplicable, match="no rephrasing"):
             phrasing(replace(existence, rephrasings=rephrasings), 1, np.random.default_rng(0))
+
+
+def test_the_severity_is_the_number_of_the_rephrasing(existence):
+    asked = replace(existence, rephrasings=("A plane?", existence.question, "Any aircraft here?"))
+    assert draws(human, asked) == {"A plane?"}
+    assert human(asked, 3, np.random.default_rng(0)) == "Any aircraft here?"
+    for severity, reason in ((2, "rephrasing 2 is the question itself"), (4, "no rephrasing 4")):
+        with pytest.raises(NotApplicable, match=reason):
+            human(asked, severity, np.random.default_rng(0))
+
+
+def test_what_people_wrote_is_asked_in_whatever_words(existence):
+    asked = replace(existence, rephrasings=("Would you say that two aircraft are not here?",))
+    assert reword(asked, Condition("text", "paraphrase_human", 1), 0).reason == ""
+    assert reword(asked, Condition("text", "paraphrase_phrasing", 1), 0).reason == _gate.PROTECTED_LOST
+    missing = reword(asked, Condition("text", "paraphrase_human", 2), 0)
+    assert missing.reason == "not applicable: the sample has no rephrasing 2"
 
 
 def test_each_subset_of_the_words_is_replaced_and_the_article_mended(existence):

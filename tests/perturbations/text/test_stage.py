@@ -40,7 +40,7 @@ def run(folder, samples, *names, seed=7):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    condition=st.sampled_from(ALL),
+    condition=st.sampled_from([c for c in ALL if c.perturbation != "paraphrase_human"]),
     noun=st.sampled_from(["car", "umbrella", "tree", "letter box", "fish", "bus"]),
     words=st.lists(st.sampled_from(WORDS), min_size=3),
     seed=st.integers(0, 1000),
@@ -85,7 +85,7 @@ def test_a_question_of_several_pope_samplings_is_reworded_alike(tmp_path, existe
     by_condition = {}
     for row in rows:
         by_condition.setdefault((row["perturbation"], row["severity"]), set()).add(row["text"])
-    assert len(rows) == 3 * len(by_condition) == 3 * (5 + 5 * 2)
+    assert len(rows) == 3 * len(by_condition) == 3 * (5 + 3 + 5 * 2)
     assert {len(texts) for texts in by_condition.values()} == {1}
 
 

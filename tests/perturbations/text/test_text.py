@@ -11,20 +11,22 @@ from pruneproof.records import Condition
 from pruneproof.settings import TextPerturbationSettings
 
 
-def test_the_ten_perturbations_are_found():
+def test_the_eleven_perturbations_are_found():
     assert sorted(registered()) == [
         "distractor_absent", "distractor_misleading", "distractor_neutral",
-        "paraphrase_phrasing", "paraphrase_synonym",
+        "paraphrase_human", "paraphrase_phrasing", "paraphrase_synonym",
         "typo_keyboard", "typo_ocr", "typo_spelling", "typo_split", "typo_swap",
     ]  # fmt: skip
 
 
 def test_conditions_are_names_by_severities_where_there_are_any():
-    settings = TextPerturbationSettings(names=("typo_swap", "paraphrase_synonym"), severities=(5, 3))
+    names = ("typo_swap", "paraphrase_synonym", "paraphrase_human")
+    settings = TextPerturbationSettings(names=names, severities=(5, 3))
     assert conditions(settings) == (
         Condition("text", "typo_swap", 3),
         Condition("text", "typo_swap", 5),
         Condition("text", "paraphrase_synonym", 1),
+        *(Condition("text", "paraphrase_human", severity) for severity in (1, 2, 3)),
     )
 
 

@@ -52,6 +52,8 @@ class TextPerturbation:
     """Judges each draw; a perturbation declares its own because each keeps the label in another way."""
     severities: tuple[int, ...] = (1,)
     """The severities it knows, mildest first; (1,) for a perturbation without grades."""
+    graded: bool = True
+    """False if severities are variants of equal strength, of which a study makes all."""
 
     def __call__(self, sample: Sample, severity: int, rng: np.random.Generator) -> str:
         """One draw, ungated; see `Rewrite`."""
@@ -83,7 +85,7 @@ def perturbation(name: str) -> TextPerturbation:
 def conditions(settings: TextPerturbationSettings) -> tuple[Condition, ...]:
     """The conditions that the settings ask for: names in their order, each at its severities in ascending order.
 
-    A perturbation without grades has severity 1 whatever `settings.severities` says.
+    A perturbation without grades has all its severities whatever `settings.severities` says, most of them severity 1.
 
     Raises:
         PruneProofError: if a name is unknown.
@@ -96,6 +98,6 @@ def conditions(settings: TextPerturbationSettings) -> tuple[Condition, ...]:
 
 
 def _severities(chosen: TextPerturbation, settings: TextPerturbationSettings) -> tuple[int, ...]:
-    if len(chosen.severities) == 1:
+    if len(chosen.severities) == 1 or not chosen.graded:
         return chosen.severities
     return tuple(severity for severity in chosen.severities if severity in settings.severities)

@@ -44,6 +44,11 @@ def reworded(sample: Sample, text: str) -> str | None:
     return _same_facts(sample, text, replaceable={})
 
 
+def vouched_for(sample: Sample, text: str) -> str | None:
+    """For a text whose authors checked that the label holds: anything but the question itself."""
+    return UNCHANGED if text == sample.question else None
+
+
 def with_synonyms(sample: Sample, text: str) -> str | None:
     """As `reworded`, but a declared synonym may stand for a protected word, or for a phrase that holds it."""
     replaced = {

@@ -1,4 +1,4 @@
-"""The same question in other words: a phrasing the model was not trained on, or synonyms."""
+"""The same question in other words: a phrasing the model was not trained on, one that people wrote, or synonyms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def phrasing(sample: Sample, severity: int, rng: np.random.Generator) -> str:
 
     Before: `Is there a car in the image?`  After: `Would you say a car is visible here?`
 
-    Rephrasings come with the benchmark, as human ones do in VQA-Rephrasings (Shah et al. 2019).
+    Rephrasings come with the benchmark, and the gate judges them as it judges any other text.
 
     Raises:
         NotApplicable: if the sample has no rephrasing but the question itself.
@@ -26,6 +26,25 @@ def phrasing(sample: Sample, severity: int, rng: np.random.Generator) -> str:
     if not others:
         raise NotApplicable("the sample has no rephrasing")
     return others[int(rng.integers(len(others)))]
+
+
+def human(sample: Sample, severity: int, rng: np.random.Generator) -> str:
+    """The sample's first, second or third rephrasing, of which the severity is the number.
+
+    Before: `What color is the plant?`  After: `The plant has what color?`
+
+    For benchmarks whose questions people rephrased, such as VQA-Rephrasings (Shah et al. 2019), where other people
+    checked that the answer stayed the same. They may have other words for everything, so that the gate cannot judge
+    them by words. A study asks all three, which the consensus score needs.
+
+    Raises:
+        NotApplicable: if there are fewer rephrasings, or it is the question itself.
+    """
+    if len(sample.rephrasings) < severity:
+        raise NotApplicable(f"the sample has no rephrasing {severity}")
+    if sample.rephrasings[severity - 1] == sample.question:
+        raise NotApplicable(f"rephrasing {severity} is the question itself")
+    return sample.rephrasings[severity - 1]
 
 
 def synonym(sample: Sample, severity: int, rng: np.random.Generator) -> str:
@@ -69,5 +88,6 @@ def _replaced(match: re.Match[str], drawn: dict[str, str]) -> str:
 
 PERTURBATIONS = {
     "paraphrase_phrasing": TextPerturbation(phrasing, _gate.reworded),
+    "paraphrase_human": TextPerturbation(human, _gate.vouched_for, severities=(1, 2, 3), graded=False),
     "paraphrase_synonym": TextPerturbation(synonym, _gate.with_synonyms),
 }
