@@ -118,6 +118,16 @@ class BackboneSettings(Frozen):
     whole numbers with a scale for each output channel, and multiplies them out in `dtype` on use: the weights take a
     quarter of the memory of float32, half that of float16, and FLOPs stay as they are. The output head, embeddings,
     norms, the vision tower and the connector stay in `dtype`. Loading still needs room for all weights in `dtype`."""
+    prompt: Identifier | None = None
+    """A record of `pruneproof.prompts`: how the checkpoint's authors put this benchmark to it. It sets the seven fields
+    from `answer_conversion` to `max_caption_tokens`, none of which may then stand beside it; None to set them here."""
+    answer_conversion: Identifier = "none"
+    """What is done to an answer before a scorer reads it: a name of `scoring.conversions`."""
+    chat_template: str | None = None
+    """A Jinja template in the place of the checkpoint's own; None for that, or for the family's convention."""
+    question_form: Literal["as_asked", "blip"] = "as_asked"
+    """`blip` puts a question in lower case, drops the marks . ! " ( ) * # : ; ~ and cuts it to 50 words, as LAVIS does.
+    """
     question_suffix: str = ""
     """Added to every question except captions, such as LLaVA's `Answer the question using a single word or phrase.`"""
     caption_prompt: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pruneproof import prompts
 from pruneproof.errors import PruneProofError
 from pruneproof.problems import model_problems
 from pruneproof.settings import Study
@@ -13,7 +14,7 @@ from pruneproof.validation import checkpoint_problems, semantic_problems
 
 
 def load_study(folder: Path) -> Study:
-    """The settings of the study in `folder`.
+    """The settings of the study in `folder`; what a backbone's `prompt` says is in the fields that it sets.
 
     Raises:
         PruneProofError: naming every problem of params.yaml with its line, path, value and the allowed values.
@@ -23,4 +24,6 @@ def load_study(folder: Path) -> Study:
     problems += model_problems(Study, values) + semantic_problems(values) + checkpoint_problems(values, folder)
     if problems:
         raise PruneProofError(described(path, problems, lines))
-    return Study.model_validate_json(json.dumps(values), strict=True)
+    study = Study.model_validate_json(json.dumps(values), strict=True)
+    backbones = {name: prompts.applied(settings) for name, settings in study.backbones.items()}
+    return study.model_copy(update={"backbones": backbones})

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pruneproof import registry
+from pruneproof import prompts, registry
 from pruneproof.backbones import family_names
 from pruneproof.method_checks import door_problems, layer_problems
 from pruneproof.perturbations import images, text
 from pruneproof.problems import Location, Problem, model_problems, short, suggestion
+from pruneproof.scoring.conversions import CONVERSIONS
 from pruneproof.settings import MethodSettings, Study
 
 
@@ -90,7 +91,23 @@ def _backbones(values: Any) -> Iterator[Problem]:
         yield Problem(("backbones",), "is empty: give at least one backbone")
     for name, settings in backbones.items():
         yield from _known(("backbones", name, "family"), _at(settings, "family"), family_names(), "backbone family")
+        yield from _prompt(settings, ("backbones", name))
         yield from _own_methods(values, name)
+
+
+def _prompt(backbone: Any, where: Location) -> Iterator[Problem]:
+    """What a backbone says of its prompts: a record of its family, or settings, but not both."""
+    converted, name = _at(backbone, "answer_conversion"), _at(backbone, "prompt")
+    yield from _known((*where, "answer_conversion"), converted, CONVERSIONS, "conversion of answers")
+    yield from _known((*where, "prompt"), name, prompts.RECORDS, "prompt")
+    if not isinstance(name, str) or name not in prompts.RECORDS:
+        return
+    family = prompts.RECORDS[name].family
+    if isinstance(_at(backbone, "family"), str) and _at(backbone, "family") != family:
+        yield Problem((*where, "prompt"), f"{short(name)} is for the family {family}, not {short(backbone['family'])}")
+    for key in prompts.FIELDS:
+        if key in backbone:
+            yield Problem((*where, key), f"is set by the prompt {short(name)}: remove one of the two")
 
 
 def _own_methods(values: Any, backbone: str) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from pruneproof.settings import BackboneSettings
 
 if TYPE_CHECKING:
     from pruneproof.records import Condition
+
+_BLIP_MARKS = re.compile(r"[.!\"()*#:;~]")
+_BLIP_WORDS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +70,24 @@ class Batch:
 
 
 def prompt_text(question: Question, settings: BackboneSettings) -> str:
-    """What is put into the chat template: the question with the checkpoint's suffix, or its own caption prompt."""
+    """What is put into the chat template: the question in the checkpoint's form with its suffix, or its own caption
+    prompt."""
     if question.caption:
         return settings.caption_prompt or question.text
-    return _with_suffix(question.text, settings)
+    return _put(question.text, settings)
 
 
 def prompt_history(question: Question, settings: BackboneSettings) -> History:
-    """Earlier turns, their questions with the suffix too."""
-    return tuple((_with_suffix(asked, settings), answer) for asked, answer in question.history)
+    """Earlier turns, their questions in the same form and with the suffix too."""
+    return tuple((_put(asked, settings), answer) for asked, answer in question.history)
 
 
-def _with_suffix(text: str, settings: BackboneSettings) -> str:
-    return f"{text}\n{settings.question_suffix}" if settings.question_suffix else text
+def _put(text: str, settings: BackboneSettings) -> str:
+    formed = _blip(text) if settings.question_form == "blip" else text
+    return f"{formed}\n{settings.question_suffix}" if settings.question_suffix else formed
+
+
+def _blip(text: str) -> str:
+    """Source: salesforce/LAVIS 506965b `lavis/processors/blip_processors.py::BlipQuestionProcessor.pre_question`."""
+    words = _BLIP_MARKS.sub("", text.lower()).rstrip(" ").split(" ")
+    return " ".join(words[:_BLIP_WORDS])

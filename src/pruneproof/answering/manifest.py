@@ -50,6 +50,10 @@ WITHOUT = frozenset(
 """Modules that no answer depends on, although the answering code imports them. What decides which questions are asked
 is not imported by it: a cell's fingerprint holds the questions."""
 
+_ELSEWHERE = ("checkpoint", "revision", "text_tower", "control_text_tower", "methods", "prompt", "answer_conversion")
+"""Settings of a backbone that are not among those of its answers: where weights are, which have digests of their own;
+the name of a prompt, whose values the others hold; and what is done to an answer afterwards."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -171,7 +175,7 @@ def _perturbations() -> list[str]:
 
 
 def _settings(backbone: BackboneSettings) -> dict[str, Any]:
-    return backbone.model_dump(exclude={"checkpoint", "revision", "text_tower", "control_text_tower", "methods"})
+    return backbone.model_dump(exclude=set(_ELSEWHERE))
 
 
 def _sources(digests: Digests, *roots: str, without: frozenset[str] | set[str] = frozenset()) -> dict[str, str]:

@@ -6,11 +6,20 @@ score comes from the converted answers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from pruneproof.scoring.scorers.vqa import normalise
 from pruneproof.wording import words
+
+_M4_QUESTION = re.compile(
+    "Question|User|Image|task|What|Who|When|Where|Why|How"
+    r"|<end_of_utterance>|<\|im_end\|>|<row_|row_1|\u2500lrow_|apiro"
+)
+_M4_CAPTION = re.compile("Caption|Description|User|Image|task|<end_of_utterance>|<row_|apiro|\u2500lrow_|row_1")
+"""Words at which an answer of a base model ends. Source: huggingface/smollm a041759 `vision/m4/models/vgpt2`,
+`stop_words` of the two in-context evaluations."""
 
 
 def as_it_is(text: str) -> str:
@@ -54,7 +63,57 @@ def yes_or_no(text: str) -> str:
     return said.pop().capitalize() if len(said) == 1 else text
 
 
+def vqa(text: str) -> str:
+    """What VQAv2's script does where answers differ: BLIP-2's GQA answers (LAVIS, `tasks/vqa.py`, `GQATask`).
+
+    Examples:
+        >>> vqa("The dog.")
+        'dog'
+    """
+    return normalise(text.replace("\n", " ").replace("\t", " ").strip())
+
+
+def idefics_vqa(text: str) -> str:
+    """Idefics' VQAv2 answers: cut at the first stop word, then as `vqa`.
+
+    Examples:
+        >>> idefics_vqa("two dogs\\nImage: Question: what")
+        '2 dogs'
+    """
+    return vqa(_M4_QUESTION.split(text)[0])
+
+
+def idefics_gqa(text: str) -> str:
+    """Cut as Idefics' VQAv2 answers are, then without blanks and full stops at its ends, in lower case, as GQA's true
+    answers are; the authors themselves publish no GQA.
+
+    Examples:
+        >>> idefics_gqa(" Red.\\nImage:")
+        'red'
+    """
+    return llava_gqa(_M4_QUESTION.split(text)[0].strip())
+
+
+def idefics_caption(text: str) -> str:
+    """Idefics' captions: cut at the first stop word.
+
+    Examples:
+        >>> idefics_caption("A cat.\\nImage:")
+        'A cat.'
+    """
+    return _M4_CAPTION.split(text)[0].strip()
+
+
 CONVERSIONS: Mapping[str, Callable[[str], str]] = MappingProxyType(
-    {"none": as_it_is, "llava_vqa": llava_vqa, "llava_gqa": llava_gqa, "yes_or_no": yes_or_no}
+    {
+        "none": as_it_is,
+        "vqa": vqa,
+        "llava_vqa": llava_vqa,
+        "llava_gqa": llava_gqa,
+        "yes_or_no": yes_or_no,
+        "idefics_vqa": idefics_vqa,
+        "idefics_gqa": idefics_gqa,
+        "idefics_caption": idefics_caption,
+    }
 )
 """By the names that prompts give them."""

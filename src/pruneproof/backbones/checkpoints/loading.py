@@ -93,10 +93,17 @@ def read_config(settings: BackboneSettings, source: str, model_type: str) -> Any
 
 
 def read_processor(settings: BackboneSettings, source: str) -> Any:
-    """Tokenizer and image processor at `source`; raises `PruneProofError` if they cannot be read."""
-    processor: Any = AutoProcessor
+    """Tokenizer and image processor at `source`, with the chat template of the settings if these give one.
+
+    Raises:
+        PruneProofError: if they cannot be read.
+    """
+    kind: Any = AutoProcessor
     with _named(settings):
-        return processor.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
+        processor = kind.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
+    if settings.chat_template is not None:
+        processor.chat_template = settings.chat_template
+    return processor
 
 
 @contextmanager
