@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from pruneproof import check, space
-from pruneproof.benchmarks import scenes
+from pruneproof.benchmarks import Need, scenes
 from pruneproof.check import Finding, findings, locked_versions, safetensors_fault
 
 PROJECT = Path(__file__).parents[1]
@@ -252,7 +252,7 @@ def test_commands_name_the_study(study: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_files_of_a_benchmark_are_looked_for(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "files", lambda options: ["questions.json"], raising=False)
+    monkeypatch.setattr(scenes, "needs", lambda options: [Need("questions.json", "https://x.org", 0)], raising=False)
     found = find(study, "benchmark scenes")
     assert (found.state, found.detail) == (
         "missing",

@@ -137,7 +137,10 @@ def test_pictures_much_larger_than_the_models_input_are_better_corrupted_at_its_
 ) -> None:
     (tmp_path / "params.yaml").write_text(PARAMS.replace("severities", f"{image + ', ' if image else ''}severities"))
     folders = Folders(tmp_path)
-    rows = [{"image_id": str(n), "group": "", "width": w, "height": h, "png": b""} for n, (w, h) in enumerate(sizes)]
+    rows = [
+        {"image_id": str(n), "group": "", "width": w, "file": "", "height": h, "png": b""}
+        for n, (w, h) in enumerate(sizes)
+    ]
     write_rows(folders.benchmark / "images.parquet", rows, IMAGES)
     advice = plan.resolution_advice(load_study(tmp_path), folders)
     assert advice.startswith(said) if said else advice == ""
@@ -155,15 +158,16 @@ def test_questions_are_counted_before_and_after_drawing_alike(study: Study, tmp_
 def test_a_question_of_several_splits_counts_once() -> None:
     asked = [("existence", "Car?"), ("existence", "Car?"), ("count", "Cars?"), ("caption", "?")]
     samples = [
-        Sample(f"{image}/{n}", image, kind, text, "yes") for image in "ab" for n, (kind, text) in enumerate(asked)
+        Sample(f"{image}/{n}", image, kind, text, "yes", asks="caption" if kind == "caption" else "answer")
+        for image in "ab"
+        for n, (kind, text) in enumerate(asked)
     ]
     assert plan.per_image(samples) == 2.0
     assert plan.per_image([]) == 0.0
 
 
 def test_more_images_show_smaller_differences(study: Study) -> None:
-    larger = study.model_copy(update={"benchmark": study.benchmark.model_copy(update={"images": 48})})
-    assert plan.shown(larger, 20.0, 10) == pytest.approx(plan.shown(study, 20.0, 10) / 2)
+    assert plan.shown(study, 48, 20.0, 10) == pytest.approx(plan.shown(study, 12, 20.0, 10) / 2)
 
 
 def test_pauses_between_runs_do_not_count_as_work() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pruneproof import cli, registry, retention
+from pruneproof.benchmarks import Request
 from pruneproof.files import read_json
 from pruneproof.perturbations.images.stage import image_conditions
 from pruneproof.records import CLEAN
@@ -59,7 +60,7 @@ def test_scenes_are_never_the_study_s_own() -> None:
         changed = study.model_copy(update={"study": study.study.model_copy(update={"seed": seed})})
         pictures, _ = scenes(changed, 2)
         module = registry.load_module("pruneproof.benchmarks", study.benchmark.name, "benchmark")
-        own = module.build(2, seed, module.Options())
+        own = module.build(Request(2, seed), module.Options())
         assert not {picture.png for picture in pictures} & {row["png"] for row in own.images}
         drawn[seed] = [picture.png for picture in pictures]
     assert drawn[2026] == drawn[42] != drawn[41]

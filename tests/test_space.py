@@ -19,7 +19,7 @@ STUDY = Study.model_validate_json(
 
 
 def drawn(folder: Path, width: int, height: int) -> Folders:
-    row = {"image_id": "a", "group": "b", "width": width, "height": height, "png": b""}
+    row = {"image_id": "a", "group": "b", "width": width, "file": "", "height": height, "png": b""}
     write_rows(folder / "data/benchmark/images.parquet", [row, row], IMAGES)
     return Folders(folder)
 

@@ -63,7 +63,7 @@ def report(folder: Path) -> None:
     drawn, asked = questions(study, folders)
     progress, known = progress_of(study, folders)
     console = Console(highlight=False, soft_wrap=True)
-    images = study.benchmark.images
+    images = space.images_of(study, folders)
     runs = sum(len(study.methods_of(backbone)) for backbone in study.backbones)
     console.print(
         f"Study {study.study.name}: {images} images, about {asked:.0f} questions on each, {len(grid)} conditions, "
@@ -90,8 +90,9 @@ def report(folder: Path) -> None:
     for family in ("image", "text"):
         count = sum(condition.family == family for condition in grid)
         if count and asked and study.scoring.primary:
+            points = shown(study, images, asked, count)
             console.print(
-                f"{images} images can show a difference in drops of {shown(study, asked, count):.1f} points over "
+                f"{images} images can show a difference in drops of {points:.1f} points over "
                 f"the mean of {count} {family} condition(s) (power 80%, {comparisons(study)} primary contrast(s))."
             )
     if advice := resolution_advice(study, folders):
@@ -152,16 +153,17 @@ def comparisons(study: Study) -> int:
     return primary * families
 
 
-def shown(study: Study, asked: float, count: int) -> float:
+def shown(study: Study, images: int, asked: float, count: int) -> float:
     """Smallest difference in drops, in points, that the primary contrasts find with a power of 80%.
 
     Args:
-        study: how many images, and how sure to be.
+        study: how sure to be.
+        images: how many.
         asked: different questions on an image.
         count: conditions that a drop is the mean of.
     """
     return detectable_difference(
-        study.benchmark.images,
+        images,
         asked,
         conditions=count,
         comparisons=comparisons(study),
@@ -174,13 +176,13 @@ def questions(study: Study, folders: Folders) -> tuple[bool, float]:
     path = folders.benchmark / "samples.parquet"
     if path.exists():
         return True, per_image([sample_from_row(row) for row in read_rows(path)])
-    count = min(study.benchmark.images, LOOK_AHEAD_IMAGES)
-    return False, per_image(benchmarks.build(study.benchmark, count, study.study.seed).samples)
+    count = min(space.images_of(study, folders), LOOK_AHEAD_IMAGES)
+    return False, per_image(benchmarks.build(study.benchmark, study.study.seed, folders.study, count).samples)
 
 
 def per_image(samples: Sequence[Sample]) -> float:
     """Mean number of different questions on an image; a question of several POPE splits counts once."""
-    asked = {(sample.image_id, sample.question) for sample in samples if sample.kind != "caption"}
+    asked = {(sample.image_id, sample.question) for sample in samples if sample.asks != "caption"}
     return len(asked) / max(1, len({image_id for image_id, _ in asked}))
 
 
@@ -194,7 +196,7 @@ def progress_of(study: Study, folders: Folders) -> tuple[list[Progress], bool]:
         folders.reworded / "manifest.json",
     ]
     if not all(path.exists() for path in inputs):
-        size = ceil(study.benchmark.images / IMAGES_PER_BATCH)
+        size = ceil(space.images_of(study, folders) / IMAGES_PER_BATCH)
         for row in rows:
             row.unfinished = set(conditions(study))
             row.batches = size * len(row.unfinished)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import pyarrow as pa
 
-Kind = Literal["existence", "colour", "count", "relation", "compositional", "caption"]
+Asks = Literal["answer", "caption"]
 Family = Literal["clean", "image", "text", "dialogue"]
 
 PERTURBED: tuple[Family, ...] = ("image", "text")
 """Families whose conditions are perturbations, so that a mean over all of them says something."""
 
-KINDS: tuple[Kind, ...] = ("existence", "colour", "count", "relation", "compositional", "caption")
+EXISTENCE = "existence"
+"""The one kind that means something beyond its benchmark: whether an object is there, yes or no. Rates of hallucination
+are about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One question on one image, with its truth.
+    """One question on one image, with its truth and the rule that judges it.
 
     A question that belongs to several POPE splits is one Sample per split, as in the official files; answering
     removes the repetition.
@@ -29,14 +31,14 @@ class Sample:
     sample_id: str
     """Unique in the benchmark, such as `scene_00012/existence/adversarial/5`."""
     image_id: str
-    kind: Kind
+    kind: str
+    """What results are told apart by: lower case, digits and `_`, such as `existence`, `colour`, `yes_no`."""
     question: str
     answer: str
-    """The true answer in lower case: `yes`, `red`, `3`, `left`; the reference caption for captions.
-
-    `yes` or `no` for existence, figures from 0 to 20 for a count."""
+    """The true answer: `yes`, `red`, `3`; where there are several, the one to show (the most common, the first)."""
     split: str = ""
-    """POPE sampling (`random`, `popular`, `adversarial`) for existence, else empty."""
+    """Which of several samplings of one question set this row belongs to, such as POPE's `popular`; else empty. An
+    (image, question) counts once in every score but the scorers' own, which are taken over each split."""
     detail: str = ""
     """What results are broken down by inside a kind: the axis of a relation, `singular` or `plural` of existence."""
     target: str = ""
@@ -53,6 +55,21 @@ class Sample:
     """Classes that are not in the image, with article (`a dog`), for distractors."""
     alternatives: tuple[str, ...] = ()
     """False claims about the asked object, as whole sentences (`The car is blue.`), for misleading distractors."""
+    scorers: tuple[str, ...] = ("values",)
+    """Modules of `scoring.scorers` that judge the answer. The first decides what counts as right; the others read the
+    same text beside it."""
+    answers: tuple[str, ...] = ()
+    """All true answers as the benchmark's authors wrote them, where there is not one alone: ten for VQAv2, five
+    reference captions."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What else its scorers need, in values that JSON knows; their docstrings name it."""
+    asks: Asks = "answer"
+    """`caption` for a description: asked under `answering.caption_conditions` only, and answered at length."""
+
+    @property
+    def truths(self) -> tuple[str, ...]:
+        """All true answers, one or more."""
+        return self.answers or (self.answer,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +95,16 @@ def dialogue_name(select_by: str) -> str:
     return f"dialogue_{select_by}"
 
 
-_SAMPLE_LISTS = ("target_objects", "protected", "synonyms", "rephrasings", "absent", "alternatives")
+_SAMPLE_LISTS = (
+    "target_objects",
+    "protected",
+    "synonyms",
+    "rephrasings",
+    "absent",
+    "alternatives",
+    "scorers",
+    "answers",
+)
 
 SAMPLES = pa.schema(
     [
@@ -86,7 +112,7 @@ SAMPLES = pa.schema(
         for f in fields(Sample)
     ]
 )
-"""`samples.parquet`: one row per Sample; the lists of strings are JSON text."""
+"""`samples.parquet`: one row per Sample; lists of strings and facts are JSON text."""
 
 IMAGES = pa.schema(
     [
@@ -95,9 +121,11 @@ IMAGES = pa.schema(
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         pa.field("png", pa.binary(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
     ]
 )
-"""`images.parquet`: one row per image; `group` is the theme of a drawn scene."""
+"""`images.parquet`: one row per image. It is held in `png`, or lies in `file`, a path from the study's folder, and
+`png` is empty; width and height are in pixels, upright. `group` is the theme of a drawn scene."""
 
 OBJECTS = pa.schema(
     [
@@ -189,12 +217,10 @@ between processors and batch sizes, 0.001): nothing that is computed from logits
 
 
 def sample_to_row(sample: Sample) -> dict[str, Any]:
-    """A row for `SAMPLES`; lists of strings become JSON text."""
-    row = asdict(sample)
-    return {
-        key: json.dumps(value) if key in _SAMPLE_LISTS and key != "target_objects" else value
-        for key, value in row.items()
-    }
+    """A row for `SAMPLES`; lists of strings and facts become JSON text."""
+    row = {f.name: getattr(sample, f.name) for f in fields(sample)}
+    texts = {"facts", *_SAMPLE_LISTS} - {"target_objects"}
+    return {key: json.dumps(value) if key in texts else value for key, value in row.items()}
 
 
 def sample_from_row(row: Mapping[str, Any]) -> Sample:
@@ -203,4 +229,4 @@ def sample_from_row(row: Mapping[str, Any]) -> Sample:
     for name in _SAMPLE_LISTS:
         value = values[name] if name == "target_objects" else json.loads(values[name])
         values[name] = tuple(tuple(item) if isinstance(item, list) else item for item in value)
-    return Sample(**values)
+    return Sample(**values | {"facts": json.loads(values["facts"])})

@@ -22,7 +22,8 @@ from pruneproof.perturbations.images._work import Task, corrupt, prepare_worker
 from pruneproof.perturbations.images.stage import image_conditions
 from pruneproof.pictures import read_picture
 from pruneproof.records import CLEAN, Condition, Sample
-from pruneproof.scoring import chance, parsing
+from pruneproof.scoring import chance
+from pruneproof.scoring.scorers import Truth, scorer
 from pruneproof.settings import BackboneSettings, Study
 from pruneproof.study import load_study
 from pruneproof.workers import run_in_order
@@ -42,6 +43,7 @@ class Asked:
     kind: str
     question: str
     truth: str
+    scorer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def measure(study: Study, backbone: BackboneSettings, root: Path, images: int) -
         root: the project's root.
         images: number of scenes.
     """
-    pictures, asked = scenes(study, images)
+    pictures, asked = scenes(study, images, root)
     conditions = [CLEAN, *image_conditions(study.perturbations.image)]
     parts = [Part(condition, pictures, asked, backbone, root, unseen_seed(study)) for condition in conditions]
     workers = machine.workers() if machine.device() == "cpu" else 1
@@ -191,22 +193,25 @@ def unseen_seed(study: Study) -> int:
     return next(seed for seed in SEEDS if seed != study.study.seed)
 
 
-def scenes(study: Study, images: int) -> tuple[tuple[StoredPicture, ...], tuple[Asked, ...]]:
+def scenes(study: Study, images: int, folder: Path) -> tuple[tuple[StoredPicture, ...], tuple[Asked, ...]]:
     """Unseen scenes and the different questions on them, of the kinds that the study counts."""
-    drawn = benchmarks.build(study.benchmark, images, unseen_seed(study))
+    drawn = benchmarks.build(study.benchmark, unseen_seed(study), folder, images)
     masks: dict[str, list[bytes]] = {}
     for row in drawn.objects:
         masks.setdefault(row["image_id"], []).append(row["mask"])
     pictures = tuple(
         StoredPicture(row["image_id"], row["png"], tuple(masks.get(row["image_id"], ()))) for row in drawn.images
     )
-    asked = (_asked(sample) for sample in drawn.samples if sample.kind in study.scoring.kinds)
+    asked = (
+        _asked(sample)
+        for sample in drawn.samples
+        if sample.asks == "answer" and sample.kind in (study.scoring.kinds or (sample.kind,))
+    )
     return pictures, tuple(dict.fromkeys(asked))
 
 
 def _asked(sample: Sample) -> Asked:
-    how = parsing.answer_type(sample.kind, sample.answer)
-    return Asked(sample.image_id, sample.kind, sample.question, parsing.parse(sample.answer, how).prediction)
+    return Asked(sample.image_id, sample.kind, sample.question, sample.answer, sample.scorers[0])
 
 
 def answered(part: Part) -> list[bool]:
@@ -233,8 +238,8 @@ def answered(part: Part) -> list[bool]:
         shown = [whole(model, image)] * len(questions)
         replies = model.answer(shown, [one.question for one in questions], _NEW_TOKENS)
         for one, reply in zip(questions, replies, strict=True):
-            how = parsing.answer_type(one.kind, one.truth)
-            right[one] = parsing.parse(reply.text, how).prediction == one.truth
+            rule, truth = scorer(one.scorer), Truth((one.truth,))
+            right[one] = rule.mark(rule.read(reply.text, truth).prediction, truth) == 1
     return [right[one] for one in part.questions]
 
 

@@ -13,7 +13,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Severity = Annotated[int, Field(ge=1, le=5)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
-AnsweredKind = Literal["existence", "colour", "count", "relation", "compositional"]
 SelectBy = Literal["first", "last", "each"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 """Lower case, digits and `_`: DVC joins ids with `-`, so an id must not hold one. Ids become names of files."""
@@ -51,8 +50,13 @@ class BenchmarkSettings(Frozen):
 
     name: Identifier = "scenes"
     """A module of `pruneproof.benchmarks`."""
-    images: Annotated[int, Field(ge=2, le=1_000_000)] = 40
-    """Number of images of the test split."""
+    images: Annotated[int, Field(ge=2, le=1_000_000)] | Literal["all"] = 40
+    """Number of images, drawn from the study's seed where the benchmark has more; `all` for every one."""
+    folder: str = ""
+    """Where the files of its authors lie, relative to the study's folder; empty for benchmarks that read none."""
+    on_bad_sample: Literal["error", "skip"] = "error"
+    """What happens to a line or picture that cannot be used: it stops the study with its file and line, or it is left
+    out, counted and reported."""
     options: dict[str, Any] = {}
     """Settings of that benchmark alone, validated by its own model."""
 
@@ -178,15 +182,9 @@ class AnsweringSettings(Frozen):
 class ScoringSettings(Frozen):
     """Statistics."""
 
-    kinds: Annotated[tuple[AnsweredKind, ...], Field(min_length=1)] = (
-        "existence",
-        "colour",
-        "count",
-        "relation",
-        "compositional",
-    )
+    kinds: tuple[Identifier, ...] = ()
     """Kinds of question that enter `accuracy/all`, and with it drops, contrasts and claims: leave out what the backbone
-    cannot do on clean images. Every kind still has its own row."""
+    cannot do on clean images. Empty for all of them. Every kind still has its own row."""
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
     """Bootstrap resamples, for all intervals but those of mean differences; images are drawn with all their questions.
     """

@@ -6,6 +6,7 @@ import shutil
 from math import ceil
 from pathlib import Path
 
+from pruneproof import benchmarks
 from pruneproof.answering.grid import IMAGES_PER_BATCH, conditions
 from pruneproof.files import read_table
 from pruneproof.folders import Folders
@@ -24,7 +25,7 @@ REST_BYTES = 200_000_000
 def needed(study: Study, folders: Folders) -> int:
     """Bytes that the study will still take, from its settings and what it has made so far. The store of encoded images
     is not counted: PRUNEPROOF_FEATURES_MB bounds it."""
-    grid, images = conditions(study), study.benchmark.images
+    grid, images = conditions(study), images_of(study, folders)
     pictures = 1 + sum(condition.family == "image" for condition in grid)
     if (folders.corrupted / "manifest.json").exists():
         pictures = 0
@@ -33,6 +34,20 @@ def needed(study: Study, folders: Folders) -> int:
     batches = ceil(images / IMAGES_PER_BATCH) * len(grid) * runs
     finished = sum(1 for _ in folders.cells.glob("*/*.cell"))
     return round(images * pictures * picture) + max(0, batches - finished) * BATCH_BYTES + REST_BYTES
+
+
+def images_of(study: Study, folders: Folders) -> int:
+    """How many pictures the study has: as many as asked for, or all of the benchmark's.
+
+    Raises:
+        PruneProofError: if all are asked for and the benchmark's files cannot be read.
+    """
+    if study.benchmark.images != "all":
+        return study.benchmark.images
+    path = folders.benchmark / "images.parquet"
+    if path.exists():
+        return int(read_table(path, ["image_id"]).num_rows)
+    return len(benchmarks.build(study.benchmark, study.study.seed, folders.study).images)
 
 
 def picture_pixels(study: Study, folders: Folders) -> float:

@@ -43,7 +43,7 @@ def samples() -> list[Sample]:
             Sample(f"{image_id}/{noun}/{split}", image_id, "existence", f"is there a {noun} here?", "no", split)
             for noun, split in asked
         ]
-        rows.append(Sample(f"{image_id}/caption", image_id, "caption", "describe the image.", "a dog."))
+        rows.append(Sample(f"{image_id}/caption", image_id, "caption", "describe the image.", "a dog.", asks="caption"))
     return rows
 
 
@@ -69,7 +69,7 @@ def study(llava_settings: BackboneSettings, llava_root: Path) -> Study:
 def _inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = Folders(tmp_path_factory.mktemp("inputs"))
     images = [
-        {"image_id": image_id, "group": "", "width": 56, "height": 56, "png": png(i)}
+        {"image_id": image_id, "group": "", "width": 56, "file": "", "height": 56, "png": png(i)}
         for i, image_id in enumerate(IMAGE_IDS)
     ]
     write_rows(folders.benchmark / "images.parquet", images, IMAGES)

@@ -77,7 +77,7 @@ def test_samples_that_share_a_question_share_its_turn() -> None:
 
 def test_too_few_questions_and_captions_are_not_asked() -> None:
     assert asked([sample(0), sample(1)], 1, 3, "each") == {}
-    assert set(asked([sample(0), sample(1), sample(2, kind="caption")], 1, 2, "each")) == {"s0", "s1"}
+    assert set(asked([sample(0), sample(1), replace(sample(2), asks="caption")], 1, 2, "each")) == {"s0", "s1"}
 
 
 def test_questions_on_one_object_stand_apart() -> None:

@@ -16,7 +16,7 @@ from pruneproof.settings import Study
 def written(study: Study, folder: Path) -> dict[tuple[int, int], np.ndarray]:
     folders = Folders(folder)
     images = [
-        {"image_id": f"{i}", "group": "", "width": width, "height": height, "png": b""}
+        {"image_id": f"{i}", "group": "", "width": width, "file": "", "height": height, "png": b""}
         for i, (width, height) in enumerate([(56, 56), (112, 56), (56, 56)])
     ]
     write_rows(folders.benchmark / "images.parquet", images, IMAGES)

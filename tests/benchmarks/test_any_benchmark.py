@@ -56,6 +56,7 @@ WORDS = st.sampled_from(
     ]
 )  # fmt: skip
 BOXES = st.sampled_from([{"x0": 0, "y0": 0, "x1": 32, "y1": 32}, {"x0": 1.5, "y0": 2, "x1": 9, "y1": 8}])
+SCORERS = {"existence": ("pope", "pope_lmms_eval", "pope_vlmevalkit"), "caption": ("chair", "coco_captions")}
 NAME = st.lists(WORDS, min_size=1, max_size=3).map(" ".join)
 
 
@@ -100,16 +101,19 @@ def made(draw: st.DrawFn) -> Benchmark:
                     protected=(question.split()[0],) if draw(st.booleans()) else (),
                     synonyms=((question.split()[-1], draw(NAME)),) if draw(st.booleans()) else (),
                     alternatives=(draw(NAME),) if draw(st.booleans()) else (),
+                    scorers=SCORERS.get(kind, ("values",)),
+                    facts={"objects": nouns[:1]} if kind == "caption" else {},
+                    asks="caption" if kind == "caption" else "answer",
                 )
             )
-    captions = any(sample.kind == "caption" for sample in samples)
+    captions = any(sample.asks == "caption" for sample in samples)
     vocabulary = {name: [] for name in nouns} if captions or draw(st.booleans()) else {}
-    return Benchmark(tuple(pictures), tuple(objects), tuple(samples), vocabulary)
+    return Benchmark(tuple(pictures), tuple(objects), tuple(samples), {"vocabulary": vocabulary} if vocabulary else {})
 
 
 def suited(benchmark: Benchmark) -> Study:
     """The study, without dialogues where no image has questions enough."""
-    asked = {(sample.image_id, sample.question) for sample in benchmark.samples if sample.kind != "caption"}
+    asked = {(sample.image_id, sample.question) for sample in benchmark.samples if sample.asks != "caption"}
     if max(Counter(image_id for image_id, _ in asked).values()) > 1:
         return STUDY
     return STUDY.model_copy(update={"answering": STUDY.answering.model_copy(update={"dialogues": DialogueSettings()})})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pruneproof.benchmarks import input_files, scenes, stage
+from pruneproof.benchmarks import Need, input_files, scenes, stage
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.settings import BenchmarkSettings, Study
@@ -30,7 +30,12 @@ def test_a_benchmark_without_the_function_reads_nothing(tmp_path: Path) -> None:
 def test_folders_give_their_files_and_paths_are_seen_from_the_study(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scenes, "files", lambda options: [Path("questions.json"), Path("pictures")], raising=False)
+    monkeypatch.setattr(
+        scenes,
+        "needs",
+        lambda options: [Need("questions.json", "https://x", 0), Need("pictures", "", 0)],
+        raising=False,
+    )
     found = input_files(BenchmarkSettings(), folder)
     assert [str(path.relative_to(folder)) for path in found] == [
         "pictures/b.png",
@@ -40,13 +45,15 @@ def test_folders_give_their_files_and_paths_are_seen_from_the_study(
 
 
 def test_a_missing_file_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "files", lambda options: [Path("answers.json")], raising=False)
-    with pytest.raises(PruneProofError, match=r"benchmark scenes reads .*answers\.json, which is missing"):
+    monkeypatch.setattr(scenes, "needs", lambda options: [Need("answers.json", "https://x.org/a", 0)], raising=False)
+    with pytest.raises(
+        PruneProofError, match=r"benchmark scenes reads .*answers\.json, which is missing: add it .https://x.org/a"
+    ):
         input_files(BenchmarkSettings(), folder)
 
 
 def test_the_manifest_holds_their_digests(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "files", lambda options: [Path("questions.json")], raising=False)
+    monkeypatch.setattr(scenes, "needs", lambda options: [Need("questions.json", "https://x", 0)], raising=False)
     study = Study.model_validate(
         {"study": {"name": "tiny"}, "benchmark": {"images": 2}, "backbones": {}, "methods": {}}
     )

@@ -11,7 +11,7 @@ import pytest
 from PIL import UnidentifiedImageError
 
 from pruneproof.answering.grid import sheets
-from pruneproof.benchmarks import scenes, stage
+from pruneproof.benchmarks import Request, scenes, stage
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_json, read_rows
 from pruneproof.folders import Folders
@@ -41,7 +41,7 @@ def test_tables_are_written_and_repeatable(tmp_path: Path) -> None:
         "images.parquet",
         "objects.parquet",
         "samples.parquet",
-        "vocabulary.json",
+        "shared.json",
         "manifest.json",
     }
 
@@ -89,7 +89,7 @@ def test_an_unknown_benchmark_is_named_with_those_that_exist(tmp_path: Path) -> 
 def test_a_picture_that_later_stages_cannot_use_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: dict[str, Any], said: str
 ) -> None:
-    whole = scenes.build(2, 9, scenes.Options())
+    whole = scenes.build(Request(2, 9), scenes.Options())
     samples = tuple(replace(sample, target_objects=()) for sample in whole.samples)
     damaged = replace(whole, images=(whole.images[0], {**whole.images[1], **damage}), objects=(), samples=samples)
     monkeypatch.setattr(scenes, "build", lambda *_: damaged)
@@ -99,7 +99,7 @@ def test_a_picture_that_later_stages_cannot_use_is_refused(
 
 
 def test_a_picture_cut_off_anywhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = scenes.build(2, 9, scenes.Options())
+    whole = scenes.build(Request(2, 9), scenes.Options())
     png = whole.images[0]["png"]
     # After that, all pixels may be there and only a checksum missing.
     for end in range(0, len(png) * 9 // 10, len(png) // 40):
@@ -120,7 +120,7 @@ def test_a_picture_cut_off_anywhere_is_refused(tmp_path: Path, monkeypatch: pyte
         (UnidentifiedImageError("cannot identify image file 'a.png'"), "cannot identify image file 'a.png'"),
     ],
 )
-@pytest.mark.parametrize("function", ["build", "files"])
+@pytest.mark.parametrize("function", ["build", "needs"])
 def test_a_file_that_a_benchmark_cannot_read_is_one_line(
     function: str, error: OSError, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +148,7 @@ def test_a_full_disk_is_not_the_benchmarks_fault(tmp_path: Path, monkeypatch: py
 def test_a_benchmark_that_later_stages_cannot_use_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = scenes.build(2, 9, scenes.Options())
+    whole = scenes.build(Request(2, 9), scenes.Options())
     monkeypatch.setattr(scenes, "build", lambda *_: replace(whole, images=(*whole.images, whole.images[0])))
     with pytest.raises(PruneProofError, match="image 'scene_00000' occurs 2 times"):
         stage.run(study(2), Folders(tmp_path))
@@ -156,9 +156,9 @@ def test_a_benchmark_that_later_stages_cannot_use_leaves_nothing(
 
 
 def test_dialogues_of_more_turns_than_questions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = scenes.build(2, 9, scenes.Options())
+    whole = scenes.build(Request(2, 9), scenes.Options())
     questions = {sample.question: sample for sample in whole.samples if sample.image_id == "scene_00000"}
-    few = [sample for sample in questions.values() if sample.kind != "caption"][:2]
+    few = [sample for sample in questions.values() if sample.asks != "caption"][:2]
     monkeypatch.setattr(scenes, "build", lambda *_: replace(whole, samples=tuple(few)))
     answering = {"dialogues": {"turns": 3, "select_by": ["first"]}}
     asking = Study.model_validate(study(2).model_dump() | {"answering": answering})

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pruneproof.benchmarks import Benchmark, scenes
-from pruneproof.benchmarks._validation import SHOWN, problems, require_sound
+from pruneproof.benchmarks import Benchmark, Request, scenes
+from pruneproof.benchmarks._faults import SHOWN
+from pruneproof.benchmarks._validation import problems, require_sound
 from pruneproof.errors import PruneProofError
 from pruneproof.records import Sample
 
@@ -24,10 +25,13 @@ def png(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> bytes:
 IMAGE = {"image_id": "i1", "group": "street", "width": 40, "height": 30, "png": png()}
 OBJECT = {"image_id": "i1", "object_id": 0, "noun": "car", "colour": "red"}
 OBJECT |= {"x0": 1.0, "y0": 2.0, "x1": 30.0, "y1": 20.0, "mask": png(mode="1")}
-EXISTENCE = Sample("s1", "i1", "existence", "Is there a car?", "yes", "random", "", "car", (0,), ("car",))
+EXISTENCE = Sample(
+    "s1", "i1", "existence", "Is there a car?", "yes", "random", "", "car", (0,), ("car",), scorers=("pope",)
+)
 COUNT = Sample("s2", "i1", "count", "How many cars are there?", "1", protected=("cars", "How many"))
-CAPTION = Sample("s3", "i1", "caption", "Describe it.", "a car")
-SOUND = Benchmark((IMAGE,), (OBJECT,), (EXISTENCE, COUNT, CAPTION), {"car": ["cars", "automobile"], "bus": ["coach"]})
+CAPTION = Sample("s3", "i1", "caption", "Describe it.", "a car", scorers=("chair",), asks="caption")
+FORMS = {"car": ["cars", "automobile"], "bus": ["coach"]}
+SOUND = Benchmark((IMAGE,), (OBJECT,), (EXISTENCE, COUNT, CAPTION), {"vocabulary": FORMS})
 
 
 def images(**changes: Any) -> Benchmark:
@@ -43,15 +47,15 @@ def samples(sample: Sample = EXISTENCE, **changes: Any) -> Benchmark:
 
 
 def vocabulary(**classes: Any) -> Benchmark:
-    return replace(SOUND, vocabulary=classes)
+    return replace(SOUND, shared={"vocabulary": classes})
 
 
 def test_sound_benchmarks_pass() -> None:
     require_sound("mine", SOUND)
-    require_sound("scenes", scenes.build(4, 3, scenes.Options()))
+    require_sound("scenes", scenes.build(Request(4, 3), scenes.Options()))
     require_sound("without masks", objects(mask=b"", x0=-0.4, x1=40.3))
     require_sound("without objects", replace(samples(target_objects=()), objects=()))
-    require_sound("without captions", replace(SOUND, samples=(EXISTENCE, COUNT), vocabulary={}))
+    require_sound("without captions", replace(SOUND, samples=(EXISTENCE, COUNT), shared={}))
 
 
 @pytest.mark.parametrize(
@@ -78,22 +82,26 @@ def test_sound_benchmarks_pass() -> None:
         (objects(mask=b"\x89PNG"), "object 0 of image 'i1': the mask is in no known format"),
         (objects(noun=""), "noun is '': must not be empty"),
         (replace(SOUND, samples=()), "no question is asked"),
-        (replace(SOUND, samples=(CAPTION,)), "no question is asked: give at least one sample of a kind other than"),
+        (samples(scorers=()), "sample 's1': names no scorer: give at least one module of pruneproof.scoring.scorers"),
+        (samples(scorers=("pop",)), "sample 's1': unknown scorer 'pop'"),
+        (samples(kind="attribute", answer="maybe"), "answer 'maybe' is wrong by its own scorer 'pope'"),
         (replace(SOUND, samples=(*SOUND.samples, COUNT)), "sample 's2' occurs 2 times: ids must be unique"),
         (samples(image_id="i9"), "sample 's1': image 'i9' does not exist"),
-        (samples(kind="colours"), "sample 's1': kind is 'colours': should be 'existence', 'colour', 'count', "),
+        (samples(kind="Two words"), "sample 's1': kind 'Two words' becomes part of metrics' names: lower case letters"),
         (samples(question=""), "sample 's1': question is '': must not be empty"),
         (samples(question="?!", protected=()), "question '?!' holds no word"),
         (samples(question="car " * 2000), "the question has 8000 characters, 5000 are allowed"),
         (samples(question="a \ud800 car"), "must not hold the character '\\ud800'"),
         (samples(question="a\x00car"), "must not hold the character '\\x00'"),
-        (samples(answer="Yes"), "sample 's1': answer 'Yes' must be in lower case, without spaces around it"),
+        (
+            samples(COUNT, kind="colour", answer="Red"),
+            "sample 's2': answer 'Red' must be in lower case, without spaces around it",
+        ),
         (samples(answer="true"), "answer 'true' is not allowed for an existence question: use yes or no"),
         (samples(COUNT, answer="two"), "sample 's2': answer 'two' is not allowed for a count: use 0 to 20 in figures"),
         (samples(COUNT, kind="colour", answer="the"), "sample 's2': answer 'the' holds no word"),
         (samples(COUNT, kind="colour", answer=""), "sample 's2': answer '' holds no word"),
-        (samples(split="easy"), "split 'easy' is not allowed: random, popular, adversarial for existence, else empty"),
-        (samples(COUNT, split="random"), "sample 's2': split 'random' is not allowed"),
+        (samples(split="Easy!"), "split 'Easy!' becomes part of metrics' names"),
         (samples(detail="a/b"), "detail 'a/b' becomes a metric's name: at most 60 characters, no '/'"),
         (samples(detail="x" * 300), "becomes a metric's name"),
         (samples(target_objects=(7,)), "sample 's1': target object 7 does not exist in image 'i1'"),
@@ -103,11 +111,13 @@ def test_sound_benchmarks_pass() -> None:
         (samples(protected=("bus",)), "protected 'bus'does not occur in the question 'Is there a car?'"),
         (samples(synonyms=(("car", ""),)), "synonyms is '': must not be empty"),
         (samples(rephrasings=("Any car?", " ")), "rephrasings is ' ': must not be empty"),
-        (samples(COUNT, question="Is there a car?", protected=("car",)), "but its kind is 'existence' and not 'count'"),
+        (
+            samples(COUNT, question="Is there a car?", protected=("car",), split="popular"),
+            "but its kind is 'existence' and not 'count'",
+        ),
         (vocabulary(car=["cars"], bus=["Cars"]), "vocabulary: 'Cars' names both 'car' and 'bus': give it to one class"),
         (vocabulary(car=["--"]), "vocabulary: form '--' of 'car' holds no word"),
         (vocabulary(car="cars"), "vocabulary: forms of 'car' is 'cars': should be a valid list"),
-        (vocabulary(), "vocabulary: is empty, but captions are asked for"),
     ],
 )
 def test_what_later_stages_cannot_use_is_said_in_one_line(benchmark: Benchmark, said: str) -> None:
@@ -139,7 +149,7 @@ def test_unusual_text_passes(changes: dict[str, str]) -> None:
         (replace(SOUND, images=("i1",)), "images[0] is 'i1': should be a Mapping"),
         (replace(SOUND, objects=None), "objects is None: give a tuple"),
         (replace(SOUND, samples=(EXISTENCE, {"kind": "count"})), "samples[1] is {'kind': 'count'}: should be a Sample"),
-        (replace(SOUND, vocabulary=["car"]), "vocabulary is ['car']: should be a Mapping"),
+        (replace(SOUND, shared={"vocabulary": ["car"]}), "vocabulary is ['car']: should be a Mapping"),
     ],
 )
 def test_what_is_no_benchmark_at_all_is_one_line(given: Any, said: str) -> None:

@@ -491,7 +491,10 @@ def write_images(grid: Grid, folders: Folders) -> None:
     ImageDraw.Draw(mask).rectangle((60, 80, 109, 129), fill=1)
     files.write_rows(
         folders.benchmark / "images.parquet",
-        [{"image_id": i, "group": "street", "width": 224, "height": 224, "png": _png(p)} for i, p in pictures.items()],
+        [
+            {"image_id": i, "group": "street", "width": 224, "height": 224, "png": _png(p), "file": ""}
+            for i, p in pictures.items()
+        ],
         records.IMAGES,
     )
     objects = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -53,7 +54,11 @@ def samples() -> list[Sample]:
                 question = f"Is there a {noun} in the image?"
                 target = (0,) if truth == "yes" else ()
                 name = f"{image}/existence/{split}/{index}"
-                result.append(Sample(name, image, "existence", question, truth, split, "singular", noun, target))
+                result.append(
+                    Sample(
+                        name, image, "existence", question, truth, split, "singular", noun, target, scorers=("pope",)
+                    )
+                )
         for kind, truth, detail in (
             ("colour", "red" if number % 2 else "blue", ""),
             ("count", "3", ""),
@@ -63,7 +68,9 @@ def samples() -> list[Sample]:
         ):
             name = f"{image}/{kind}/{detail or 0}"
             result.append(Sample(name, image, kind, f"{kind} {detail}?", truth, "", detail, "car", (1,)))
-        result.append(Sample(f"{image}/caption/0", image, "caption", "Describe.", "a dog and a car"))
+        facts = {"objects": list(NOUNS[:2])}
+        caption = Sample(f"{image}/caption/0", image, "caption", "Describe.", "a dog and a car", scorers=("chair",))
+        result.append(replace(caption, facts=facts, asks="caption"))
     return result
 
 
@@ -124,7 +131,9 @@ def logits_table(answers: pa.Table, rng: np.random.Generator) -> pa.Table:
 def write_study(folder: Path) -> Folders:
     folders = Folders(folder)
     names = [f"scene_{number}" for number in range(6)]
-    images = [{"image_id": name, "group": "street", "width": 32, "height": 32, "png": b""} for name in names]
+    images = [
+        {"image_id": name, "group": "street", "width": 32, "height": 32, "png": b"", "file": ""} for name in names
+    ]
     objects = [
         {"image_id": name, "object_id": number, "noun": noun, "colour": "red"}
         | {"x0": 8.0 * number, "y0": 0.0, "x1": 8.0 * number + 8, "y1": 16.0}
@@ -140,7 +149,7 @@ def write_study(folder: Path) -> Folders:
     flops = "".join(f"tiny,{method},{part},{n // 2}\n" for method, n in FLOPS.items() for part in ("prefill", "decode"))
     write_text(folders.costs / "flops.csv", f"backbone,method,component,flops\n{flops}")
     plurals = {"bus": "buses"}
-    write_json(folders.benchmark / "vocabulary.json", {n: [n, plurals.get(n, f"{n}s")] for n in NOUNS})
+    write_json(folders.benchmark / "shared.json", {"vocabulary": {n: [n, plurals.get(n, f"{n}s")] for n in NOUNS}})
     rng = np.random.default_rng(3)
     for method in METHODS:
         table = answers_table(method, rng)

@@ -10,7 +10,7 @@ from pruneproof.folders import Folders
 from pruneproof.patches import read_patches
 from pruneproof.records import CLEAN, Condition
 from pruneproof.scoring.answers import Scored, conditions_of, score
-from pruneproof.scoring.questions import load_caption_truth, load_questions
+from pruneproof.scoring.questions import load_questions
 from pruneproof.scoring.reading import read_logits
 from pruneproof.scoring.targets import target_patches
 
@@ -23,7 +23,6 @@ def scored_from(folders: Folders, table: pa.Table) -> Scored:
         read_logits(folders, "tiny", "thin"),
         conditions,
         questions,
-        load_caption_truth(folders, questions),
         [target_patches(folders, questions, read_patches(folders.patches / "tiny.parquet"))] * len(conditions),
     )
 
@@ -67,7 +66,7 @@ def test_missing_clean_condition_is_named(table: pa.Table) -> None:
 def test_order_of_the_answers_does_not_matter(folders: Folders, table: pa.Table) -> None:
     shuffled = table.take(np.random.default_rng(0).permutation(table.num_rows))
     one, other = scored_from(folders, table), scored_from(folders, shuffled)
-    for name in ("present", "correct", "parseable", "flipped", "captions", "target_kept", "overlap_clean"):
+    for name in ("present", "correct", "parseable", "flipped", "margin", "target_kept", "overlap_clean"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 

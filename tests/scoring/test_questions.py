@@ -9,7 +9,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows, write_json, write_rows
 from pruneproof.folders import Folders
 from pruneproof.records import SAMPLES, Sample, sample_from_row, sample_to_row
-from pruneproof.scoring.questions import load_caption_truth, load_questions
+from pruneproof.scoring.questions import load_questions
 
 
 def rewrite(folders: Folders, samples: list[Sample]) -> None:
@@ -47,10 +47,34 @@ def test_by_unit_is_the_mean_of_known_values(folders: Folders) -> None:
     assert np.isnan(found[0, 1:]).all()
 
 
-def test_truth_is_read_as_answers_are(folders: Folders) -> None:
-    rewrite(folders, [replace(s, answer="Three") if s.kind == "count" else s for s in read(folders)])
+def test_the_most_frequent_answer_is_what_a_model_that_sees_nothing_scores(folders: Folders) -> None:
     questions = load_questions(folders)
-    assert {t for t, kind in zip(questions.truth, questions.kind, strict=True) if kind == "count"} == {"3"}
+    kind = questions.kind[questions.first]
+    assert questions.frequent["count"] == "3"
+    assert questions.sightless[kind == "count"].tolist() == [1] * 6
+    assert questions.sightless[kind == "existence"].tolist() == [0, 1, 1] * 6
+    assert questions.sightless[kind == "caption"].tolist() == [0] * 6
+
+
+def test_truths_hold_all_answers_and_the_shared_facts(folders: Folders) -> None:
+    changed = {"answers": ("dog", "cat"), "facts": {"question_type": "what"}, "scorers": ("vqa", "values")}
+    rewrite(folders, [replace(s, **changed) if s.kind == "count" else s for s in read(folders)])
+    write_json(folders.benchmark / "shared.json", {"vocabulary": {}, "tokens": "plain"})
+    questions = load_questions(folders)
+    assert [one.name for one in questions.judged] == ["pope", "values", "vqa", "chair"]
+    (vqa,) = (one for one in questions.judged if one.name == "vqa")
+    assert set(questions.kind[vqa.samples]) == {"count"}
+    assert {truth.answers for truth in vqa.truths} == {("dog", "cat")}
+    assert vqa.truths[0].facts == {"question_type": "what", "vocabulary": {}, "tokens": "plain"}
+    assert {questions.judged[rule].name for rule in questions.first_rule[vqa.samples]} == {"vqa"}
+
+
+def test_scorers_that_do_not_exist_and_kinds_that_are_not_asked_are_named(folders: Folders) -> None:
+    with pytest.raises(PruneProofError, match=r"scoring.kinds: 'sound' is not asked; .*kinds: existence, "):
+        load_questions(folders, ("sound",))
+    rewrite(folders, [replace(read(folders)[0], scorers=("pop",))])
+    with pytest.raises(PruneProofError, match=r"scorer 'pop'.*pope"):
+        load_questions(folders)
 
 
 def test_existence_truth_must_be_yes_or_no(folders: Folders) -> None:
@@ -65,19 +89,11 @@ def test_empty_benchmark_is_named(folders: Folders) -> None:
         load_questions(folders)
 
 
-def test_caption_truth_holds_only_the_vocabulary(folders: Folders) -> None:
-    write_json(folders.benchmark / "vocabulary.json", {"dog": ["dog", "puppies"]})
-    truth = load_caption_truth(folders, load_questions(folders))
-    assert set(truth.present) == {frozenset({"dog"})}
-    assert set(truth.forms) == {("dog",), ("puppies",)}
-
-
-def test_vocabulary_is_not_needed_without_captions(folders: Folders) -> None:
-    (folders.benchmark / "vocabulary.json").unlink()
-    with pytest.raises(PruneProofError, match=r"vocabulary\.json is missing"):
-        load_caption_truth(folders, load_questions(folders))
-    rewrite(folders, [sample for sample in read(folders) if sample.kind != "caption"])
-    assert load_caption_truth(folders, load_questions(folders)).forms == {}
+def test_captions_count_where_nothing_else_is_asked(folders: Folders) -> None:
+    rewrite(folders, [sample for sample in read(folders) if sample.asks == "caption"])
+    questions = load_questions(folders)
+    assert questions.kinds == ()
+    assert questions.counted.tolist() == [True] * 6
 
 
 def test_kinds_that_a_backbone_cannot_do_are_left_out_of_the_mean(folders: Folders) -> None:

@@ -381,7 +381,7 @@ def test_captions_are_scored_where_they_were_asked(scored: Folders) -> None:
         "chair/i": 100 * sum(map(len, false)) / sum(map(len, mentions)),
         "chair/s": 100 * mean(bool(names) for names in false),
         "chair/recall": 100 * sum(len(set(n) & {"dog", "car"}) for n in mentions) / 12,
-        "chair/length": mean(len(text.split()) for text in captions),
+        "captions/length": mean(len(text.split()) for text in captions),
     }
     for metric, value in expected.items():
         assert float(found["thin", "clean", "clean", "0", metric]["value"]) == pytest.approx(value)
@@ -475,7 +475,7 @@ def test_primary_contrasts_alone_are_corrected(scored: Folders) -> None:
 
 def test_same_answers_in_any_order_give_the_same_bytes(study: Study, scored: Folders) -> None:
     paths = sorted(scored.scores.iterdir())
-    assert len(paths) == 10
+    assert len(paths) == 11
     before = [path.read_bytes() for path in paths]
     for method in ("full", "thin", "thinner"):
         path = scored.answers_of("tiny", method)

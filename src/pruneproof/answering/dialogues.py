@@ -55,7 +55,7 @@ def in_turn(
         chosen: `first`, `last` or `each`.
         rng: of this image; the same for every turn and choice.
     """
-    circle = _circle([sample for sample in samples if sample.kind != "caption"], turns, rng)
+    circle = _circle([sample for sample in samples if sample.asks != "caption"], turns, rng)
     count = len(circle)
     if count < turns:
         return

@@ -111,7 +111,7 @@ def sheets(
         if condition.family == "image":
             rows = read_rows(folders.corrupted / f"{condition.condition_id}.parquet", ["image_id", "png"])
             pictures = {row["image_id"]: row["png"] for row in rows if row["png"] is not None}
-        asked = {s.sample_id: Question(s.question, s.kind == "caption") for s in samples}
+        asked = {s.sample_id: Question(s.question, s.asks == "caption") for s in samples}
         if condition.family == "text":
             reworded = reworded or _reworded(folders)
             texts = reworded.get((condition.perturbation, condition.severity), {})
@@ -122,7 +122,7 @@ def sheets(
         chosen = [
             (sample.image_id, sample.sample_id, asked[sample.sample_id])
             for sample in samples
-            if sample.sample_id in asked and sample.image_id in pictures and (captions or sample.kind != "caption")
+            if sample.sample_id in asked and sample.image_id in pictures and (captions or sample.asks != "caption")
         ]
         originals = clean if ranks_clean and condition.family == "image" else {}
         yield _sheet(condition, pictures, originals, chosen, numbers)

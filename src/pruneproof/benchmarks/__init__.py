@@ -2,26 +2,74 @@
 
 A member exposes
 
+- `CARD`, what it is, as a `Card`;
 - `Options`, a frozen pydantic model of its own settings (`benchmark.options` of params.yaml);
-- `build(images, seed, options) -> Benchmark`;
-- if it reads files, `files(options) -> Sequence[Path]`: those files, or folders of them. Relative paths start at
-  the study's folder, in which the stages run. They become a dependency of the first stage, so that an edit to one of
-  them makes the study ask again.
+- `build(request, options) -> Benchmark`;
+- if it reads files, `needs(options) -> Sequence[Need]`: those files, or folders of them, as their authors publish them.
+  They become a dependency of the first stage, so that an edit to one of them makes the study ask again, and `check`
+  says which are missing and where they come from.
+
+To add one, write one such module. Its samples name the rules that judge them (`scoring.scorers`).
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pruneproof import registry
+from pruneproof.benchmarks._faults import Faults, refuse
 from pruneproof.errors import PruneProofError, failure
 from pruneproof.records import Sample
 from pruneproof.settings import BenchmarkSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a benchmark is, for `check`, the report and whoever cites it."""
+
+    title: str
+    source: str
+    """Paper and official repository."""
+    licence: str
+    size: str
+    """Pictures and questions of the official set."""
+    scored_by: str
+    """The rules in words, and whose code they follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A file, or a folder of files, that a benchmark reads."""
+
+    path: str
+    """Relative to `benchmark.folder`."""
+    url: str
+    """Where its authors publish it."""
+    bytes: int
+    """Size on disk; 0 if unknown."""
+    sha256: str = ""
+    """Digest, where it is known; empty for a folder."""
+    what: str = ""
+    """What to do with a download, such as `unpack val2014.zip here`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a study asks of a benchmark."""
+
+    images: int | Literal["all"]
+    """How many, drawn by picture."""
+    seed: int
+    """Of the study, or another one for other pictures."""
+    folder: Path = Path()
+    """Where the authors' files lie."""
+    faults: Faults = field(default_factory=Faults)
+    """Takes note of lines that cannot be used; each is left out and the reading goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +77,63 @@ class Benchmark:
     """Everything that a study asks and knows, as rows of the tables in `pruneproof.records`."""
 
     images: tuple[Mapping[str, Any], ...]
-    """Rows of `IMAGES`."""
+    """Rows of `IMAGES`: with `png`, or with `file`, a path in `Request.folder`. A row with a file may lack width and
+    height, which are then read from it."""
     objects: tuple[Mapping[str, Any], ...]
     """Rows of `OBJECTS`; empty where the benchmark has no masks."""
     samples: tuple[Sample, ...]
-    vocabulary: Mapping[str, list[str]]
-    """Class to all its surface forms, for CHAIR; empty where the benchmark has no captions."""
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    """Facts that the scorers of all samples need, beside each sample's own: a vocabulary, document frequencies."""
+    left_out: tuple[str, ...] = ()
+    """Lines and pictures that could not be used, where `on_bad_sample` is `skip`: filled by `build` below."""
 
 
-def build(settings: BenchmarkSettings, images: int, seed: int) -> Benchmark:
+def build(settings: BenchmarkSettings, seed: int, folder: Path, images: int | None = None) -> Benchmark:
     """What a benchmark shows and asks, as its own `build` gives it.
 
     Args:
         settings: which benchmark, and its options.
-        images: how many.
         seed: of the study, or another one for other pictures.
+        folder: of the study, at which relative paths start.
+        images: how many; None for what the settings say.
 
     Raises:
-        PruneProofError: if there is no such benchmark, or a file that it opens cannot be read.
+        PruneProofError: if there is no such benchmark, a file that it opens cannot be read, or a line of one cannot be
+            used and `on_bad_sample` is `error`.
     """
     module = registry.load_module(__name__, settings.name, "benchmark")
     options = module.Options.model_validate(settings.options)
+    faults = Faults()
+    wanted = settings.images if images is None else images
     with _readable(settings.name):
-        benchmark: Benchmark = module.build(images, seed, options)
-    return benchmark
+        benchmark: Benchmark = module.build(Request(wanted, seed, folder / settings.folder, faults), options)
+    if settings.on_bad_sample == "error":
+        refuse(settings.name, faults.lines)
+    return replace(benchmark, left_out=tuple(faults.lines))
+
+
+def needs(settings: BenchmarkSettings) -> tuple[Need, ...]:
+    """What a benchmark reads.
+
+    Raises:
+        PruneProofError: if there is no such benchmark.
+    """
+    module = registry.load_module(__name__, settings.name, "benchmark")
+    if not hasattr(module, "needs"):
+        return ()
+    with _readable(settings.name):
+        found: Sequence[Need] = module.needs(module.Options.model_validate(settings.options))
+    return tuple(found)
+
+
+def card(name: str) -> Card:
+    """What a benchmark is.
+
+    Raises:
+        PruneProofError: if there is no such benchmark.
+    """
+    found: Card = registry.load_module(__name__, name, "benchmark").CARD
+    return found
 
 
 def input_files(settings: BenchmarkSettings, folder: Path) -> tuple[Path, ...]:
@@ -65,20 +146,16 @@ def input_files(settings: BenchmarkSettings, folder: Path) -> tuple[Path, ...]:
     Raises:
         PruneProofError: if there is no such benchmark, or a declared path does not exist or cannot be read.
     """
-    module = registry.load_module(__name__, settings.name, "benchmark")
-    if not hasattr(module, "files"):
-        return ()
     found: set[Path] = set()
     with _readable(settings.name):
-        paths = list(module.files(module.Options.model_validate(settings.options)))
-    for declared in paths:
-        place = folder / declared
-        if place.is_dir():
-            found.update(path for path in place.rglob("*") if path.is_file() and not _is_hidden(path, place))
-        elif place.is_file():
-            found.add(place)
-        else:
-            raise PruneProofError(f"benchmark {settings.name} reads {place}, which is missing: add it")
+        for need in needs(settings):
+            place = folder / settings.folder / need.path
+            if place.is_dir():
+                found.update(path for path in place.rglob("*") if path.is_file() and not _is_hidden(path, place))
+            elif place.is_file():
+                found.add(place)
+            else:
+                raise PruneProofError(f"benchmark {settings.name} reads {place}, which is missing: add it ({need.url})")
     return tuple(sorted(found))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Annotated, Any, get_type_hints
@@ -23,9 +23,9 @@ _HELD = {
 }
 """What a column of a table holds."""
 
-_MAY_BE_EMPTY = frozenset({"group", "colour", "answer", "split", "detail", "target", "phrasing"})
+_MAY_BE_EMPTY = frozenset({"group", "colour", "answer", "answers", "split", "detail", "target", "file"})
 """Text fields that may be empty; an empty question or truth gets its own message."""
-_PROSE = frozenset({"question", "answer", "rephrasings", "alternatives"})
+_PROSE = frozenset({"question", "answer", "answers", "rephrasings", "alternatives"})
 """Fields that may hold line breaks."""
 
 
@@ -36,14 +36,15 @@ def type_problems(benchmark: Benchmark) -> Iterator[str]:
         yield from misshapen
         return
     for index, row in enumerate(benchmark.images):
-        yield from _row(row, f"image {row.get('image_id', f'number {index}')!r}", IMAGES)
+        optional = {"png", "width", "height"} if row.get("file") else {"file"}
+        yield from _row(row, f"image {row.get('image_id', f'number {index}')!r}", IMAGES, optional)
     for index, row in enumerate(benchmark.objects):
         yield from _row(row, f"object {row.get('object_id', f'number {index}')} of {row.get('image_id')!r}", OBJECTS)
     for sample in benchmark.samples:
         for field in fields(Sample):
             value = getattr(sample, field.name)
             yield from _value(f"sample {sample.sample_id!r}", field.name, value, _of_sample()[field.name])
-    for name, forms in benchmark.vocabulary.items():
+    for name, forms in benchmark.shared.get("vocabulary", {}).items():
         yield from _value("vocabulary", "class", name, _adapter(str))
         yield from _value("vocabulary", f"forms of {name!r}", forms, _adapter(list[str]))
 
@@ -61,16 +62,21 @@ def _shape(benchmark: object) -> Iterator[str]:
         for index, row in enumerate(rows):
             if not isinstance(row, held):
                 yield f"{name}[{index}] is {_short(row)}: should be a {held.__name__}"
-    if not isinstance(benchmark.vocabulary, Mapping):
-        yield f"vocabulary is {_short(benchmark.vocabulary)}: should be a Mapping"
+    if not isinstance(benchmark.shared, Mapping):
+        yield f"shared is {_short(benchmark.shared)}: should be a Mapping"
+    elif not isinstance(benchmark.shared.get("vocabulary", {}), Mapping):
+        yield f"vocabulary is {_short(benchmark.shared['vocabulary'])}: should be a Mapping"
 
 
-def _row(row: Mapping[str, Any], said: str, schema: pa.Schema) -> Iterator[str]:
+def _row(
+    row: Mapping[str, Any], said: str, schema: pa.Schema, optional: Collection[str] = frozenset()
+) -> Iterator[str]:
     for name in row.keys() - set(schema.names):
         yield f"{said}: unknown column {name!r}; allowed: {', '.join(schema.names)}"
     for column in schema:
         if column.name not in row:
-            yield f"{said}: {column.name} is missing"
+            if column.name not in optional:
+                yield f"{said}: {column.name} is missing"
         else:
             yield from _value(said, column.name, row[column.name], _adapter(_HELD[column.type]))
 

@@ -5,27 +5,28 @@ Whatever passes here is perturbed, asked, scored and reported without an error.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pruneproof.benchmarks import Benchmark
+from pruneproof.benchmarks._faults import refuse
 from pruneproof.benchmarks._types import type_problems
 from pruneproof.errors import PruneProofError
 from pruneproof.pictures import read_mask
-from pruneproof.records import Sample
+from pruneproof.records import EXISTENCE, Sample
+from pruneproof.scoring.scorers import Truth, scorer
 from pruneproof.wording import contains, words
 
-SPLITS = ("random", "popular", "adversarial")
-"""POPE's samplings, which a `split` of an existence question names."""
 LONGEST_QUESTION = 5_000
 """Characters; some nine hundred words, more than any of the backbones reads."""
 LONGEST_DETAIL = 60
 """Characters; a detail becomes part of a metric's name."""
 MOST_COUNTED = 20
 """The largest number that scoring reads as a word, too."""
-SHOWN = 20
-"""Problems that are listed one by one."""
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""Kinds and splits become parts of metrics' names."""
 
 _ARTICLES = frozenset({"a", "an", "the"})
 
@@ -36,12 +37,7 @@ def require_sound(name: str, benchmark: Benchmark) -> None:
     Raises:
         PruneProofError: with one line for each problem, which names the image or sample, the value and what is allowed.
     """
-    found = list(problems(benchmark))
-    if found:
-        count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-        more = [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        lines = (f"  {line}" for line in [*found[:SHOWN], *more])
-        raise PruneProofError("\n".join([f"benchmark {name} has {count}:", *lines]))
+    refuse(name, list(problems(benchmark)))
 
 
 def problems(benchmark: Benchmark) -> Iterator[str]:
@@ -54,7 +50,7 @@ def problems(benchmark: Benchmark) -> Iterator[str]:
     yield from _objects(benchmark)
     yield from _samples(benchmark)
     yield from _repetitions(benchmark)
-    yield from _vocabulary(benchmark)
+    yield from _vocabulary(benchmark.shared.get("vocabulary", {}))
 
 
 def _images(benchmark: Benchmark) -> Iterator[str]:
@@ -66,16 +62,17 @@ def _images(benchmark: Benchmark) -> Iterator[str]:
 
 
 def _objects(benchmark: Benchmark) -> Iterator[str]:
-    sizes = {row["image_id"]: (row["width"], row["height"]) for row in benchmark.images}
+    sizes = {row["image_id"]: (row["width"], row["height"]) for row in benchmark.images if "width" in row}
+    shown = {row["image_id"] for row in benchmark.images}
     counted = Counter((row["image_id"], row["object_id"]) for row in benchmark.objects)
     for row in benchmark.objects:
         said, size = f"object {row['object_id']} of image {row['image_id']!r}", sizes.get(row["image_id"])
-        if size is None:
+        if row["image_id"] not in shown:
             yield f"{said}: there is no such image"
             continue
         if counted[row["image_id"], row["object_id"]] > 1:
             yield f"{said} occurs more than once: give each object of an image its own id"
-        if fault := _box_fault(row, size) or _mask_fault(row["mask"], size):
+        if size is not None and (fault := _box_fault(row, size) or _mask_fault(row["mask"], size)):
             yield f"{said}: {fault}"
 
 
@@ -101,8 +98,8 @@ def _mask_fault(mask: bytes, size: tuple[int, int]) -> str:
 
 
 def _samples(benchmark: Benchmark) -> Iterator[str]:
-    if not any(sample.kind != "caption" for sample in benchmark.samples):
-        yield "no question is asked: give at least one sample of a kind other than `caption`"
+    if not benchmark.samples:
+        yield "no question is asked: give at least one sample"
     images = {row["image_id"] for row in benchmark.images}
     objects = {(row["image_id"], row["object_id"]) for row in benchmark.objects}
     for sample in benchmark.samples:
@@ -110,8 +107,8 @@ def _samples(benchmark: Benchmark) -> Iterator[str]:
         if sample.image_id not in images:
             yield f"{said}: image {sample.image_id!r} does not exist"
         yield from (f"{said}: {fault}" for fault in _wording_faults(sample))
-        if fault := _answer_fault(sample):
-            yield f"{said}: answer {sample.answer!r} {fault}"
+        if fault := _scorer_fault(sample):
+            yield f"{said}: {fault}"
         for target in sample.target_objects:
             if (sample.image_id, target) not in objects:
                 yield f"{said}: target object {target} does not exist in image {sample.image_id!r}"
@@ -126,49 +123,59 @@ def _wording_faults(sample: Sample) -> Iterator[str]:
     for phrase in sample.protected:
         if not contains(question, phrase):
             yield f"protected {phrase!r}does not occur in the question {question[:200]!r}"
-    if sample.split and (sample.kind != "existence" or sample.split not in SPLITS):
-        yield f"split {sample.split!r} is not allowed: {', '.join(SPLITS)} for existence, else empty"
+    for what, value in (("kind", sample.kind), ("split", sample.split or "none")):
+        if not _NAME.fullmatch(value):
+            yield f"{what} {value!r} becomes part of metrics' names: lower case letters, digits and _, at most 64"
     if "/" in sample.detail or len(sample.detail) > LONGEST_DETAIL:
         yield f"detail {sample.detail[:80]!r} becomes a metric's name: at most {LONGEST_DETAIL} characters, no '/'"
 
 
-def _answer_fault(sample: Sample) -> str:
-    """Scoring reads a true answer as it reads a model's, so it must be readable."""
-    kind, answer = sample.kind, sample.answer
-    if kind == "caption":
+def _scorer_fault(sample: Sample) -> str:
+    """A scorer that there is not, or a true answer that the first one calls wrong: no model could be right."""
+    if not sample.scorers:
+        return "names no scorer: give at least one module of pruneproof.scoring.scorers"
+    try:
+        rule, *_ = [scorer(name) for name in sample.scorers]
+    except PruneProofError as error:
+        return str(error)
+    answer = sample.answer
+    if sample.asks == "caption":
         return ""
+    if sample.kind == EXISTENCE and answer not in ("yes", "no"):
+        return f"answer {answer!r} is not allowed for an existence question: use yes or no"
+    if sample.scorers[0] != "values":
+        truth = Truth(sample.truths, sample.facts)
+        best = max(rule.mark(rule.read(said, truth).prediction, truth) for said in sample.truths)
+        return "" if best > 0 else f"answer {answer!r} is wrong by its own scorer {sample.scorers[0]!r}: correct it"
     if answer != answer.strip().lower():
-        return "must be in lower case, without spaces around it"
-    if kind == "existence" and answer not in ("yes", "no"):
-        return "is not allowed for an existence question: use yes or no"
-    if kind == "count" and answer not in map(str, range(MOST_COUNTED + 1)):
-        return f"is not allowed for a count: use 0 to {MOST_COUNTED} in figures"
-    return "" if set(words(answer)) - _ARTICLES else "holds no word"
+        return f"answer {answer!r} must be in lower case, without spaces around it"
+    if sample.kind == "count" and answer not in map(str, range(MOST_COUNTED + 1)):
+        return f"answer {answer!r} is not allowed for a count: use 0 to {MOST_COUNTED} in figures"
+    return "" if set(words(answer)) - _ARTICLES else f"answer {answer!r} holds no word"
 
 
 def _repetitions(benchmark: Benchmark) -> Iterator[str]:
-    """A question that several samples ask of one image is asked, and reworded, once for all of them."""
+    """A question that several splits ask of one image is asked, reworded and counted once for all of them."""
     for sample_id, times in Counter(sample.sample_id for sample in benchmark.samples).items():
         if times > 1:
             yield f"sample {sample_id!r} occurs {times} times: ids must be unique"
     first: dict[tuple[str, str], Sample] = {}
     for sample in benchmark.samples:
         other = first.setdefault((sample.image_id, sample.question), sample)
-        for name in ("kind", "answer", "protected"):
+        for name in ("kind", "answer", "protected") if sample.split else ():
             one, two = getattr(other, name), getattr(sample, name)
-            if one != two and not (name == "answer" and sample.kind == "caption"):
+            if one != two:
                 same = f"sample {sample.sample_id!r} asks what {other.sample_id!r} asks of the same image"
                 yield f"{same}, but its {name} is {two!r} and not {one!r}"
 
 
-def _vocabulary(benchmark: Benchmark) -> Iterator[str]:
+def _vocabulary(vocabulary: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Of CHAIR, where captions are searched for a closed vocabulary."""
     owners: dict[tuple[str, ...], str] = {}
-    for name, written in benchmark.vocabulary.items():
+    for name, written in vocabulary.items():
         for form in (name, *written):
             key = words(form)
             if not key:
                 yield f"vocabulary: form {form!r} of {name!r} holds no word"
             elif owners.setdefault(key, name) != name:
                 yield f"vocabulary: {form!r} names both {owners[key]!r} and {name!r}: give it to one class"
-    if not benchmark.vocabulary and any(sample.kind == "caption" for sample in benchmark.samples):
-        yield "vocabulary: is empty, but captions are asked for: give every class and its surface forms"

@@ -18,7 +18,7 @@ from pruneproof.settings import Study
 
 
 def run(study: Study, folders: Folders) -> None:
-    """Write `images`, `objects` and `samples.parquet`, `vocabulary.json` and `manifest.json`.
+    """Write `images`, `objects` and `samples.parquet`, `shared.json` and `manifest.json`.
 
     Raises:
         PruneProofError: if a file is missing or cannot be read, if a later stage could not use what the benchmark
@@ -26,15 +26,15 @@ def run(study: Study, folders: Folders) -> None:
     """
     settings = study.benchmark
     read = input_files(settings, folders.study)
-    benchmark = build(settings, settings.images, study.study.seed)
+    benchmark = build(settings, study.study.seed, folders.study)
     require_sound(settings.name, benchmark)
     _require_turns(study, benchmark)
     for row in benchmark.images:
         _require_whole(settings.name, row)
-    write_rows(folders.benchmark / "images.parquet", [dict(row) for row in benchmark.images], IMAGES)
+    write_rows(folders.benchmark / "images.parquet", [{"file": "", **row} for row in benchmark.images], IMAGES)
     write_rows(folders.benchmark / "objects.parquet", [dict(row) for row in benchmark.objects], OBJECTS)
     write_rows(folders.benchmark / "samples.parquet", [sample_to_row(s) for s in benchmark.samples], SAMPLES)
-    write_json(folders.benchmark / "vocabulary.json", dict(benchmark.vocabulary))
+    write_json(folders.benchmark / "shared.json", dict(benchmark.shared))
     kinds = Counter(f"{s.kind}/{s.split}" if s.split else s.kind for s in benchmark.samples)
     write_json(
         folders.benchmark / "manifest.json",
@@ -42,6 +42,7 @@ def run(study: Study, folders: Folders) -> None:
             "benchmark": settings.name,
             "images": len(benchmark.images),
             "samples": dict(sorted(kinds.items())),
+            "left_out": list(benchmark.left_out),
             "files": {os.path.relpath(path, folders.study): sha256(path) for path in read},
         },
     )
@@ -50,8 +51,8 @@ def run(study: Study, folders: Folders) -> None:
 def _require_turns(study: Study, benchmark: Benchmark) -> None:
     """Refused here, and not only when answering: pictures are corrupted in between."""
     turns = study.answering.dialogues.turns
-    different = {(sample.image_id, sample.question) for sample in benchmark.samples if sample.kind != "caption"}
-    most = max(Counter(image_id for image_id, _ in different).values())
+    different = {(sample.image_id, sample.question) for sample in benchmark.samples if sample.asks != "caption"}
+    most = max(Counter(image_id for image_id, _ in different).values(), default=0)
     if study.answering.dialogues.select_by and most < turns:
         raise PruneProofError(
             f"answering.dialogues.turns is {turns}, but no image of benchmark {study.benchmark.name} has more than "

@@ -323,3 +323,14 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if missing:
         raise PruneProofError(f"{path} lacks the column {missing[0]!r}: delete it and run `dvc repro`")
     return table
+
+
+def pope_splits(report: Report) -> tuple[str, ...]:
+    """POPE's splits that the study asks, in the order of its tables."""
+    return tuple(name.removeprefix("pope/accuracy_") for name in report.chance["metric"] if "pope/accuracy_" in name)
+
+
+def asked_kinds(report: Report) -> tuple[str, ...]:
+    """Kinds of question, in the order in which the benchmark asks them."""
+    names = (str(name).removeprefix("accuracy/") for name in report.chance["metric"] if name.startswith("accuracy/"))
+    return tuple(name for name in names if name != "all")

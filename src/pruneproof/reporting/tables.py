@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pruneproof.records import KINDS
 from pruneproof.reporting.budgets import token_cell, token_columns, token_note
 from pruneproof.reporting.cost_tables import component_table, family_table, published_table
 from pruneproof.reporting.diagnosis import diagnosis_table
 from pruneproof.reporting.estimates import Contrast, interval, number, p_value
 from pruneproof.reporting.methods import Method
-from pruneproof.reporting.report import Report
+from pruneproof.reporting.report import Report, asked_kinds, pope_splits
 from pruneproof.reporting.rival_table import rival_table
 from pruneproof.reporting.style import plain
 from pruneproof.reporting.table import Table, known
-
-SPLITS = ("random", "popular", "adversarial")
 
 
 def tables(report: Report) -> list[Table]:
@@ -151,7 +148,9 @@ def chance_note(report: Report) -> str:
 
 def kind_chance(report: Report, kinds: Sequence[str]) -> str:
     """The chance level of each kind."""
-    return _chances(report, {kind.replace("compositional", "two-step"): f"accuracy/{kind}" for kind in kinds})
+    return _chances(
+        report, {kind.replace("compositional", "two-step").replace("_", " "): f"accuracy/{kind}" for kind in kinds}
+    )
 
 
 def _chances(report: Report, metrics: Mapping[str, str]) -> str:
@@ -194,11 +193,12 @@ def contrast_table(report: Report, backbone: str) -> Table:
 def pope_table(report: Report, backbone: str) -> Table:
     """Accuracy, F1 and yes ratio by split on clean images, and F1 over all corruptions."""
     measures = (("accuracy", "clean"), ("f1", "clean"), ("yes_ratio", "clean"), ("f1", "image"))
+    splits = pope_splits(report)
     rows = []
     for method in report.methods_of(backbone):
         cells = [
             _level(report, backbone, method, f"pope/{measure}_{split}", family)
-            for split in SPLITS
+            for split in splits
             for measure, family in measures
         ]
         rows.append((method.label, *cells))
@@ -207,16 +207,15 @@ def pope_table(report: Report, backbone: str) -> Table:
         "POPE as its official scorer counts it, in %, by the way absent objects are drawn: at random, frequent ones, "
         "ones that often occur together with what is there. Clean images, and F1 over all image corruptions. Yes is "
         "the share of questions answered yes; 50% is unbiased. Accuracy by "
-        + _chances(report, {split: f"pope/accuracy_{split}" for split in SPLITS}).lower(),
-        ("Method", *("Acc", "F1", "Yes", "F1 corrupted") * 3), known(rows),
-        (("", 1), ("Random", 4), ("Popular", 4), ("Adversarial", 4)),
+        + _chances(report, {split: f"pope/accuracy_{split}" for split in splits}).lower(),
+        ("Method", *("Acc", "F1", "Yes", "F1 corrupted") * len(splits)), known(rows) if splits else (),
+        (("", 1), *((split.capitalize(), 4) for split in splits)),
     )  # fmt: skip
 
 
 def kind_table(report: Report, backbone: str) -> Table:
     """Accuracy by kind of question, clean and corrupted."""
-    scored = set(report.summary["metric"])
-    kinds = [kind for kind in KINDS if f"accuracy/{kind}" in scored]
+    kinds = asked_kinds(report)
     rows = []
     for method in report.methods_of(backbone):
         cells = [
@@ -228,9 +227,13 @@ def kind_table(report: Report, backbone: str) -> Table:
     return Table(
         f"{backbone}_kinds", "Accuracy by kind of question",
         f"Accuracy in % on clean images and over all image corruptions. {kind_chance(report, kinds)}",
-        ("Method", *(kind.replace("compositional", "two-step") for kind in kinds * 2)), known(rows) if kinds else (),
+        ("Method", *map(_heading, kinds * 2)), known(rows) if kinds else (),
         (("", 1), ("Clean", len(kinds)), ("Corrupted", len(kinds))),
     )  # fmt: skip
+
+
+def _heading(kind: str) -> str:
+    return kind.replace("compositional", "two-step").replace("_", " ")
 
 
 def caption_table(report: Report, backbone: str) -> Table:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pruneproof.errors import PruneProofError
 from pruneproof.records import CLEAN, TOKENS, Condition, Family
 from pruneproof.scoring import kept, robustness
-from pruneproof.scoring.questions import CaptionTruth, Questions
-from pruneproof.scoring.reading import read_answers
+from pruneproof.scoring.conversions import as_it_is
+from pruneproof.scoring.questions import Questions
+from pruneproof.scoring.reading import Convert, Ruling, read_answers
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
@@ -41,11 +42,12 @@ class Scored:
     parseable: Floats
     """1 where exactly one value was named."""
     correct: Floats
-    """1 or 0; for a caption the share of its mentions that are true, nan if it mentions nothing."""
+    """What the sample's first scorer gives, 0 to 1: 1 or 0 for most; for CHAIR the share of a caption's mentions that
+    are true, nan if it mentions nothing. Where nothing but captions is asked, the scorer's first score (CIDEr-D)."""
     flipped: Floats
     """1 where the prediction differs from the same method's on clean input; nan under the clean condition."""
-    captions: Floats
-    """(C, S, 5) `hallucination.CaptionCounts`; nan for other kinds."""
+    rulings: tuple[Ruling, ...]
+    """What every scorer says."""
     target_kept: Floats
     """Share of the asked object's patches that were kept."""
     overlap_clean: Floats
@@ -96,8 +98,8 @@ def score(
     logits: pa.Table,
     conditions: tuple[Condition, ...],
     questions: Questions,
-    truth: CaptionTruth,
     targets: Sequence[Bools],
+    convert: Convert = as_it_is,
 ) -> Scored:
     """Score the answers of one method.
 
@@ -106,8 +108,8 @@ def score(
         logits: columns of `records.LOGITS`.
         conditions: those of the baseline, from `conditions_of`.
         questions: the benchmark.
-        truth: what captions are compared with.
         targets: for each condition (S, N) patches of the asked objects, from `target_patches`.
+        convert: what the model's authors do to a text before a scorer sees it, see `conversions`.
 
     Raises:
         PruneProofError: for an unknown sample or condition, two answers to one question, or an impossible token.
@@ -115,7 +117,7 @@ def score(
     shape = (len(conditions), len(questions.kind))
     cell = _cells(answers, conditions, questions)
     text, texts = _dense_codes(answers["text"], cell, shape)
-    read = read_answers(text, texts, questions, truth)
+    read = read_answers(text, texts, questions, convert)
     flipped = robustness.flips(read.prediction[0], read.prediction)
     flipped[0] = np.nan
     overlap = np.full(shape, np.nan)
@@ -134,7 +136,7 @@ def score(
     margin.reshape(-1)[_cells(logits, conditions, questions)] = pc.subtract(
         pc.cast(logits["yes_logit"], pa.float64()), pc.cast(logits["no_logit"], pa.float64())
     ).to_numpy()
-    margin[:, questions.kind != "existence"] = np.nan
+    margin[:, ~questions.existence] = np.nan
     return Scored(
         conditions=conditions,
         present=text >= 0,
@@ -145,7 +147,7 @@ def score(
         parseable=read.parseable,
         correct=read.correct,
         flipped=flipped,
-        captions=read.captions,
+        rulings=read.rulings,
         target_kept=target_kept,
         overlap_clean=overlap,
         **tokens,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pruneproof import pruning
 from pruneproof.pruning.protocol import Method
+from pruneproof.records import EXISTENCE
 from pruneproof.scoring import robustness
 from pruneproof.scoring.existence import MATCHED
 from pruneproof.scoring.groups import LIVE, MEAN, Group
@@ -116,14 +117,14 @@ def contrast(
 def _differences(method: Floats, full: Floats, questions: Questions) -> Iterator[Measured]:
     kind = questions.kind[questions.first]
     image = questions.image[questions.first]
-    absent = (kind == "existence") & ~questions.truth_yes[questions.first]
+    absent = (kind == EXISTENCE) & ~questions.truth_yes[questions.first]
     clean = np.full_like(method, np.nan)
     clean[0] = method[0] - full[0]
     drops = robustness.difference_in_drops(robustness.drop(method[0], method), robustness.drop(full[0], full))
     drops[0] = np.nan
     for name, mask, clean_sign in (
         (MAIN, questions.counted, 1),
-        ("accuracy/existence", kind == "existence", 1),
+        ("accuracy/existence", kind == EXISTENCE, 1),
         # Affirming an absent object is being wrong about it: the rate is one minus accuracy there, so its rise is the
         # drop of that accuracy, while its clean difference changes sign.
         ("hallucination/rate", absent, -1),

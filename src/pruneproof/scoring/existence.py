@@ -34,7 +34,7 @@ def measure_existence(margin: Floats, full: Floats, questions: Questions, draws:
         draws: (resamples, images) from `bootstrap.draw_images`.
     """
     first = questions.first
-    chosen = questions.kind[first] == "existence"
+    chosen = questions.existence[first]
     margin, full = margin[:, chosen], full[chosen]
     if not np.isfinite(margin).any():
         return

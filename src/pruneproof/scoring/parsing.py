@@ -1,21 +1,20 @@
-"""From a model's free text to an answer that can be compared with the truth, for every kind of question but captions.
+"""From a model's free text to an answer that can be compared with the truth, by the type of the truth.
 
-Existence is read by POPE's official rule. Every other kind is read by the type of its truth: a truth of `3` makes the
-question a count, whatever the kind is called, so that two-step questions need no separate rule.
+A truth of `3` makes the question a count, whatever its kind is called, so that two-step questions need no rule
+of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from pruneproof import wording
 from pruneproof.scoring.matching import SurfaceForms, mentions, surface_forms
-from pruneproof.scoring.scorers import pope
+from pruneproof.scoring.scorers import Reading
 
-AnswerType = Literal["pope", "yes_no", "colour", "count", "relation", "phrase"]
+AnswerType = Literal["yes_no", "colour", "count", "relation", "phrase"]
 
 _COLOURS = (
     "red orange yellow green blue purple pink brown black white grey "
@@ -42,32 +41,21 @@ _VALUES: Mapping[AnswerType, Mapping[str, tuple[str, ...]]] = {
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """What a text says."""
-
-    prediction: str
-    """The value it names; the text's words in lower case where it names none or several."""
-    parseable: bool
-    """Whether it names exactly one value."""
-
-
 @cache
 def _forms(answer_type: AnswerType) -> SurfaceForms:
     return surface_forms(_VALUES[answer_type])
 
 
-def answer_type(kind: str, truth: str) -> AnswerType:
-    """How answers to a question are read: by POPE's rule for existence, else by the type of the true answer."""
-    if kind == "existence":
-        return "pope"
+@lru_cache(maxsize=1 << 12)
+def answer_type(truth: str) -> AnswerType:
+    """How answers to a question are read: the closed set that its true answer belongs to, or as a phrase."""
     for name in _VALUES:
         if wording.words(truth) in _forms(name):
             return name
     return "phrase"
 
 
-def parse(text: str, how: AnswerType) -> Parsed:
+def parse(text: str, how: AnswerType) -> Reading:
     """Read an answer.
 
     Closed answer sets: '3', 'three' and 'There are three.' all give `3`. A text that names several different values
@@ -75,14 +63,12 @@ def parse(text: str, how: AnswerType) -> Parsed:
 
     Examples:
         >>> parse("On the left.", "relation")
-        Parsed(prediction='left', parseable=True)
+        Reading(prediction='left', parseable=True)
         >>> parse("red and blue", "colour")
-        Parsed(prediction='red and blue', parseable=False)
+        Reading(prediction='red and blue', parseable=False)
     """
-    if how == "pope":
-        return Parsed(pope.parse(text), pope.parseable(text))
     if how == "phrase":
         words = [word for word in wording.words(text) if word not in _ARTICLES]
-        return Parsed(" ".join(words), bool(words))
+        return Reading(" ".join(words), bool(words))
     named = set(mentions(text, _forms(how)))
-    return Parsed(named.pop(), True) if len(named) == 1 else Parsed(" ".join(wording.words(text)), False)
+    return Reading(named.pop(), True) if len(named) == 1 else Reading(" ".join(wording.words(text)), False)

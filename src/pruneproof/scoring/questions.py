@@ -1,30 +1,49 @@
-"""The benchmark's questions as arrays, and the ground truth that answers are compared with."""
+"""The benchmark's questions as arrays, and the rules and truths that answers are judged by."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pruneproof.errors import PruneProofError
-from pruneproof.files import read_json, read_rows, read_table
+from pruneproof.files import read_json, read_table
 from pruneproof.folders import Folders
-from pruneproof.records import KINDS
-from pruneproof.scoring import parsing
-from pruneproof.scoring.chance import sightless
-from pruneproof.scoring.matching import SurfaceForms, surface_forms
+from pruneproof.records import EXISTENCE
+from pruneproof.scoring.chance import most_frequent
+from pruneproof.scoring.scorers import Scorer, Truth, prepared, scorer
 from pruneproof.scoring.statistics import sum_by_image
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
+Bools = NDArray[np.bool_]
 Strings = NDArray[np.object_]
 
-ANSWERED = tuple(kind for kind in KINDS if kind != "caption")
+_COLUMNS = (
+    "sample_id", "image_id", "kind", "question", "answer", "split", "detail", "target_objects", "scorers", "answers",
+    "facts", "asks",
+)  # fmt: skip
 
-_COLUMNS = ("sample_id", "image_id", "kind", "question", "answer", "split", "detail", "target_objects")
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The N samples that one scorer judges."""
+
+    name: str
+    rule: Scorer
+    shared: Mapping[str, Any]
+    """Facts that all samples share."""
+    samples: Ints
+    """(N) indices of samples, ascending."""
+    truths: tuple[Truth, ...]
+    """(N) what their answers are held against."""
+    same: Ints
+    """(N) number of the truth; samples of one number have equal truths."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +51,7 @@ class Questions:
     """S samples on I images, and the U different questions among them.
 
     POPE asks many questions in several splits; such samples share one unit, so that each (image, question) counts once
-    in every score but POPE's own.
+    in every score but the scorers' own.
     """
 
     table: pa.Table
@@ -44,23 +63,39 @@ class Questions:
     split: Strings
     detail: Strings
     """(S) as in `records.Sample`."""
-    truth: tuple[str, ...]
-    """(S) the true answer, read as a model's answer is."""
-    how: tuple[parsing.AnswerType, ...]
-    """(S) how the answer is read."""
+    caption: Bools
+    """(S) whether a description is asked for."""
+    judged: tuple[Judged, ...]
+    """Every scorer, in order of first appearance."""
+    first_rule: Ints
+    """(S) index into `judged` of the scorer that decides what is right."""
+    truth_yes: Bools
+    """(S) whether it is an existence question whose true answer is `yes`."""
     unit: Ints
     """(S) index of the different question."""
     first: Ints
     """(U) the first sample of each unit."""
-    counted: NDArray[np.bool_]
+    counted: Bools
     """(U) whether the unit enters `accuracy/all` and all that is made from it."""
+    frequent: Mapping[str, str]
+    """The most frequent true answer of every kind but captions, see `chance`."""
     sightless: Floats
-    """(U) whether giving every kind's most frequent answer is right, see `chance`."""
+    """(U) what giving every kind's most frequent answer scores, 0 to 1; 0 for captions."""
 
     @property
-    def truth_yes(self) -> NDArray[np.bool_]:
-        """(S) whether the true answer is `yes`."""
-        return np.array([truth == "yes" for truth in self.truth], bool)
+    def existence(self) -> Bools:
+        """(S) whether it is asked if an object is there."""
+        return np.asarray(self.kind == EXISTENCE, bool)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of question in order of first appearance, captions excluded."""
+        return tuple(dict.fromkeys(self.kind[~self.caption].tolist()))
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Splits in order of first appearance."""
+        return tuple(split for split in dict.fromkeys(self.split.tolist()) if split)
 
     def by_unit(self, values: Floats) -> Floats:
         """(K, S) values to (K, U): the mean over a unit's samples, nan left out and nan where all are."""
@@ -70,48 +105,110 @@ class Questions:
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def load_questions(folders: Folders, kinds: Collection[str] = ANSWERED) -> Questions:
-    """Read `samples.parquet`.
+def load_questions(folders: Folders, kinds: Collection[str] = ()) -> Questions:
+    """Read `samples.parquet` and `shared.json`.
 
     Args:
         folders: of the study.
-        kinds: kinds of question that enter `accuracy/all`.
+        kinds: kinds of question that enter `accuracy/all`; none for all of them. Where nothing but captions is asked,
+            captions enter it, by the first score of their scorer.
 
     Raises:
-        PruneProofError: if it is missing or empty, or an existence question's truth is neither yes nor no.
+        PruneProofError: if it is missing or empty, names a scorer that there is not, an existence question's truth is
+            neither yes nor no, or a kind is not asked.
     """
     table = read_table(folders.benchmark / "samples.parquet", _COLUMNS)
     rows = table.to_pydict()
     if not table.num_rows:
         raise PruneProofError(f"{folders.benchmark / 'samples.parquet'} is empty: run `dvc repro draw_scenes`")
-    how = tuple(parsing.answer_type(kind, answer) for kind, answer in zip(rows["kind"], rows["answer"], strict=True))
-    for name, kind, answer in zip(rows["sample_id"], how, rows["answer"], strict=True):
-        if kind == "pope" and answer not in ("yes", "no"):
+    kind, split = np.array(rows["kind"], object), np.array(rows["split"], object)
+    caption = np.array(rows["asks"], object) == "caption"
+    existence = kind == EXISTENCE
+    for index in np.flatnonzero(existence).tolist():
+        if rows["answer"][index] not in ("yes", "no"):
+            name, answer = rows["sample_id"][index], rows["answer"][index]
             raise PruneProofError(f"samples.parquet: answer of existence question {name} is {answer!r}; use yes or no")
     image_names, image = _codes(rows["image_id"])
     keys = [
-        (image_id, question) if kind == "existence" else name
-        for image_id, question, kind, name in zip(
-            rows["image_id"], rows["question"], rows["kind"], rows["sample_id"], strict=True
+        (image_id, question) if part else name
+        for image_id, question, part, name in zip(
+            rows["image_id"], rows["question"], rows["split"], rows["sample_id"], strict=True
         )
     ]
     _, unit = _codes(keys)
     _, first = np.unique(unit, return_index=True)
-    truth = tuple(parsing.parse(answer, kind).prediction for answer, kind in zip(rows["answer"], how, strict=True))
+    judged, first_rule = _judged(rows, read_json(folders.benchmark / "shared.json"))
+    known = tuple(dict.fromkeys(kind[~caption].tolist()))
+    if unknown := [name for name in kinds if name not in known]:
+        raise PruneProofError(f"scoring.kinds: {unknown[0]!r} is not asked; the benchmark's kinds: {', '.join(known)}")
+    chosen = np.isin(kind[first].astype(str), list(kinds or known)) & ~caption[first]
+    asked = first[~caption[first]].tolist()
+    frequent = most_frequent([rows["kind"][i] for i in asked], [rows["answer"][i] for i in asked])
     return Questions(
         table=table,
         image=image,
         images=len(image_names),
-        kind=np.array(rows["kind"], object),
-        split=np.array(rows["split"], object),
+        kind=kind,
+        split=split,
         detail=np.array(rows["detail"], object),
-        truth=truth,
-        how=how,
+        caption=caption,
+        judged=judged,
+        first_rule=first_rule,
+        truth_yes=existence & (np.array(rows["answer"], object) == "yes"),
         unit=unit,
         first=first,
-        counted=np.isin(np.array(rows["kind"], str)[first], list(kinds)),
-        sightless=sightless([rows["kind"][index] for index in first], [truth[index] for index in first]),
+        counted=chosen if known else np.ones(len(first), bool),
+        frequent=frequent,
+        sightless=_sightless(judged, first_rule, kind, caption, frequent)[first],
     )
+
+
+def _judged(rows: Mapping[str, list[Any]], shared: Mapping[str, Any]) -> tuple[tuple[Judged, ...], Ints]:
+    """Every scorer with its samples, and for each sample the index of its first scorer."""
+    named = [json.loads(names) for names in rows["scorers"]]
+    order, _ = _codes([name for names in named for name in names])
+    place = {name: index for index, name in enumerate(order)}
+    judged = []
+    for name in place:
+        samples = [index for index, names in enumerate(named) if name in names]
+        numbers: dict[tuple[str, str, str], int] = {}
+        same = [
+            numbers.setdefault((rows["answer"][i], rows["answers"][i], rows["facts"][i]), len(numbers)) for i in samples
+        ]
+        rule = scorer(str(name))
+        truths = [
+            Truth(tuple(json.loads(answers)) or (answer,), {**shared, **json.loads(facts)})
+            for answer, answers, facts in numbers
+        ]
+        truths = _prepared(rule, truths, shared)
+        judged.append(
+            Judged(str(name), rule, shared, np.array(samples, int), tuple(truths[i] for i in same), np.array(same, int))
+        )
+    return tuple(judged), np.array([place[names[0]] for names in named])
+
+
+def _prepared(rule: Scorer, truths: Sequence[Truth], shared: Mapping[str, Any]) -> list[Truth]:
+    """The true answers as the scorer reads a model's, all prepared at once."""
+    texts = list(dict.fromkeys(answer for truth in truths for answer in truth.answers))
+    found = dict(zip(texts, prepared(rule, texts, shared), strict=True))
+    return [Truth(tuple(found[answer] for answer in truth.answers), truth.facts) for truth in truths]
+
+
+def _sightless(
+    judged: Sequence[Judged], first_rule: Ints, kind: Strings, caption: Bools, frequent: Mapping[str, str]
+) -> Floats:
+    """(S) what every kind's most frequent answer scores by each sample's first scorer."""
+    found = np.zeros(len(kind))
+    for number, own in enumerate(judged):
+        known: dict[tuple[str, int], float] = {}
+        for sample, truth, same in zip(own.samples.tolist(), own.truths, own.same.tolist(), strict=True):
+            if first_rule[sample] != number or caption[sample]:
+                continue
+            key = (kind[sample], same)
+            if key not in known:
+                known[key] = own.rule.mark(own.rule.read(frequent[kind[sample]], truth).prediction, truth)
+            found[sample] = known[key]
+    return found
 
 
 def _codes(keys: Sequence[object]) -> tuple[list[object], Ints]:
@@ -119,29 +216,3 @@ def _codes(keys: Sequence[object]) -> tuple[list[object], Ints]:
     index: dict[object, int] = {}
     codes = np.array([index.setdefault(key, len(index)) for key in keys], dtype=np.int_)
     return list(index), codes
-
-
-@dataclass(frozen=True, slots=True)
-class CaptionTruth:
-    """What captions are compared with."""
-
-    forms: SurfaceForms
-    """The benchmark's vocabulary."""
-    present: tuple[frozenset[str], ...]
-    """(S) classes in the image of each sample."""
-
-
-def load_caption_truth(folders: Folders, questions: Questions) -> CaptionTruth:
-    """Read `vocabulary.json` ({class: [surface forms]}) and the classes in each image; nothing if no caption is asked.
-
-    Objects whose noun is not in the vocabulary are left out: a caption cannot be credited for them.
-    """
-    if "caption" not in questions.kind:
-        return CaptionTruth({}, (frozenset(),) * len(questions.kind))
-    vocabulary: dict[str, list[str]] = read_json(folders.benchmark / "vocabulary.json")
-    present: dict[str, set[str]] = {}
-    for row in read_rows(folders.benchmark / "objects.parquet", ("image_id", "noun")):
-        if row["noun"] in vocabulary:
-            present.setdefault(row["image_id"], set()).add(row["noun"])
-    image_ids = questions.table["image_id"].to_pylist()
-    return CaptionTruth(surface_forms(vocabulary), tuple(frozenset(present.get(name, ())) for name in image_ids))

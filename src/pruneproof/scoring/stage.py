@@ -29,7 +29,7 @@ from pruneproof.scoring.groups import Group, groups_of, live_conditions, with_li
 from pruneproof.scoring.kinds import KindRow
 from pruneproof.scoring.measured import Measured
 from pruneproof.scoring.picks import PickRow
-from pruneproof.scoring.questions import CaptionTruth, Questions, load_caption_truth, load_questions
+from pruneproof.scoring.questions import Questions, load_questions
 from pruneproof.scoring.ranking import RankingRow, split_images
 from pruneproof.scoring.reading import read_logits
 from pruneproof.scoring.rivals import RivalRows, Rivals, compare
@@ -41,8 +41,10 @@ from pruneproof.scoring.tables import (
     ContrastRow,
     CurveRow,
     EffectiveRow,
+    OfficialRow,
     SummaryRow,
     chance_rows,
+    official_rows,
     per_answer,
     to_csv,
 )
@@ -62,11 +64,10 @@ def run(study: Study, folders: Folders) -> None:
     questions = load_questions(folders, study.scoring.kinds)
     bench = _Bench(
         questions=questions,
-        captions=load_caption_truth(folders, questions),
         draws=draw_images(questions.images, study.scoring.resamples, generator(study.study.seed, "bootstrap")),
         halves=split_images(questions.images, generator(study.study.seed, "halves")),
     )
-    tables = _Tables([], [], [], [], RivalRows())
+    tables = _Tables([], [], [], [], [], RivalRows())
     with (
         replacing(folders.scores / "per_answer.parquet") as path,
         pq.ParquetWriter(path, PER_ANSWER, compression="zstd") as writer,
@@ -82,6 +83,7 @@ def run(study: Study, folders: Folders) -> None:
         ("contrasts", to_csv(ContrastRow, with_holm(tables.contrasts))),
         ("effective", to_csv(EffectiveRow, with_holm(tables.effective))),
         ("random_curve", to_csv(CurveRow, tables.curves)),
+        ("official", to_csv(OfficialRow, tables.official)),
         ("chance", to_csv(ChanceRow, chance_rows(questions))),
         ("kinds", to_csv(KindRow, tables.rivals.kinds)),
         ("ranking", to_csv(RankingRow, tables.rivals.ranking)),
@@ -96,7 +98,6 @@ class _Bench:
     """What all backbones and methods share."""
 
     questions: Questions
-    captions: CaptionTruth
     draws: NDArray[np.float64]
     halves: NDArray[np.float64]
 
@@ -121,6 +122,7 @@ class _Tables:
     contrasts: list[ContrastRow]
     effective: list[EffectiveRow]
     curves: list[CurveRow]
+    official: list[OfficialRow]
     rivals: RivalRows
 
 
@@ -138,7 +140,7 @@ def _score_backbone(
 
     def scored_answers(method: str, answers: pa.Table) -> Scored:
         logits = read_logits(folders, backbone, method)
-        return score(answers, logits, conditions, questions, bench.captions, targets)
+        return score(answers, logits, conditions, questions, targets)
 
     full = scored_answers(settings.baseline, answers)
     found = _Found({settings.baseline: questions.by_unit(full.correct)}, {name: {} for name in LEVELS}, {})
@@ -158,6 +160,7 @@ def _score_backbone(
         for group, value, n in corruption_errors(correct[method], correct[settings.baseline], questions, groups):
             where = (backbone, method, group.family, group.perturbation, group.severity)
             tables.summary.append(SummaryRow(*where, "robust/corruption_error", 100 * value, np.nan, np.nan, n))
+        tables.official.extend(official_rows(backbone, method, scored, questions))
         yield per_answer(backbone, method, scored, questions)
     checkpoint = folders.study / study.study.root / study.backbones[backbone].checkpoint
     layers = language_depth(checkpoint) or pruning.REFERENCE_LAYERS

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pruneproof.records import KINDS, PERTURBED
-from pruneproof.scoring import robustness, yes_no
+from pruneproof.records import EXISTENCE, PERTURBED
+from pruneproof.scoring import robustness
 from pruneproof.scoring.answers import Scored, in_the_words_of
-from pruneproof.scoring.captions import hallucination
 from pruneproof.scoring.existence import measure_existence
 from pruneproof.scoring.groups import LIVE, MEAN, Group
 from pruneproof.scoring.measured import Measured, estimates, mean_difference, mean_level, ratio_level
 from pruneproof.scoring.questions import Questions
-from pruneproof.scoring.scorers import pope
+from pruneproof.scoring.reading import Ruling, ratios_of
 from pruneproof.scoring.statistics import Ratio, sum_by_image
 from pruneproof.scoring.tables import SummaryRow
+from pruneproof.wording import words
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -45,7 +45,8 @@ def summarise(
 def measure(scored: Scored, full: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
     """All metrics but the corruption error, under every condition.
 
-    POPE's numbers are taken over the rows of a split as in the official script; all others over different questions.
+    Scorers' own numbers (POPE's) are taken over the rows of a split as in the official scripts; all others over
+    different questions.
     A perturbed score rests on the questions that were asked, which under a text perturbation are those whose rewording
     kept its label. Drops, flips, overlaps and retention compare each of them with itself, so a drop need not equal the
     difference of the two accuracies.
@@ -56,8 +57,8 @@ def measure(scored: Scored, full: Scored, questions: Questions, draws: Floats) -
         questions: the benchmark.
         draws: (resamples, images) from `bootstrap.draw_images`.
     """
-    yield from _pope(scored, questions, draws)
-    yield from _chair(scored, questions, draws)
+    yield from _scorers(scored, questions, draws)
+    yield from _captions(scored, questions, draws)
     yield from _means(scored, questions, draws)
     yield from _flips(scored, full, questions, draws)
     yield retention(questions.by_unit(scored.correct), questions, draws)
@@ -77,7 +78,7 @@ def _mean_over_units(values: Floats, mask: Bools) -> Floats:
 def _means(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
     kind, detail = questions.kind[questions.first], questions.detail[questions.first]
     image = questions.image[questions.first]
-    absent = (kind == "existence") & ~questions.truth_yes[questions.first]
+    absent = (kind == EXISTENCE) & ~questions.truth_yes[questions.first]
     asked = questions.counted
     correct = questions.by_unit(scored.correct)
     lost = robustness.drop(correct[0], correct)
@@ -91,14 +92,13 @@ def _means(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Meas
 
     yield mean(ACCURACY, correct, asked)
     yield drop("all", asked)
-    for name in KINDS:
-        if name != "caption":
-            yield mean(f"accuracy/{name}", correct, kind == name)
-            yield drop(name, kind == name)
-            for part in sorted(set(detail[kind == name]) - {""}):
-                yield mean(f"accuracy/{name}/{part}", correct, (kind == name) & (detail == part))
+    for name in questions.kinds:
+        yield mean(f"accuracy/{name}", correct, kind == name)
+        yield drop(name, kind == name)
+        for part in sorted(set(detail[kind == name]) - {""}):
+            yield mean(f"accuracy/{name}/{part}", correct, (kind == name) & (detail == part))
     yield mean("hallucination/rate", 1 - correct, absent)
-    yield mean("hallucination/unparseable", 1 - questions.by_unit(scored.parseable), kind == "existence")
+    yield mean("hallucination/unparseable", 1 - questions.by_unit(scored.parseable), kind == EXISTENCE)
     yield mean("robust/flip_rate", questions.by_unit(scored.flipped), asked)
     yield mean("tokens/visual", questions.by_unit(scored.visual_tokens), asked, scale=1.0)
     yield mean("tokens/input", questions.by_unit(scored.input_tokens), asked, scale=1.0)
@@ -148,58 +148,59 @@ def retention(correct: Floats, questions: Questions, draws: Floats) -> Measured:
     return Measured(RETENTION, ratio.estimate, both.sum(-1), by_image, replicates=replicates)
 
 
-def _pope(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
-    f1: list[Measured] = []
-    for split in pope.SPLITS:
-        mask = (questions.kind == "existence") & (questions.split == split)
-        if not mask.any():
-            continue
-        truth = questions.truth_yes[mask]
-        answered = scored.present[:, mask]
-        says_yes = (scored.correct[:, mask] == 1) == truth
-        for name, measured in _by_condition(
-            "pope",
-            yes_no.ratios(says_yes, truth),
-            answered,
-            questions.image[mask],
-            questions.images,
-            draws,
-            f"_{split}",
-        ):
-            if name == "f1":
-                f1.append(measured)
-            yield measured
-    if f1:
-        value = np.mean([m.value for m in f1], axis=0)
-        replicates = np.mean([m.replicates for m in f1 if m.replicates is not None], axis=0)
-        asked = np.any([m.asked for m in f1 if m.asked is not None], axis=0)
-        yield Measured("pope/f1_mean", value, np.sum([m.n for m in f1], axis=0), asked, replicates=replicates)
+def _scorers(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
+    """Every scorer's ratios, `<scorer>/<ratio>`, over each split if there are any; F1 also as the mean over splits."""
+    for ruling in scored.rulings:
+        own = ruling.judged
+        splits = list(dict.fromkeys(questions.split[own.samples].tolist()))
+        f1: list[Measured] = []
+        for split in splits:
+            members = np.flatnonzero(questions.split[own.samples] == split)
+            image = questions.image[own.samples[members]]
+            for name, measured in _ratios(scored, ruling, members, image, draws, f"_{split}" if split else ""):
+                if name == "f1" and split:
+                    f1.append(measured)
+                yield measured
+        if f1:
+            value = np.mean([m.value for m in f1], axis=0)
+            replicates = np.mean([m.replicates for m in f1 if m.replicates is not None], axis=0)
+            asked = np.any([m.asked for m in f1 if m.asked is not None], axis=0)
+            n = np.sum([m.n for m in f1], axis=0)
+            yield Measured(f"{own.name}/f1_mean", value, n, asked, replicates=replicates)
 
 
-def _chair(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
-    mask = questions.kind == "caption"
-    if mask.any():
-        parts = hallucination.ratios(scored.captions[:, mask])
-        answered = scored.present[:, mask]
-        for _, measured in _by_condition("chair", parts, answered, questions.image[mask], questions.images, draws):
-            yield measured
-
-
-def _by_condition(
-    group: str,
-    parts: dict[str, tuple[Floats, Floats]],
-    answered: Bools,
-    image: NDArray[np.int_],
-    images: int,
-    draws: Floats,
-    suffix: str = "",
+def _ratios(
+    scored: Scored, ruling: Ruling, members: NDArray[np.int_], image: NDArray[np.int_], draws: Floats, suffix: str
 ) -> Iterator[tuple[str, Measured]]:
-    """(numerator, denominator) of each answer, (C, N), to a metric by condition."""
-    for name, (part, whole) in parts.items():
-        sums = [sum_by_image(np.where(answered, values, 0.0), image, images) for values in (part, whole)]
+    """One scorer's ratios over some of its samples, (M) indices among them, under every condition."""
+    images = draws.shape[1]
+    shape = (len(scored.conditions), images)
+    sums: dict[str, tuple[Floats, Floats]] = {}
+    answered = ruling.prediction[:, members] >= 0
+    for row, here in enumerate(answered):
+        chosen = np.flatnonzero(here)
+        if not len(chosen):
+            continue
+        for name, (part, whole) in ratios_of(ruling, scored.predictions, row, members[chosen]).items():
+            above, below = sums.setdefault(name, (np.zeros(shape), np.zeros(shape)))
+            above[row], below[row] = sum_by_image(np.stack([part, whole]), image[chosen], images)
+    asked = sum_by_image(answered.astype(float), image, images) > 0
+    for name, (above, below) in sums.items():
         scale = 1.0 if name == "length" else 100.0
-        asked = sum_by_image(answered.astype(float), image, images) > 0
-        yield name, ratio_level(f"{group}/{name}{suffix}", Ratio(*sums), answered.sum(-1), asked, draws, scale)
+        yield (
+            name,
+            ratio_level(
+                f"{ruling.judged.name}/{name}{suffix}", Ratio(above, below), answered.sum(-1), asked, draws, scale
+            ),
+        )
+
+
+def _captions(scored: Scored, questions: Questions, draws: Floats) -> Iterator[Measured]:
+    """Words of a caption: a shorter one has fewer chances to hallucinate."""
+    chosen = np.flatnonzero(questions.caption)
+    if len(chosen):
+        lengths = np.array([*(len(words(text)) for text in scored.texts), np.nan])[scored.text[:, chosen]]
+        yield mean_level("captions/length", lengths, questions.image[chosen], draws, scale=1.0)
 
 
 def corruption_errors(

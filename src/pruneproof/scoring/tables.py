@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import Field, dataclass, fields
 from io import StringIO
 from math import isfinite
@@ -13,11 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pruneproof.records import ANSWERS, KINDS, TOKENS
+from pruneproof.records import ANSWERS, TOKENS
 from pruneproof.scoring.answers import Scored
 from pruneproof.scoring.chance import most_frequent, sightless
 from pruneproof.scoring.questions import Questions
-from pruneproof.scoring.scorers.pope import SPLITS
 from pruneproof.scoring.spreadsheet import inert
 
 PER_ANSWER = pa.schema(
@@ -130,6 +129,25 @@ class CurveRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OfficialRow:
+    """One row of `official.csv`: what an official script prints for the same answers, on its own scale."""
+
+    backbone: str
+    method: str
+    family: str
+    perturbation: str
+    severity: str
+    scorer: str
+    split: str
+    """Of the samples; empty where they have none."""
+    figure: str
+    """Name in the script's output."""
+    value: float
+    n: int
+    """Answers."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChanceRow:
     """One row of `chance.csv`: what a model scores that gives every kind of question its most frequent answer."""
 
@@ -143,20 +161,42 @@ class ChanceRow:
 
 
 def chance_rows(questions: Questions) -> list[ChanceRow]:
-    """The chance level of every kind of question, of all kinds that count together, and of POPE's splits."""
+    """The chance level of every kind of question, of all kinds that count together, and of scorers' splits."""
     kind = questions.kind[questions.first]
-    truth = np.array(questions.truth, object)
     rows = [_chance("accuracy/all", "", questions.sightless[questions.counted])]
-    for name in KINDS:
-        if name != "caption" and (kind == name).any():
-            (answer,) = most_frequent([name] * int((kind == name).sum()), truth[questions.first][kind == name]).values()
-            rows.append(_chance(f"accuracy/{name}", answer, questions.sightless[kind == name]))
-    for split in SPLITS:
-        chosen = truth[(questions.kind == "existence") & (questions.split == split)].tolist()
-        if chosen:
-            (answer,) = most_frequent([split] * len(chosen), chosen).values()
-            rows.append(_chance(f"pope/accuracy_{split}", answer, sightless([split] * len(chosen), chosen)))
+    rows += [
+        _chance(f"accuracy/{name}", questions.frequent[name], questions.sightless[kind == name])
+        for name in questions.kinds
+    ]
+    for judged in questions.judged:
+        for split in questions.splits:
+            chosen = judged.samples[questions.split[judged.samples] == split]
+            said = [
+                truth.answers[0]
+                for index, truth in zip(judged.samples, judged.truths, strict=True)
+                if questions.split[index] == split
+            ]
+            if len(chosen):
+                (answer,) = most_frequent([split] * len(said), said).values()
+                rows.append(_chance(f"{judged.name}/accuracy_{split}", answer, sightless([split] * len(said), said)))
     return rows
+
+
+def official_rows(backbone: str, method: str, scored: Scored, questions: Questions) -> Iterator[OfficialRow]:
+    """What the script of every scorer prints under every condition, for each split."""
+    for ruling in scored.rulings:
+        own = ruling.judged
+        for split in dict.fromkeys(questions.split[own.samples].tolist()):
+            members = np.flatnonzero(questions.split[own.samples] == split)
+            for row, c in enumerate(scored.conditions):
+                chosen = members[ruling.prediction[row, members] >= 0]
+                if not len(chosen):
+                    continue
+                said = [scored.predictions[code] for code in ruling.prediction[row, chosen].tolist()]
+                truths = [own.truths[index] for index in chosen.tolist()]
+                where = (backbone, method, c.family, c.perturbation, str(c.severity), own.name, split)
+                for name, value in own.rule.figures(said, ruling.mark[row, chosen], truths).items():
+                    yield OfficialRow(*where, name, value, len(chosen))
 
 
 def _chance(metric: str, answer: str, correct: NDArray[np.float64]) -> ChanceRow:
@@ -180,7 +220,7 @@ def per_answer(backbone: str, method: str, scored: Scored, questions: Questions)
         flat = values[row, sample]
         return pa.array(flat, mask=~np.isfinite(flat)).cast(dtype)
 
-    absent = (questions.kind == "existence") & ~questions.truth_yes
+    absent = questions.existence & ~questions.truth_yes
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         "backbone": constant(backbone),
         "method": constant(method),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 
-from pruneproof.benchmarks import Benchmark
+from pruneproof.benchmarks import Benchmark, Request
 from pruneproof.benchmarks.scenes import Options, build
 from pruneproof.benchmarks.scenes.phrasings import HELD_OUT, PHRASINGS, phrasings
 from pruneproof.benchmarks.scenes.vocabulary import BY_NAME
@@ -14,7 +14,7 @@ from pruneproof.records import Sample
 
 @cache
 def benchmark() -> Benchmark:
-    return build(14, 5, Options())
+    return build(Request(14, 5), Options())
 
 
 def objects(sample: Sample) -> list[dict[str, object]]:
@@ -109,7 +109,7 @@ def test_ids_are_unique_and_synonyms_stand_in_their_question() -> None:
 
 
 def test_fewer_questions_of_a_scene_are_some_of_its_questions_word_for_word() -> None:
-    few = build(14, 5, Options(pope_pairs=2, per_kind=1))
+    few = build(Request(14, 5), Options(pope_pairs=2, per_kind=1))
     assert few.images == benchmark().images
     whole = {sample.sample_id: sample for sample in benchmark().samples}
     assert all(whole[sample.sample_id] == sample for sample in few.samples)

@@ -53,7 +53,10 @@ def write_benchmark(
     """Write `images.parquet` and `objects.parquet` from (image id, encoded image, encoded masks), and from boxes."""
     write_rows(
         folders.benchmark / "images.parquet",
-        [{"image_id": name, "group": "", "width": 0, "height": 0, "png": image} for name, image, _ in images],
+        [
+            {"image_id": name, "group": "", "width": 0, "file": "", "height": 0, "png": image}
+            for name, image, _ in images
+        ],
         IMAGES,
     )
     write_rows(

@@ -69,6 +69,7 @@ CAPTION = Sample(
     answer="a red car and two trees",
     rephrasings=("What does this picture show?",),
     absent=("a kite",),
+    asks="caption",
 )
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pruneproof.benchmarks.scenes.benchmark import Options, build
+from pruneproof.benchmarks.scenes.benchmark import CARD, Options, build
 
-__all__ = ["Options", "build"]
+__all__ = ["CARD", "Options", "build"]

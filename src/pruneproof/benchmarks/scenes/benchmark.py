@@ -6,16 +6,25 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pruneproof.benchmarks import Benchmark
+from pruneproof.benchmarks import Benchmark, Card, Request
 from pruneproof.benchmarks.scenes import facts
 from pruneproof.benchmarks.scenes.composition import PIXELS, compose, draw
 from pruneproof.benchmarks.scenes.pope import PAIRS, CoOccurrence
 from pruneproof.benchmarks.scenes.questions import PER_KIND, Examiner
 from pruneproof.benchmarks.scenes.vocabulary import NOUN_NAMES, surface_forms
+from pruneproof.errors import PruneProofError
 from pruneproof.pictures import encode_png
 from pruneproof.records import Sample
 from pruneproof.seeds import generator
 from pruneproof.settings import Frozen
+
+CARD = Card(
+    title="Scenes",
+    source="Drawn by this project, with exact ground truth; `benchmarks/scenes`",
+    licence="MIT, as this project",
+    size="As many as asked for; up to 21 questions each, and a caption",
+    scored_by="Existence by POPE's rule, every other question by the value that it names, captions by CHAIR",
+)
 
 
 class Options(Frozen):
@@ -28,15 +37,20 @@ class Options(Frozen):
     """Most questions about colour, about number and about relation."""
 
 
-def build(images: int, seed: int, options: Options) -> Benchmark:
+def build(request: Request, options: Options) -> Benchmark:
     """Draw the test scenes of a study and ask about them.
 
     Args:
-        images: number of scenes; the first n scenes of a larger study are the same, but POPE's absent objects follow
-            the frequencies of the sampled set, as officially.
-        seed: the study's seed.
+        request: number of scenes and seed; the first n scenes of a larger study are the same, but POPE's absent objects
+            follow the frequencies of the sampled set, as officially.
         options: how much is asked.
+
+    Raises:
+        PruneProofError: if all scenes are asked for, of which there is no end.
     """
+    seed, images = request.seed, request.images
+    if images == "all":
+        raise PruneProofError("benchmark.images is 'all', but scenes are drawn without end: give a number")
     scenes = {f"scene_{index:05d}": compose(seed, f"test/{index:06d}") for index in range(images)}
     together = CoOccurrence([facts.present(scene) for scene in scenes.values()], NOUN_NAMES)
     image_rows: list[dict[str, Any]] = []
@@ -53,4 +67,4 @@ def build(images: int, seed: int, options: Options) -> Benchmark:
         samples += Examiner(image_id, scene, generator(seed, "questions", image_id)).chosen(
             together, options.pope_pairs, options.per_kind
         )
-    return Benchmark(tuple(image_rows), tuple(object_rows), tuple(samples), surface_forms())
+    return Benchmark(tuple(image_rows), tuple(object_rows), tuple(samples), {"vocabulary": surface_forms()})

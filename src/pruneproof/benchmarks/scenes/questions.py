@@ -14,7 +14,7 @@ from pruneproof.benchmarks.scenes.composition import Scene
 from pruneproof.benchmarks.scenes.phrasings import OPTIONS, SIDES, phrasings
 from pruneproof.benchmarks.scenes.pope import PAIRS, SAMPLINGS, CoOccurrence
 from pruneproof.benchmarks.scenes.vocabulary import BY_NAME, COLOURS, with_article
-from pruneproof.records import Kind, Sample
+from pruneproof.records import Sample
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ _OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above
 class _Asked:
     """What a question is about, before it is worded."""
 
-    kind: Kind
+    kind: str
     form: str
     answer: str
     noun: str
@@ -82,6 +82,7 @@ class Examiner:
             rephrasings=tuple(way.template.format(**values) for way in ways if way.held_out),
             absent=self.absent,
             alternatives=asked.alternatives,
+            scorers=("pope",) if asked.kind == "existence" else ("values",),
         )
 
     def _synonyms(self, question: str, name: str) -> tuple[tuple[str, str], ...]:
@@ -201,6 +202,9 @@ class Examiner:
             rephrasings=tuple(way.template for way in ways if way.held_out),
             absent=self.absent,
             alternatives=tuple(f"There is {name} in the image." for name in self.absent[:1]),
+            scorers=("chair",),
+            facts={"objects": list(facts.present(self.scene))},
+            asks="caption",
         )
 
     def chosen(self, together: CoOccurrence, pairs: int, per_kind: int) -> list[Sample]:

@@ -173,8 +173,8 @@ def _mentions_subject(sample: Sample, added: str) -> bool:
 
 
 def _answer_words(sample: Sample) -> set[str]:
-    return set() if sample.kind == "caption" else set(words(sample.answer)) - YES_NO
+    return set() if sample.asks == "caption" else set(words(" ".join(sample.truths))) - YES_NO
 
 
 def _answer_numbers(sample: Sample) -> set[str]:
-    return set() if sample.kind == "caption" else set(numbers(sample.answer))
+    return set() if sample.asks == "caption" else set(numbers(" ".join(sample.truths)))

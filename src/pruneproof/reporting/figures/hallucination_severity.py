@@ -6,19 +6,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pruneproof.reporting.figures import _curves
-from pruneproof.reporting.report import Report
+from pruneproof.reporting.report import Report, pope_splits
 from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 20
 TITLE = "Hallucination under image corruption"
 PICTURES = False
-SPLITS = ("random", "popular", "adversarial")
-MEASURES = (
-    _curves.Measure("absent, affirmed\nat matched\nrecall (%)", ("hallucination/matched",)),
-    _curves.Measure("absent objects\naffirmed (%)", ("hallucination/rate",)),
-    _curves.Measure("present objects\naffirmed (%)", tuple(f"pope/recall_{split}" for split in SPLITS)),
-    _curves.Measure("answers that\nare yes (%)", tuple(f"pope/yes_ratio_{split}" for split in SPLITS)),
-)
+
+
+def measures(report: Report) -> tuple[_curves.Measure, ...]:
+    """The four, with those of POPE's splits that the study has."""
+    return (
+        _curves.Measure("absent, affirmed\nat matched\nrecall (%)", ("hallucination/matched",)),
+        _curves.Measure("absent objects\naffirmed (%)", ("hallucination/rate",)),
+        _curves.Measure("present objects\naffirmed (%)", tuple(f"pope/recall_{s}" for s in pope_splits(report))),
+        _curves.Measure("answers that\nare yes (%)", tuple(f"pope/yes_ratio_{s}" for s in pope_splits(report))),
+    )
 
 
 def caption(report: Report) -> str:
@@ -27,14 +30,15 @@ def caption(report: Report) -> str:
         "From the top: share of absent objects that are affirmed once the threshold between yes and no is moved, under "
         "every condition, to the full model's clean recall, by which claims are judged; the same as answered; share of "
         "present objects that are affirmed (recall); share of yes among all answers. A model that only says no more "
-        "often lowers the last three and leaves the first. Recall and yes ratio are means of POPE's three splits, "
+        "often lowers the last three and leaves the first. Recall and yes ratio are means of POPE's splits, "
         "without bands. " + _curves.band_note(report)
     )
 
 
 def frames(report: Report) -> dict[str, pd.DataFrame]:
     """Four measures for every method and keep ratio."""
-    return {f"{name}/hallucination_severity": _curves.curve_frame(report, name, MEASURES) for name in report.backbones}
+    chosen = measures(report)
+    return {f"{name}/hallucination_severity": _curves.curve_frame(report, name, chosen) for name in report.backbones}
 
 
 def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:

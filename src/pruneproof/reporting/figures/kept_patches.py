@@ -56,7 +56,7 @@ def _samples(report: Report) -> list[records.Sample]:
     preferred kinds if there is one; a benchmark may know no places at all."""
     by_image: dict[str, list[records.Sample]] = {}
     for row in files.read_rows(report.folders.benchmark / "samples.parquet"):
-        if row["kind"] != "caption":
+        if row["asks"] != "caption":
             by_image.setdefault(row["image_id"], []).append(records.sample_from_row(row))
     firsts = [min(samples, key=_preference) for samples in by_image.values()]
     placed = [sample for sample in firsts if sample.target_objects]

@@ -1,18 +1,22 @@
 """Scorers: one module a rule, pure functions that judge answers as a benchmark's official code does, quirks included.
 
 A sample names its scorer. To add one, write one module `pruneproof/scoring/scorers/<name>.py` that offers what `Scorer`
-lists: two constants and four functions.
+lists: a constant and four functions.
 
-- `TITLE`, which tables call it by, and `BREAKDOWNS`, the facts by whose values its mean mark is also given.
+- `TITLE`, which tables call it by.
 - `read(text, truth)`: what an answer says. All that is compared, stored and called flipped is this prediction.
 - `mark(prediction, truth)`: how right it is, 0 to 1; nan where right and wrong do not apply to it.
 - `ratios(predictions, marks, truths)`: every score that is a sum over samples divided by a sum over samples, so that a
   bootstrap can sum both by image. The arguments are the answered samples of one condition, all of them, in one order:
   a score that needs the whole set (consistency over entailed questions, document frequencies) finds it here. Which
-  names come back depends on the truths alone, never on the predictions. The first is the score that a study's claims
-  rest on; where samples are asked only for the sake of others, its denominator is 0 for them.
+  names come back depends on the truths alone, never on the predictions. Where marks are nan (captions), the first is
+  the score that a study's claims rest on; where samples are asked only for the sake of others, its denominator is 0 for
+  them. Nothing at all if there is no score beside the mean mark.
 - `figures(predictions, marks, truths)`: what the official script prints for the same samples, rounded as it rounds,
   under its own names. Scores that are not a ratio of sums (GQA's distribution) are here alone, without an interval.
+
+Optional: `prepare(texts, shared)`, what is done to many texts at once before `read`, to true answers as well (a
+tokeniser that starts Java); `shared` are the benchmark's facts for all samples.
 
 Scores are shares of 1 and figures are on the script's own scale. Where the script divides by zero, a ratio is 0/0 (nan)
 and a figure is nan; where it then writes 0, the figure is 0.
@@ -27,7 +31,6 @@ see `scoring.conversions`.
 A whole scorer as an example:
 
     TITLE = "exact match"
-    BREAKDOWNS = ("type",)
 
     def read(text: str, truth: Truth) -> Reading:
         return Reading(text, bool(text))
@@ -77,17 +80,20 @@ class Reading(NamedTuple):
     """Whether the rule finds in the text what it looks for, or takes a default in its place."""
 
 
+class Prepares(Protocol):
+    """A scorer that does something to many texts at once."""
+
+    def prepare(self, texts: Sequence[str], shared: Mapping[str, Any]) -> list[str]:
+        """Texts as its `read` takes them; `shared` are facts of all samples."""
+        ...
+
+
 class Scorer(Protocol):
     """What a module of this package offers; N samples are answered under one condition."""
 
     @property
     def TITLE(self) -> str:
         """What tables call it."""
-        ...
-
-    @property
-    def BREAKDOWNS(self) -> tuple[str, ...]:
-        """Facts by whose values the mean mark is also given; a sample without such a fact is left out of that one."""
         ...
 
     def read(self, text: str, truth: Truth) -> Reading:
@@ -113,6 +119,11 @@ class Scorer(Protocol):
         ...
 
 
+def prepared(rule: Scorer, texts: Sequence[str], shared: Mapping[str, Any]) -> list[str]:
+    """Texts as the scorer's `read` takes them: what its `prepare` makes of them, or as they are."""
+    return cast(Prepares, rule).prepare(texts, shared) if hasattr(rule, "prepare") else list(texts)
+
+
 def scorer(name: str) -> Scorer:
     """The scorer of that name.
 
@@ -120,5 +131,5 @@ def scorer(name: str) -> Scorer:
         PruneProofError: if there is none (the error lists those that exist, the closest match first) or it lacks what
             `Scorer` lists.
     """
-    needs = ("TITLE", "BREAKDOWNS", "read", "mark", "ratios", "figures")
+    needs = ("TITLE", "read", "mark", "ratios", "figures")
     return cast(Scorer, registry.load_module(__name__, name, "scorer", needs))

@@ -25,7 +25,6 @@ from pruneproof.scoring import yes_no
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 
 TITLE = "AMBER"
-BREAKDOWNS = ("dimension", "attribute")
 
 DIMENSIONS = ("existence", "attribute", "relation")
 ATTRIBUTES = ("state", "number", "action")

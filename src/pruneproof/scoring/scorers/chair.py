@@ -4,7 +4,8 @@ Rohrbach et al., 2018; LisaAnne/Hallucination, `utils/chair.py`. Repeats count, 
 captions, not the mean of theirs.
 
 Facts: `objects`, classes in the picture, from `mentions.objects.in_picture`; `lexicon`, word -> class, from
-`mentions.objects.lexicon`, the same object for all samples.
+`mentions.objects.lexicon`, shared by all samples. With `vocabulary` in its place, class -> all its forms, captions are
+searched for exactly those (`scoring.matching.mentions`): for drawn scenes, whose classes are not COCO's.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ import numpy as np
 
 from pruneproof.mentions import objects
 from pruneproof.scoring.captions import hallucination
+from pruneproof.scoring.matching import mentions, surface_forms
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 
 TITLE = "CHAIR"
-BREAKDOWNS = ()
 
 _BETWEEN = ", "
 
 
 def read(text: str, truth: Truth) -> Reading:
     """The classes that a caption mentions, in order and with repeats."""
-    named = objects.mentioned(text, truth.facts["lexicon"])
+    vocabulary = truth.facts.get("vocabulary")
+    named = mentions(text, surface_forms(vocabulary)) if vocabulary else objects.mentioned(text, truth.facts["lexicon"])
     return Reading(_BETWEEN.join(named), bool(named))
 
 

@@ -1,25 +1,36 @@
 """COCO captions by n-grams: CIDEr-D, ROUGE-L and BLEU as pycocoevalcap computes them (`eval.py`).
 
-That code cuts captions and references into tokens first; here both come in tokens, from `captions.tokens`, because a
-Java process takes all of them at once. A caption has no right and wrong, so that marks are nan.
+That code cuts captions and references into tokens first, and so does `prepare`. A caption has no right and wrong, so
+that marks are nan.
 
-Facts: `documents`, `{"images": ..., "counts": {n-gram: images}}`, is a fixed set for CIDEr's rarity, the same object
-for all samples; without it the references of the scored samples are counted, as in the official code.
+Facts: `tokens`, `ptb` or `plain` (see `captions.tokens`; `plain` if not given), shared by all samples; `documents`,
+`{"images": ..., "counts": {n-gram: images}}`, a fixed set for CIDEr's rarity, shared too: without it the references of
+the scored samples are counted, as in the official code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import nan
+from typing import Any
 
 import numpy as np
 
 from pruneproof.scoring.captions import bleu, cider, rouge
+from pruneproof.scoring.captions.tokens import tokenise
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 
 TITLE = "COCO captions"
-BREAKDOWNS = ()
+
+
+def prepare(texts: Sequence[str], shared: Mapping[str, Any]) -> list[str]:
+    """Captions in tokens, all at once.
+
+    Raises:
+        PruneProofError: for tokens that need Java where it is not.
+    """
+    return tokenise(texts, shared.get("tokens", "plain"))
 
 
 def read(text: str, truth: Truth) -> Reading:

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 
 TITLE = "GQA"
-BREAKDOWNS = ("structural", "semantic", "steps", "words")
 
 _TITLES = {
     "structural": "Accuracy / structural type",
@@ -134,7 +133,7 @@ def figures(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) 
     found["distribution"] = distribution(predictions, truths)
     ordered = ("binary", "open", "accuracy", "consistency", "validity", "plausibility", "distribution")
     printed = {name.capitalize(): found[name] for name in ordered if name in found}
-    for fact in BREAKDOWNS:
+    for fact in _TITLES:
         parts: dict[Any, list[float]] = defaultdict(list)
         for value, truth in zip(marks.tolist(), truths, strict=True):
             if fact in truth.facts:

@@ -15,7 +15,6 @@ from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 from pruneproof.wording import words
 
 TITLE = "POPE"
-BREAKDOWNS: tuple[str, ...] = ()
 
 SPLITS = ("random", "popular", "adversarial")
 """POPE's samplings, in the order of its tables."""

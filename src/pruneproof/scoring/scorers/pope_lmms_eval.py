@@ -14,7 +14,6 @@ from pruneproof.scoring import yes_no
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 
 TITLE = "POPE (lmms-eval)"
-BREAKDOWNS: tuple[str, ...] = ()
 
 
 def read(text: str, truth: Truth) -> Reading:

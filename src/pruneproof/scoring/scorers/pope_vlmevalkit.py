@@ -16,7 +16,6 @@ from pruneproof.scoring.punctuation import strip_marks
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 
 TITLE = "POPE (VLMEvalKit)"
-BREAKDOWNS: tuple[str, ...] = ()
 
 _COMMA = re.compile(r"\d,\d")
 _STOP = re.compile(r"(?<!\d)\.(?!\d)")

@@ -28,7 +28,6 @@ from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 from pruneproof.scoring.scorers._contractions import CONTRACTIONS
 
 TITLE = "VQAv2"
-BREAKDOWNS = ("question_type", "answer_type")
 
 _COMMA = re.compile(r"\d,\d")
 _STOP = re.compile(r"\.(?!\d)")
