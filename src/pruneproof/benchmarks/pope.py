@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
-
-from pydantic import AfterValidator, Field
+from typing import Literal, TypeAlias
 
 from pruneproof.benchmarks import Benchmark, Card, Need, Request
 from pruneproof.benchmarks._coco import pictures_of_val2014
 from pruneproof.benchmarks._existence import asked, sample
 from pruneproof.benchmarks._faults import Faults
 from pruneproof.benchmarks._official import Entry, FileName, Found, Text, read_lines, unique
+from pruneproof.benchmarks._samplings import SAMPLINGS, Sampling, Splits
 from pruneproof.benchmarks._subset import drawn, without_missing
 from pruneproof.records import Sample
 from pruneproof.settings import Frozen
@@ -37,7 +36,6 @@ CARD = Card(
     "lmms-eval and VLMEvalKit read the same text",
 )
 
-Split = Literal["random", "popular", "adversarial"]
 Version = Literal["109985c", "e3e3926", "own"]
 
 _COMMITS = {
@@ -57,12 +55,6 @@ _PUBLISHED: Mapping[tuple[str, str], tuple[int, str]] = {
 _NAME = "coco_pope_{}.json"
 
 
-def _once(values: tuple[Split, ...]) -> tuple[Split, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("must not repeat a split")
-    return values
-
-
 class Options(Frozen):
     """Which of the published questions are asked."""
 
@@ -70,11 +62,7 @@ class Options(Frozen):
     """Commit of the official files. `109985c` has what HEAD has. `e3e3926` is the one that LLaVA's documentation links
     to and its published numbers come from: 2,910 questions in `random`, where 90 absent objects are missing, and 246
     rows of the three files ask about the `imange`. `own` is for files of the same format that somebody else made."""
-    splits: Annotated[tuple[Split, ...], Field(min_length=1), AfterValidator(_once)] = (
-        "random",
-        "popular",
-        "adversarial",
-    )
+    splits: Splits = SAMPLINGS
     """Samplings to ask, each from `coco_pope_<split>.json`."""
     questions: str = "coco"
     """Folder of these files, in `benchmark.folder`."""
@@ -91,7 +79,7 @@ class Asked(Entry):
     label: Literal["yes", "no"]
 
 
-Row: TypeAlias = tuple[Split, Found[Asked]]
+Row: TypeAlias = tuple[Sampling, Found[Asked]]
 
 
 def needs(options: Options) -> tuple[Need, ...]:
@@ -129,7 +117,7 @@ def build(request: Request, options: Options) -> Benchmark:
     )
 
 
-def _questions(split: Split, options: Options) -> Need:
+def _questions(split: Sampling, options: Options) -> Need:
     path = f"{options.questions}/{_NAME.format(split)}"
     if options.version == "own":
         return Need(path, "made by you, for one by `python -m pruneproof export_scenes --as pope`", 0)
@@ -138,11 +126,11 @@ def _questions(split: Split, options: Options) -> Need:
     return Need(path, f"{folder}/{_NAME.format(split)}", size, digest)
 
 
-def _file(split: Split, request: Request, options: Options) -> Path:
+def _file(split: Sampling, request: Request, options: Options) -> Path:
     return request.folder / options.questions / _NAME.format(split)
 
 
-def _read(split: Split, request: Request, options: Options) -> list[Found[Asked]]:
+def _read(split: Sampling, request: Request, options: Options) -> list[Found[Asked]]:
     return unique(read_lines(_file(split, request, options), Asked, request.faults), "question_id", request.faults)
 
 
@@ -161,5 +149,5 @@ def _agreeing(rows: list[Row], faults: Faults) -> list[Row]:
     return kept
 
 
-def _sample(split: Split, entry: Asked, absent: Iterable[str]) -> Sample:
+def _sample(split: Sampling, entry: Asked, absent: Iterable[str]) -> Sample:
     return sample(entry.image, split, entry.question_id, entry.text, entry.label == "yes", absent)

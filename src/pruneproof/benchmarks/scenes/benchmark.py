@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pruneproof.benchmarks import Benchmark, Card, Request
+from pruneproof.benchmarks._samplings import PAIRS, CoOccurrence
 from pruneproof.benchmarks.scenes import facts
 from pruneproof.benchmarks.scenes.composition import PIXELS, compose, draw
-from pruneproof.benchmarks.scenes.pope import PAIRS, CoOccurrence
 from pruneproof.benchmarks.scenes.questions import PER_KIND, Examiner
 from pruneproof.benchmarks.scenes.vocabulary import NOUN_NAMES, surface_forms
 from pruneproof.errors import PruneProofError

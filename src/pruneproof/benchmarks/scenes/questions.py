@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from pruneproof.benchmarks._samplings import PAIRS, SAMPLINGS, CoOccurrence
 from pruneproof.benchmarks.scenes import facts
 from pruneproof.benchmarks.scenes.composition import Scene
 from pruneproof.benchmarks.scenes.phrasings import OPTIONS, SIDES, phrasings
-from pruneproof.benchmarks.scenes.pope import PAIRS, SAMPLINGS, CoOccurrence
 from pruneproof.benchmarks.scenes.vocabulary import BY_NAME, COLOURS, with_article
 from pruneproof.records import Sample
 
