@@ -10,7 +10,7 @@ from pruneproof.benchmarks._official import E, Found
 from pruneproof.seeds import seed_of
 
 
-def drawn(pictures: Iterable[str], request: Request, source: Path) -> tuple[str, ...]:
+def drawn(pictures: Iterable[str], request: Request, source: Path, noun: str = "pictures") -> tuple[str, ...]:
     """The pictures that a study takes, in the order in which the official files name them.
 
     Every picture gets a random number from the seed and its id, and those with the smallest are taken. So a smaller
@@ -20,12 +20,13 @@ def drawn(pictures: Iterable[str], request: Request, source: Path) -> tuple[str,
         pictures: ids, each as often as a file names it.
         request: how many, and the seed; takes note if there are fewer.
         source: the file that names them.
+        noun: what they are, for that note.
     """
     known = tuple(dict.fromkeys(pictures))
     wanted = len(known) if request.images == "all" else request.images
     if wanted > len(known):
         request.faults.add(
-            source, f"has {len(known)} pictures, but benchmark.images is {wanted}: lower it, or write `all`"
+            source, f"has {len(known)} {noun}, but benchmark.images is {wanted}: lower it, or write `all`"
         )
     if wanted >= len(known):
         return known
