@@ -181,6 +181,30 @@ def test_faults_stop_a_study_or_are_reported_as_it_says(folder: Path) -> None:
     assert benchmark.left_out == (said,)
 
 
+def test_objects_come_from_coco_where_they_are_wanted(folder: Path) -> None:
+    outline = [[5, 5, 15, 5, 15, 15, 5, 15]]
+    objects = [(1, 18, [5, 5, 10, 10]), (1, 3, [0, 0, 4, 4]), (1, 18, [20, 5, 10, 10]), (2, 3, [1, 1, 8, 8])]
+    content = {
+        "images": [
+            {"id": number, "file_name": name, "width": 40, "height": 30}
+            for number, name in ((1, "a.jpg"), (2, "z.jpg"))
+        ],
+        "categories": [{"id": 3, "name": "car"}, {"id": 18, "name": "dog"}],
+        "annotations": [
+            {"image_id": image, "category_id": category, "bbox": box, "segmentation": outline}
+            for image, category, box in objects
+        ],
+    }
+    (folder / "instances.json").write_text(json.dumps(content))
+    benchmark, faults = built(folder, instances="instances.json")
+    assert faults == []
+    assert [(row["image_id"], row["noun"], bool(row["mask"])) for row in benchmark.objects] == [
+        ("a.jpg", "dog", True), ("a.jpg", "car", False), ("a.jpg", "dog", True)
+    ]  # fmt: skip
+    assert [row.get("width") for row in benchmark.images] == [40, None, None]
+    assert {s.target: s.target_objects for s in benchmark.samples if s.target_objects} == {"dog": (0, 2)}
+
+
 def test_what_it_gives_is_sound(folder: Path) -> None:
     settings = BenchmarkSettings(name="pope", images="all", folder=".")
     require_sound("pope", build(settings, 0, folder))

@@ -10,12 +10,12 @@ files. Of their 9,000 rows 5,127 ask something new; each is answered once and co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pruneproof.benchmarks import Benchmark, Card, Need, Request
-from pruneproof.benchmarks._coco import pictures_of_val2014
+from pruneproof.benchmarks._coco import annotations_of_2014, object_rows, pictures_of_val2014, read_instances
 from pruneproof.benchmarks._existence import asked, sample
 from pruneproof.benchmarks._faults import Faults
 from pruneproof.benchmarks._official import Entry, FileName, Found, Text, read_lines, unique
@@ -68,6 +68,10 @@ class Options(Frozen):
     """Folder of these files, in `benchmark.folder`."""
     pictures: str = "val2014"
     """Folder of the pictures, in `benchmark.folder`."""
+    instances: str = ""
+    """COCO's file of objects, such as `annotations/instances_val2014.json`, in `benchmark.folder`; empty for none. With
+    it every object that is asked for has its outline, by which `occlusion_object` and the share of tokens kept on the
+    target go."""
 
 
 class Asked(Entry):
@@ -83,8 +87,9 @@ Row: TypeAlias = tuple[Sampling, Found[Asked]]
 
 
 def needs(options: Options) -> tuple[Need, ...]:
-    """The questions of each split, and COCO's pictures."""
-    return (*(_questions(split, options) for split in options.splits), pictures_of_val2014(options.pictures))
+    """The questions of each split, COCO's pictures, and its objects if they are wanted."""
+    objects = (annotations_of_2014(options.instances),) if options.instances else ()
+    return (*(_questions(split, options) for split in options.splits), pictures_of_val2014(options.pictures), *objects)
 
 
 def build(request: Request, options: Options) -> Benchmark:
@@ -107,14 +112,17 @@ def build(request: Request, options: Options) -> Benchmark:
     for split in sorted(named.difference(split for split, _ in rows)):
         request.faults.add(_file(split, request, options), f"no question of the split {split} is left to ask")
     absent: dict[str, dict[str, None]] = {image: {} for image in paths}
+    present: dict[str, dict[str, None]] = {image: {} for image in paths}
     for _, row in rows:
-        if row.entry.label == "no" and (noun := asked(row.entry.text)):
-            absent[row.entry.image][noun] = None
-    return Benchmark(
-        images=tuple({"image_id": image, "group": "", "file": path} for image, path in paths.items()),
-        objects=(),
-        samples=tuple(_sample(split, row.entry, absent[row.entry.image]) for split, row in rows),
-    )
+        if noun := asked(row.entry.text):
+            (present if row.entry.label == "yes" else absent)[row.entry.image][noun] = None
+    sizes, objects = _objects(present, request, options)
+    images = ({"image_id": image, "group": "", "file": path} | sizes.get(image, {}) for image, path in paths.items())
+    shown: dict[tuple[str, str], tuple[int, ...]] = {}
+    for object_row in objects:
+        key = object_row["image_id"], object_row["noun"]
+        shown[key] = (*shown.get(key, ()), object_row["object_id"])
+    return Benchmark(tuple(images), objects, tuple(_sample(split, row.entry, absent, shown) for split, row in rows))
 
 
 def _questions(split: Sampling, options: Options) -> Need:
@@ -149,5 +157,28 @@ def _agreeing(rows: list[Row], faults: Faults) -> list[Row]:
     return kept
 
 
-def _sample(split: Sampling, entry: Asked, absent: Iterable[str]) -> Sample:
-    return sample(entry.image, split, entry.question_id, entry.text, entry.label == "yes", absent)
+def _objects(
+    present: Mapping[str, Collection[str]], request: Request, options: Options
+) -> tuple[dict[str, dict[str, int]], tuple[dict[str, Any], ...]]:
+    """Sizes of the pictures that COCO lists, and their objects, with the outlines of those that are asked for."""
+    if not options.instances:
+        return {}, ()
+    instances = read_instances(request.folder / options.instances, request.faults)
+    sizes, rows = {}, []
+    for number, item in instances.pictures.items():
+        image = item.entry.file_name
+        if image in present:
+            sizes[image] = {"width": item.entry.width, "height": item.entry.height}
+            rows += object_rows(instances, number, {}, present[image], request.faults)
+    return sizes, tuple(rows)
+
+
+def _sample(
+    split: Sampling,
+    entry: Asked,
+    absent: Mapping[str, Iterable[str]],
+    shown: Mapping[tuple[str, str], tuple[int, ...]],
+) -> Sample:
+    there = entry.label == "yes"
+    targets = shown.get((entry.image, asked(entry.text)), ()) if there else ()
+    return sample(entry.image, split, entry.question_id, entry.text, there, absent[entry.image], targets)
