@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pruneproof.benchmarks._protect import protected
 from pruneproof.records import EXISTENCE, Sample
 
 SCORERS = ("pope", "pope_lmms_eval", "pope_vlmevalkit")
@@ -71,17 +72,17 @@ def sample(
         absent: names of objects that are not; the asked one is left out.
         targets: ids of the objects that the answer is read from.
     """
-    noun = asked(text)
+    noun, answer = asked(text), "yes" if there else "no"
     return Sample(
         sample_id=f"{image_id}/{EXISTENCE}/{split}/{number}",
         image_id=image_id,
         kind=EXISTENCE,
         question=text,
-        answer="yes" if there else "no",
+        answer=answer,
         split=split,
         target=noun,
         target_objects=targets,
-        protected=(noun,) if noun else (),
+        protected=(noun,) if noun else protected(text, (answer,)),
         absent=tuple(mention(other) for other in absent if other != noun),
         alternatives=(false_claim(noun, there),) if noun else (),
         scorers=SCORERS,
