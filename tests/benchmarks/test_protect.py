@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pruneproof.benchmarks._protect import protected
+from pruneproof.benchmarks._protect import fill_protected, protected
+from pruneproof.records import Sample
 from pruneproof.wording import contains, words
 
 
@@ -63,3 +66,13 @@ def test_each_is_named_once():
 def test_whatever_is_protected_occurs_in_the_question(question, answers, nouns):
     found = protected(question, answers, nouns)
     assert all(contains(question, entry) and words(entry) for entry in found)
+
+
+def test_every_question_gets_its_words_and_is_counted_once():
+    given = Sample("a", "i", "existence", "Is there a red car?", "yes", protected=("car",))
+    bare = Sample("b", "i", "choice", "Is it the cup or the mug?", "cup", answers=("cup", "mug"))
+    idle = Sample("c", "i", "other", "What is it?", "tea")
+    caption = Sample("d", "i", "caption", "Describe the cup.", "", asks="caption")
+    samples, counts = fill_protected([given, bare, replace(bare, sample_id="e"), idle, caption], ["can"])
+    assert [sample.protected for sample in samples] == [("car",), ("cup", "mug"), ("cup", "mug"), (), ()]
+    assert counts == {"by_benchmark": 1, "found": 1, "none": 1}

@@ -61,6 +61,25 @@ def test_rows_refer_to_each_other(tmp_path: Path) -> None:
     assert sum(manifest["samples"].values()) == len(samples)
 
 
+def test_questions_without_protected_words_get_them_and_the_manifest_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scenes.build(Request(2, 9), scenes.Options())
+    bare = tuple(replace(sample, protected=()) if sample.kind == "count" else sample for sample in whole.samples)
+    monkeypatch.setattr(scenes, "build", lambda *_: replace(whole, samples=bare))
+    folders = Folders(tmp_path)
+    stage.run(study(2), folders)
+    samples = [sample_from_row(row) for row in read_rows(folders.benchmark / "samples.parquet")]
+    for before, after in zip(whole.samples, samples, strict=True):
+        assert after.protected == before.protected or (
+            before.kind == "count" and set(before.protected) <= {*after.protected}
+        )
+    counts = read_json(folders.benchmark / "manifest.json")["protected"]
+    asked = {(sample.image_id, sample.question) for sample in samples if sample.asks != "caption"}
+    assert counts["found"] == sum(sample.kind == "count" for sample in samples) > 0
+    assert sum(counts.values()) == len(asked)
+
+
 def test_the_first_scenes_of_a_larger_study_are_the_same(tmp_path: Path) -> None:
     pixels = []
     for images in (2, 4):

@@ -9,8 +9,12 @@ wording: `Is there ... in the image?`, `What kind of ... do you see?`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
+from pruneproof.records import Sample
 from pruneproof.wording import contains, placed_words, words
 
 EMPTY = frozenset(
@@ -59,9 +63,45 @@ def protected(question: str, answers: Sequence[str], nouns: Collection[str] = ()
         >>> protected("Is the traffic light red or green?", ["red"], ["traffic light"])
         ('light', 'red', 'green', 'traffic light')
     """
-    free = EMPTY - {word for name in (*nouns, *answers) if len(words(name)) == 1 for word in words(name)}
+    told = {*words(question)}
+    (names, doubles), (replies, phrases) = _split(frozenset(nouns)), _split(frozenset(answers))
+    free = EMPTY - names - replies
     said = _FRAMES.sub(lambda found: " " * len(found[0]), question)
     named = {found.start(1) for found in _NAMED.finditer(question)}
     single = [word for start, word in placed_words(said) if start in named or words(word)[0] not in free]
-    phrases = [name for name in (*nouns, *answers) if len(words(name)) > 1 and contains(question, name)]
-    return tuple({entry.casefold(): entry for entry in reversed((*single, *phrases))}.values())[::-1]
+    whole = [phrase for phrase, first in (*doubles, *phrases) if first in told and contains(question, phrase)]
+    return tuple({entry.casefold(): entry for entry in reversed((*single, *whole))}.values())[::-1]
+
+
+def fill_protected(samples: Sequence[Sample], nouns: Collection[str]) -> tuple[tuple[Sample, ...], dict[str, int]]:
+    """Samples in which every question has its protected words: those that its benchmark gives, else those found here.
+
+    A request for a caption stays as it is, for no word of it carries an answer.
+
+    Args:
+        samples: of one benchmark.
+        nouns: its names of objects.
+
+    Returns:
+        The samples in their order, and how many different questions have words of the benchmark, found ones or none.
+    """
+    source: dict[tuple[str, str], str] = {}
+    filled = []
+    for sample in samples:
+        if sample.asks != "caption":
+            found = sample.protected or protected(sample.question, sample.truths, nouns)
+            source[sample.image_id, sample.question] = (
+                "by_benchmark" if sample.protected else "found" if found else "none"
+            )
+            sample = sample if sample.protected else replace(sample, protected=found)
+        filled.append(sample)
+    counted = Counter(source.values())
+    return tuple(filled), {name: counted[name] for name in ("by_benchmark", "found", "none")}
+
+
+@lru_cache(maxsize=1 << 12)
+def _split(names: frozenset[str]) -> tuple[frozenset[str], tuple[tuple[str, str], ...]]:
+    """Names of one word, in lower case, and those of several with their first word."""
+    said = {name: words(name) for name in sorted(names)}
+    single = frozenset(parts[0] for parts in said.values() if len(parts) == 1)
+    return single, tuple((name, parts[0]) for name, parts in said.items() if len(parts) > 1)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pruneproof.benchmarks import Benchmark, build, input_files
+from pruneproof.benchmarks._protect import fill_protected
 from pruneproof.benchmarks._validation import require_sound
 from pruneproof.errors import PruneProofError
 from pruneproof.files import sha256, write_json, write_rows
@@ -31,9 +32,11 @@ def run(study: Study, folders: Folders) -> None:
     _require_turns(study, benchmark)
     for row in benchmark.images:
         _require_whole(settings.name, row)
+    nouns = {row["noun"] for row in benchmark.objects} | {sample.target for sample in benchmark.samples} - {""}
+    samples, protected = fill_protected(benchmark.samples, nouns)
     write_rows(folders.benchmark / "images.parquet", [{"file": "", **row} for row in benchmark.images], IMAGES)
     write_rows(folders.benchmark / "objects.parquet", [dict(row) for row in benchmark.objects], OBJECTS)
-    write_rows(folders.benchmark / "samples.parquet", [sample_to_row(s) for s in benchmark.samples], SAMPLES)
+    write_rows(folders.benchmark / "samples.parquet", [sample_to_row(s) for s in samples], SAMPLES)
     write_json(folders.benchmark / "shared.json", dict(benchmark.shared))
     kinds = Counter(f"{s.kind}/{s.split}" if s.split else s.kind for s in benchmark.samples)
     write_json(
@@ -42,6 +45,7 @@ def run(study: Study, folders: Folders) -> None:
             "benchmark": settings.name,
             "images": len(benchmark.images),
             "samples": dict(sorted(kinds.items())),
+            "protected": protected,
             "left_out": list(benchmark.left_out),
             "files": {os.path.relpath(path, folders.study): sha256(path) for path in read},
         },
