@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
+from itertools import combinations
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -530,3 +531,32 @@ def test_dialogues_are_scored_but_are_neither_a_perturbation_nor_primary(study: 
     contrasts = csv_rows(folders.scores / "contrasts.csv")
     assert {r["primary"] for r in contrasts if r["family"] == "dialogue"} == {"false"}
     assert {r["family"] for r in contrasts if r["primary"] == "true"} == {"image", "text"}
+
+
+def test_consensus_over_rephrasings(study: Study, folders: Folders) -> None:
+    """The rephrasings are answered as the clean questions were, but the first with `maybe`."""
+    for method in ("full", "thin", "thinner"):
+        for path in (folders.answers_of("tiny", method), folders.logits_of("tiny", method)):
+            table = read_table(path)
+            clean = [row for row in table.to_pylist() if row["family"] == "clean"]
+            for severity in (1, 2, 3):
+                changed = {"family": "text", "perturbation": "paraphrase_human", "severity": severity}
+                changed |= {"text": "maybe"} if severity == 1 and "text" in table.column_names else {}
+                added = pa.Table.from_pylist([row | changed for row in clean], schema=table.schema)
+                table = pa.concat_tables([table, added])
+            write_table(path, table)
+    text = study.perturbations.text.model_copy(update={"names": ("typo_swap", "paraphrase_human")})
+    run(study.model_copy(update={"perturbations": study.perturbations.model_copy(update={"text": text})}), folders)
+    found = summary(folders)
+    for method in ("full", "thin"):
+        wordings = [("clean", 0), *(("paraphrase_human", severity) for severity in (1, 2, 3))]
+        marks = [questions(answers(folders, method, *wording), "correct") for wording in wordings]
+        for size in (1, 2, 3, 4):
+            row = found[method, "text", "paraphrase_human", "mean", f"robust/consensus_{size}"]
+            by_hand = mean(
+                mean(all(one[unit] > 0 for one in subset) for subset in combinations(marks, size)) for unit in marks[0]
+            )
+            assert 0 < by_hand < 1
+            assert float(row["value"]) == pytest.approx(100 * by_hand, abs=1e-5)
+            assert int(row["n"]) == len(marks[0])
+    assert sum(key[-1].startswith("robust/consensus") for key in found) == 3 * 4

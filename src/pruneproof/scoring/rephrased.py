@@ -28,7 +28,7 @@ def measure_consensus(
     A question counts whose four wordings were all answered. The true answers are those of the question itself.
 
     Args:
-        marks: (C, U) of each different question, 0 to 1; more than 0 counts as right.
+        marks: (C, U) of each question, 0 to 1; more than 0 counts as right.
         conditions: (C) the first is the clean one.
         image: (U) index of each question's image.
         draws: (resamples, images) from `bootstrap.draw_images`.

@@ -32,6 +32,7 @@ from pruneproof.scoring.picks import PickRow
 from pruneproof.scoring.questions import Questions, load_questions
 from pruneproof.scoring.ranking import RankingRow, split_images
 from pruneproof.scoring.reading import read_logits
+from pruneproof.scoring.rephrased import measure_consensus
 from pruneproof.scoring.rivals import RivalRows, Rivals, compare
 from pruneproof.scoring.stability import accuracies, effective_robustness
 from pruneproof.scoring.summary import BUDGET, corruption_errors, measure, retention, summarise
@@ -160,6 +161,10 @@ def _score_backbone(
         for group, value, n in corruption_errors(correct[method], correct[settings.baseline], questions, groups):
             where = (backbone, method, group.family, group.perturbation, group.severity)
             tables.summary.append(SummaryRow(*where, "robust/corruption_error", 100 * value, np.nan, np.nan, n))
+        asked = questions.counted
+        marks, image = correct[method][:, asked], questions.image[questions.first[asked]]
+        for group, metric in measure_consensus(marks, conditions, image, bench.draws):
+            tables.summary.extend(summarise(backbone, method, [metric], [group], settings.confidence))
         tables.official.extend(official_rows(backbone, method, scored, questions))
         yield per_answer(backbone, method, scored, questions)
     checkpoint = folders.study / study.study.root / study.backbones[backbone].checkpoint
