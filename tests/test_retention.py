@@ -45,7 +45,7 @@ def test_numbers_beside_the_checkpoint_are_percent() -> None:
 
 def test_questions_are_asked_once_and_only_of_the_kinds_that_count() -> None:
     study = load_study(PROJECT)
-    pictures, asked = scenes(study, 3)
+    pictures, asked = scenes(study, 3, Path())
     assert len(pictures) == 3
     assert len(asked) == len(set(asked))
     assert {one.kind for one in asked} <= set(study.scoring.kinds)

@@ -92,7 +92,10 @@ def test_everything_wrong_is_said_at_once_with_line_path_value_and_what_is_allow
     lines = complaint(tmp_path).splitlines()
     assert lines[0].endswith("params.yaml has 6 problems:")  # the caption condition of the misspelt corruption too
     expected = [
-        ("benchmark.imags", "unknown key (did you mean 'images'?); allowed: name, images, options"),
+        (
+            "benchmark.imags",
+            "unknown key (did you mean 'images'?); allowed: name, images, folder, on_bad_sample, options",
+        ),
         ("perturbations.image.names[0]", "'gausian_noise' (did you mean 'gaussian_noise'?); allowed: "),
         ("perturbations.image.severities[1]", "6: "),
         ("methods.random_25.keep", "1.4: "),

@@ -50,8 +50,8 @@ class BenchmarkSettings(Frozen):
 
     name: Identifier = "scenes"
     """A module of `pruneproof.benchmarks`."""
-    images: Annotated[int, Field(ge=2, le=1_000_000)] | Literal["all"] = 40
-    """Number of images, drawn from the study's seed where the benchmark has more; `all` for every one."""
+    images: Annotated[int, Field(ge=2, le=1_000_000)] | None = 40
+    """Number of images, drawn from the study's seed where the benchmark has more; null for every one."""
     folder: str = ""
     """Where the files of its authors lie, relative to the study's folder; empty for benchmarks that read none."""
     on_bad_sample: Literal["error", "skip"] = "error"

@@ -42,7 +42,7 @@ def images_of(study: Study, folders: Folders) -> int:
     Raises:
         PruneProofError: if all are asked for and the benchmark's files cannot be read.
     """
-    if study.benchmark.images != "all":
+    if study.benchmark.images is not None:
         return study.benchmark.images
     path = folders.benchmark / "images.parquet"
     if path.exists():

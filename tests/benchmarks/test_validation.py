@@ -84,7 +84,6 @@ def test_sound_benchmarks_pass() -> None:
         (replace(SOUND, samples=()), "no question is asked"),
         (samples(scorers=()), "sample 's1': names no scorer: give at least one module of pruneproof.scoring.scorers"),
         (samples(scorers=("pop",)), "sample 's1': unknown scorer 'pop'"),
-        (samples(kind="attribute", answer="maybe"), "answer 'maybe' is wrong by its own scorer 'pope'"),
         (replace(SOUND, samples=(*SOUND.samples, COUNT)), "sample 's2' occurs 2 times: ids must be unique"),
         (samples(image_id="i9"), "sample 's1': image 'i9' does not exist"),
         (samples(kind="Two words"), "sample 's1': kind 'Two words' becomes part of metrics' names: lower case letters"),

@@ -22,6 +22,7 @@ from pruneproof.records import ANSWERS, TOKENS
 from pruneproof.scoring.answers import Scored, conditions_of, score
 from pruneproof.scoring.bootstrap import draw_images
 from pruneproof.scoring.contrasts import LEVELS, contrast, level_contrast, pairs, with_holm
+from pruneproof.scoring.conversions import CONVERSIONS
 from pruneproof.scoring.costs import flops_ratios
 from pruneproof.scoring.equal_cost import EqualCostRow
 from pruneproof.scoring.existence import MATCHED
@@ -139,9 +140,11 @@ def _score_backbone(
     cut = target_patches(folders, questions, patches, images.model_pixels) if images.resolution == "model" else plain
     targets = [cut if condition.family == "image" else plain for condition in conditions]
 
+    named = study.backbones[backbone].answer_conversion
+
     def scored_answers(method: str, answers: pa.Table) -> Scored:
         logits = read_logits(folders, backbone, method)
-        return score(answers, logits, conditions, questions, targets)
+        return score(answers, logits, conditions, questions, targets, CONVERSIONS[named])
 
     full = scored_answers(settings.baseline, answers)
     found = _Found({settings.baseline: questions.by_unit(full.correct)}, {name: {} for name in LEVELS}, {})

@@ -50,7 +50,7 @@ def build(request: Request, options: Options) -> Benchmark:
     """
     seed, images = request.seed, request.images
     if images == "all":
-        raise PruneProofError("benchmark.images is 'all', but scenes are drawn without end: give a number")
+        raise PruneProofError("benchmark.images is null (all), but scenes are drawn without end: give a number")
     scenes = {f"scene_{index:05d}": compose(seed, f"test/{index:06d}") for index in range(images)}
     together = CoOccurrence([facts.present(scene) for scene in scenes.values()], NOUN_NAMES)
     image_rows: list[dict[str, Any]] = []
