@@ -72,6 +72,16 @@ class Sample:
         return self.answers or (self.answer,)
 
 
+def official_id(sample: Sample) -> str:
+    """The id by which the benchmark's authors know a question: what stands after the last `/` of the sample's.
+
+    Examples:
+        >>> official_id(Sample("n161313/02930152", "n161313", "verify", "Is it overcast?", "no"))
+        '02930152'
+    """
+    return sample.sample_id.rsplit("/", 1)[-1]
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """What was done to the input: nothing, an image perturbation, a text perturbation, or turns before the question."""

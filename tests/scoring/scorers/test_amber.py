@@ -14,8 +14,8 @@ from pruneproof.scoring.scorers import Truth, amber
 CLOUD = Truth(("no",), {"dimension": "existence"})
 SUNNY = Truth(("yes",), {"dimension": "attribute", "attribute": "state"})
 GLOOMY = Truth(("no",), {"dimension": "attribute", "attribute": "state"})
-THREE = Truth(("yes",), {"dimension": "attribute", "attribute": "number"})
-TOUCH = Truth(("no",), {"dimension": "relation"})
+THREE = Truth(("Yes",), {"dimension": "attribute", "attribute": "number"})
+TOUCH = Truth(("No",), {"dimension": "relation"})
 
 TEXTS = ["No", "No", "no", "Yes", "No", "Yes"]
 TRUTHS = [CLOUD, SUNNY, GLOOMY, THREE, TOUCH, TOUCH]
@@ -116,8 +116,8 @@ def test_nothing_asked() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["Yes", "No", "no", "?"]), st.sampled_from(TRUTHS)), min_size=1))
 def test_shares_against_counting(pairs: list[tuple[str, Truth]]) -> None:
     shares, _ = scored([text for text, _ in pairs], [truth for _, truth in pairs])
-    denied = [truth.answers[0] for text, truth in pairs if text == "No"]
-    missed = [text for text, truth in pairs if truth.answers[0] == "no" and text != "No"]
+    denied = [truth.answers[0].lower() for text, truth in pairs if text == "No"]
+    missed = [text for text, truth in pairs if truth.answers[0].lower() == "no" and text != "No"]
     hits, false = denied.count("no"), denied.count("yes")
     for name, above, below in (
         ("precision", hits, hits + false),

@@ -11,6 +11,8 @@ existence) and is made of precision and recall that are rounded already: figures
 
 The script's other half, which compares the nouns of a description with spaCy's word vectors, is not scored here.
 
+The true answer is `Yes` or `No` as well, or what the annotations say, `yes` or `no`.
+
 Facts: `dimension` (`existence`, `attribute`, `relation`) and, of attributes, `attribute` (`state`, `number`, `action`).
 """
 
@@ -43,7 +45,7 @@ def read(text: str, truth: Truth) -> Reading:
 
 def mark(prediction: str, truth: Truth) -> float:
     """1 for the true answer, else 0."""
-    return float(prediction == truth.answers[0])
+    return float(prediction == truth.answers[0].lower())
 
 
 def ratios(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) -> Ratios:
@@ -51,7 +53,9 @@ def ratios(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) -
 
     F1 is 2 TP / (2 TP + FP + FN), which is the harmonic mean without the script's additions.
     """
-    found = yes_no.ratios(yes_no.are("no", predictions), yes_no.are("no", [truth.answers[0] for truth in truths]))
+    found = yes_no.ratios(
+        yes_no.are("no", predictions), yes_no.are("no", [truth.answers[0].lower() for truth in truths])
+    )
     scores = {"accuracy": (marks, np.ones(len(marks)))} | {name: found[name] for name in ("precision", "recall", "f1")}
     above, below = found["f1"]
     for dimension in DIMENSIONS:
@@ -69,7 +73,7 @@ def figures(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) 
         if dimension == "attribute":
             parts |= {f"{kind.capitalize()}: ": _of("attribute", kind, truths) for kind in ATTRIBUTES}
     says_no = yes_no.are("no", predictions)
-    is_no = yes_no.are("no", [truth.answers[0] for truth in truths])
+    is_no = yes_no.are("no", [truth.answers[0].lower() for truth in truths])
     printed: dict[str, float] = {}
     for title, inside in parts.items():
         if inside.any() or not title:
