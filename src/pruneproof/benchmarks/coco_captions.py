@@ -32,8 +32,6 @@ from pruneproof.benchmarks._protect import protected
 from pruneproof.benchmarks._subset import drawn, without_missing
 from pruneproof.mentions.objects import Lexicon, in_picture
 from pruneproof.records import Sample, official_id
-from pruneproof.scoring.captions.cider import documents
-from pruneproof.scoring.captions.tokens import Tokens, tokenise
 from pruneproof.settings import Frozen
 
 CARD = Card(
@@ -58,7 +56,7 @@ class Options(Frozen):
     """Karpathy's `test` or `val`, or all of `val2014`."""
     prompt: Annotated[str, Field(min_length=1)] = "Describe this image."
     """What is asked. Models answer differently to each wording: use the one that their authors used."""
-    tokens: Tokens = "ptb"
+    tokens: Literal["ptb", "plain"] = "ptb"
     """How captions are cut for CIDEr, ROUGE-L and BLEU: `ptb` as in published numbers, which needs Java, or `plain`."""
     idf: Literal["scored", "split"] = "scored"
     """What makes a word rare for CIDEr: the captions of the pictures that are scored, as in the official code, or all
@@ -129,7 +127,7 @@ def build(request: Request, options: Options) -> Benchmark:
     taken = {name: subjects[name] for name, path in paths.items() if path in there}
     shared: dict[str, Any] = {"tokens": options.tokens}
     if options.idf == "split":
-        shared["documents"] = _documents([subject.captions for subject in subjects.values()], options.tokens)
+        shared["collection"] = [list(subject.captions) for subject in subjects.values()]
     facts: dict[str, dict[str, Any]] = {name: {} for name in taken}
     if options.chair:
         known = read_lexicon(request.folder / options.synonyms)
@@ -212,13 +210,6 @@ def _present(taken: Mapping[str, Subject], known: Lexicon, request: Request, opt
         else:
             subject.place.note(request.faults, f"picture {subject.coco_id} is not among the images of {file}")
     return found
-
-
-def _documents(references: Sequence[Sequence[str]], tokens: Tokens) -> dict[str, Any]:
-    """What `coco_captions` takes for a fixed set, cut in one go."""
-    cut = iter(tokenise([caption for captions in references for caption in captions], tokens))
-    counted = documents([next(cut) for _ in captions] for captions in references)
-    return {"images": counted.images, "counts": dict(counted.counts)}
 
 
 def _sample(name: str, subject: Subject, facts: Mapping[str, Any], options: Options) -> Sample:

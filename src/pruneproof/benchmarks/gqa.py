@@ -20,12 +20,12 @@ from pydantic import Field
 
 from pruneproof.benchmarks import Benchmark, Card, Need, Request
 from pruneproof.benchmarks._faults import Faults
+from pruneproof.benchmarks._gqa_facts import facts
 from pruneproof.benchmarks._official import Entry, FileName, Found, Text, keyed, read_json
 from pruneproof.benchmarks._protect import protected
 from pruneproof.benchmarks._subset import drawn, without_missing
 from pruneproof.benchmarks._validation import LONGEST_DETAIL
 from pruneproof.records import Sample, official_id
-from pruneproof.scoring.scorers.gqa import facts
 from pruneproof.settings import Frozen
 
 CARD = Card(

@@ -41,6 +41,17 @@ def test_a_fixed_set_of_documents_takes_the_place_of_the_evaluated_one() -> None
     assert ratios(SAID, MARKS, TRUTHS)["cider"][0].tolist() != expected
 
 
+def test_a_fixed_set_of_captions_is_cut_and_counted() -> None:
+    collection = [["A Cat.", "A man's cat!"], ["Two dogs"], ["a dog"]]
+    cut = [["a cat", "a man 's cat"], ["two dogs"], ["a dog"]]
+    fixed = [Truth(truth.answers, {"collection": collection, "tokens": "plain"}) for truth in TRUTHS]
+    known = cider.documents(cut)
+    assert (known.images, known.counts["a"], known.counts["cat"]) == (3, 2, 1)
+    expected = cider.score(SAID, cider.prepare([truth.answers for truth in TRUTHS], known)).tolist()
+    assert ratios(SAID, MARKS, fixed)["cider"][0].tolist() == expected
+    assert ratios(SAID, MARKS, TRUTHS)["cider"][0].tolist() != expected
+
+
 def test_figures_are_those_of_the_corpus_to_three_decimals() -> None:
     found = figures(SAID, MARKS, TRUTHS)
     assert list(found) == ["Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"]

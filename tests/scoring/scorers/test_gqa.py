@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pruneproof.benchmarks._gqa_facts import facts
 from pruneproof.scoring.scorers import Truth, gqa
 
 
@@ -30,7 +31,7 @@ def question(answer: str = "red", **changes: Any) -> dict[str, Any]:
 
 
 def truth(name: str = "1", answer: str = "red", choices: dict[str, list[str]] | None = None, **changes: Any) -> Truth:
-    return Truth((answer,), gqa.facts(name, question(answer, **changes), choices))
+    return Truth((answer,), facts(name, question(answer, **changes), choices))
 
 
 def totals(said: list[str], truths: list[Truth]) -> dict[str, float]:
@@ -50,7 +51,7 @@ def test_equality_is_raw(said: str, right: int) -> None:
 
 
 def test_facts_of_a_question() -> None:
-    assert gqa.facts("1", question(entailed=["1", "2"])) == {
+    assert facts("1", question(entailed=["1", "2"])) == {
         "question_id": "1",
         "balanced": True,
         "entailed": ["2"],
@@ -73,7 +74,7 @@ def test_facts_of_a_question() -> None:
     ],
 )
 def test_endings_are_no_steps_of_reasoning(operation: str, argument: str, steps: int) -> None:
-    found = gqa.facts("1", question(semantic=[{"operation": operation, "argument": argument}]))
+    found = facts("1", question(semantic=[{"operation": operation, "argument": argument}]))
     assert found["steps"] == steps
 
 
@@ -115,7 +116,7 @@ def test_validity_and_plausibility_need_choices() -> None:
 
 def test_questions_about_what_is_common_have_choices_of_their_own() -> None:
     types = {"structural": "query", "semantic": "attr", "detailed": "twoCommon"}
-    found = gqa.facts("1", question("color", types=types), {"valid": ["red"], "plausible": ["red"]})
+    found = facts("1", question("color", types=types), {"valid": ["red"], "plausible": ["red"]})
     assert found["valid"] == found["plausible"] == ["color", "material", "shape"]
 
 

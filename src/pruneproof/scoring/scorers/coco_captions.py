@@ -4,8 +4,9 @@ That code cuts captions and references into tokens first, and so does `prepare`.
 that marks are nan.
 
 Facts: `tokens`, `ptb` or `plain` (see `captions.tokens`; `plain` if not given), shared by all samples; `documents`,
-`{"images": ..., "counts": {n-gram: images}}`, a fixed set for CIDEr's rarity, shared too: without it the references of
-the scored samples are counted, as in the official code.
+`{"images": ..., "counts": {n-gram: images}}`, a fixed set for CIDEr's rarity, shared too, or `collection`, the captions
+of each picture of such a set as their authors wrote them: without either the references of the scored samples are
+counted, as in the official code.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pruneproof.scoring.captions import bleu, cider, rouge
-from pruneproof.scoring.captions.tokens import tokenise
+from pruneproof.scoring.captions.tokens import Tokens, tokenise
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 
 TITLE = "COCO captions"
@@ -74,27 +75,39 @@ def _rouge(predictions: Sequence[str], truths: Sequence[Truth]) -> Floats:
 def _cider(predictions: Sequence[str], truths: Sequence[Truth]) -> Floats:
     if not truths:
         return np.zeros(0)
-    fixed = truths[0].facts.get("documents")
-    known = None if fixed is None else cider.Documents(fixed["images"], fixed["counts"])
+    shared = truths[0].facts
+    documents, collection = (_Same(shared.get(name)) for name in ("documents", "collection"))
+    known = _fixed(documents, collection, shared.get("tokens", "plain"))
     return cider.score(predictions, _prepared(tuple(truth.answers for truth in truths), _Same(known)))
 
 
 class _Same:
-    """A fixed set, equal to another if it holds the very same table: comparing half a million counts takes too long."""
+    """A value that equals another if it is the very same: to compare half a million counts takes too long."""
 
-    __slots__ = ("known",)
+    __slots__ = ("value",)
 
-    def __init__(self, known: cider.Documents | None) -> None:
-        self.known = known
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
     def __hash__(self) -> int:
-        return 0 if self.known is None else id(self.known.counts)
+        return id(self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and (self.known and self.known.counts) is (other.known and other.known.counts)
+        return isinstance(other, _Same) and self.value is other.value
+
+
+@lru_cache(maxsize=1)
+def _fixed(documents: _Same, collection: _Same, tokens: Tokens) -> cider.Documents | None:
+    """The set that says how rare words are, if it is not that of the scored samples."""
+    if documents.value is not None:
+        return cider.Documents(documents.value["images"], documents.value["counts"])
+    if collection.value is None:
+        return None
+    cut = iter(tokenise([caption for captions in collection.value for caption in captions], tokens))
+    return cider.documents([next(cut) for _ in captions] for captions in collection.value)
 
 
 @lru_cache(maxsize=1)
 def _prepared(references: tuple[tuple[str, ...], ...], fixed: _Same) -> cider.Prepared:
     """The references of every condition are the same, unless a condition's answers are incomplete."""
-    return cider.prepare(references, fixed.known)
+    return cider.prepare(references, fixed.value)

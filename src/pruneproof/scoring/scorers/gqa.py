@@ -12,13 +12,16 @@ Which score needs what besides the questions file:
 A score whose need is not met is left out; the script prints 0 for validity and plausibility without choices, and stops
 where an entailed question has no prediction. Grounding, which judges attention maps, is not scored.
 
-Only balanced questions count; the others are asked for consistency. Facts are those of `facts`.
+Only balanced questions count; the others are asked for consistency.
+
+Facts: `question_id`, `balanced` and `entailed` (ids of other questions); of balanced questions also `structural`,
+`semantic`, `steps`, `words`, `group` (None without one) and, with choices, `valid` and `plausible`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import nan
 from typing import Any
 
@@ -35,43 +38,6 @@ _TITLES = {
     "steps": "Accuracy / steps number",
     "words": "Accuracy / words number",
 }
-_NO_STEPS = ("exist", "query: name", "choose name")
-"""Operations that end a question and are no step of reasoning, wherever they occur in `operation: argument`."""
-
-_COMMON = ["color", "material", "shape"]
-"""All choices of questions about what two things have in common, whatever the choices file says."""
-
-
-def facts(
-    question_id: str, question: Mapping[str, Any], choices: Mapping[str, Sequence[str]] | None = None
-) -> dict[str, Any]:
-    """What this scorer needs of one question of the official file.
-
-    Args:
-        question_id: its key.
-        question: its value.
-        choices: its entry in the choices file, `{"valid": [...], "plausible": [...]}`; None without that file.
-
-    Returns:
-        `question_id`, `balanced`, `entailed` (ids of other questions); for balanced questions also `structural`,
-        `semantic`, `steps`, `words`, `group` (None without one) and, with choices, `valid` and `plausible`.
-    """
-    entailed = [other for other in question["entailed"] if other != question_id]
-    found = {"question_id": question_id, "balanced": bool(question["isBalanced"]), "entailed": entailed}
-    if not found["balanced"]:
-        return found
-    operations = [f"{step['operation']}: {step['argument']}" for step in question["semantic"]]
-    found |= {
-        "structural": question["types"]["structural"],
-        "semantic": question["types"]["semantic"],
-        "steps": sum(not any(ending in operation for ending in _NO_STEPS) for operation in operations),
-        "words": len(question["question"].split()),
-        "group": question["groups"]["global"],
-    }
-    if choices is not None:
-        common = "Common" in question["types"]["detailed"]
-        found |= {name: _COMMON if common else choices[name] for name in ("valid", "plausible")}
-    return found
 
 
 def read(text: str, truth: Truth) -> Reading:
