@@ -12,8 +12,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from pruneproof import check, space
+from pruneproof.backbones.checkpoints.headers import safetensors_fault
 from pruneproof.benchmarks import Need, scenes
-from pruneproof.check import Finding, findings, locked_versions, safetensors_fault
+from pruneproof.check import Finding, findings, locked_versions
 
 PROJECT = Path(__file__).parents[1]
 

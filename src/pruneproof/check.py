@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
-import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from pruneproof import machine, pipeline, space
+from pruneproof import fetching, machine, pipeline, published, space
+from pruneproof.backbones.checkpoints.headers import safetensors_fault
 from pruneproof.backbones.checkpoints.weights import locate, require_tower
 from pruneproof.benchmarks import input_files
 from pruneproof.errors import PruneProofError
@@ -70,11 +69,14 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"{named}: {len(study.backbones)} backbones, {len(study.methods)} methods")
     root = folder / study.study.root
     yield from _machine(quick=quick)
-    yield from _benchmark(study, folder)
+    yield from _benchmark(study, folder, quick=quick)
     yield from _weights(study, root)
+    for name, note in fetching.prompt_notes(study.backbones, study.benchmark.name):
+        yield Finding("note", f"prompt of {name}", note)
     yield _disk(study, Folders(folder))
     yield _tracking(folder)
     if not quick:
+        yield from _expected(study)
         yield from _tables(Folders(folder))
         yield from _packages(root)
 
@@ -117,9 +119,13 @@ def _machine(*, quick: bool) -> Iterator[Finding]:
         yield Finding("ok", "machine", ", ".join(told))
 
 
-def _benchmark(study: Study, folder: Path) -> Iterator[Finding]:
-    """Whether the files that the benchmark reads exist; nothing for a benchmark that reads none."""
+def _benchmark(study: Study, folder: Path, *, quick: bool) -> Iterator[Finding]:
+    """Whether the files that the benchmark reads are here and the published ones; nothing if it reads none."""
     what = f"benchmark {study.benchmark.name}"
+    faults = list(fetching.benchmark_faults(study, folder, quick=quick))
+    yield from (Finding("missing", what, fault) for fault in faults)
+    if faults:
+        return
     try:
         files = input_files(study.benchmark, folder)
     except PruneProofError as error:
@@ -143,8 +149,7 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
         yield Finding("missing", what, str(error))
         return
     if not place.is_dir():
-        detail = f"{backbone.checkpoint} at {backbone.revision} is fetched on first use, which needs a network"
-        yield Finding("note", what, detail)
+        yield Finding("note", what, fetching.checkpoint_source(backbone))
         return
     files = sorted(place.glob("*.safetensors"))
     faults = [f"{file} {fault}" for file in files if (fault := safetensors_fault(file))]
@@ -177,28 +182,16 @@ def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[
             detail = f"{key} {tower!r} is not a folder ({folder}), and a published one needs {key}_pretrained"
             yield Finding("missing", what, detail)
         else:
-            yield Finding("note", what, f"{key} {tower} {tag} is fetched on first use, which needs a network")
+            yield Finding("note", what, f"{key} {fetching.tower_source(tower, tag)}")
 
 
-def safetensors_fault(path: Path) -> str | None:
-    """Why a safetensors file cannot be complete, from its header alone; None if header and size agree.
+def _expected(study: Study) -> Iterator[Finding]:
+    """Memory and hours that published weights take; nothing for others, which `plan` times as they run."""
+    if not any(backbone.checkpoint in published.CHECKPOINTS for backbone in study.backbones.values()):
+        return
+    from pruneproof import expected
 
-    The format: eight bytes with the header's length (little endian), the header as JSON, then the tensors.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        if prefix.startswith(b"version "):
-            return "is a Git LFS pointer, not the weights: run `git lfs pull`"
-        if len(prefix) < 8 or (length := struct.unpack("<Q", prefix)[0]) > size - 8:
-            return f"is truncated ({size} bytes): restore it, `git checkout -- {path}`"
-        try:
-            header = json.loads(file.read(length))
-            end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return f"has no safetensors header: restore it, `git checkout -- {path}`"
-    expected = 8 + length + end
-    return None if size == expected else f"has {size} bytes, its header asks for {expected}: restore it"
+    yield from (Finding("note", f"estimate for {name}", line) for name, line in expected.lines(study))
 
 
 def _disk(study: Study, folders: Folders) -> Finding:

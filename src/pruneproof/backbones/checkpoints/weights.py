@@ -37,7 +37,8 @@ def locate(settings: BackboneSettings, root: Path) -> str:
         raise PruneProofError(f"checkpoint {settings.checkpoint!r} is neither a folder ({folder}) nor a hub name")
     if settings.revision is None:
         raise PruneProofError(
-            f"checkpoint {settings.checkpoint!r} comes from the hub without a revision: give the commit to pin it "
+            f"checkpoint {settings.checkpoint!r} comes from the hub without a revision: give the commit to pin it; "
+            f"`git ls-remote https://huggingface.co/{settings.checkpoint} HEAD` prints the newest "
             f"(if a local folder was meant: {folder} does not exist)"
         )
     return settings.checkpoint

@@ -1,0 +1,90 @@
+"""What a study needs that is not here yet: where to get it, how large it is, and where to put it; torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pruneproof import prompts, published
+from pruneproof.benchmarks import Need, needs
+from pruneproof.digests import Digests, remembered
+from pruneproof.folders import Folders
+from pruneproof.settings import BackboneSettings, Study
+from pruneproof.space import size
+
+_WEIGHTS = "model*.safetensors"
+_REST = "'*.json' '*.jinja' '*.model'"
+"""Config, tokenizer, image processor and chat template."""
+
+
+def benchmark_faults(study: Study, folder: Path, *, quick: bool) -> Iterator[str]:
+    """One line for each file or folder of the benchmark that is missing, or is not the published one.
+
+    Args:
+        study: its settings.
+        folder: of the study.
+        quick: leave digests out; otherwise a digest is computed once and remembered until the file changes.
+    """
+    wanted = needs(study.benchmark)
+    if quick:
+        yield from (line for need in wanted if (line := _fault(need, study, folder, None)))
+        return
+    with remembered(Folders(folder).cells / "digests.json") as digests:
+        yield from [line for need in wanted if (line := _fault(need, study, folder, digests))]
+
+
+def _fault(need: Need, study: Study, folder: Path, digests: Digests | None) -> str:
+    place = folder / study.benchmark.folder / need.path
+    source = f"{need.url} ({size(need.bytes)})" if need.bytes else need.url
+    if not place.exists():
+        how = f", {need.what}" if need.what else ""
+        return f"{place} is missing: fetch {source}{how}"
+    if need.bytes and place.is_file() and place.stat().st_size != need.bytes:
+        return f"{place} has {place.stat().st_size} bytes, the published file {need.bytes}: fetch {source} again"
+    if need.sha256 and digests is not None and place.is_file() and (found := digests.of(place)) != need.sha256:
+        return f"{place} is not the published file (SHA-256 {found}, not {need.sha256}): fetch {source} again"
+    return ""
+
+
+def checkpoint_source(backbone: BackboneSettings) -> str:
+    """What is fetched from the hub for a checkpoint, and by which command one may do that beforehand."""
+    name, revision = backbone.checkpoint, backbone.revision
+    known = published.CHECKPOINTS.get(name)
+    files, much = _WEIGHTS, ""
+    if known is not None:
+        if known.shards and revision == known.revision:
+            files = ", ".join(known.shards)
+        much = f", about {size(2 * known.parameters)} in 16 bits and twice that in 32"
+    included = f"{_REST} '{_WEIGHTS}'"
+    return (
+        f"{name} at {revision} is fetched on first use, which needs a network: {files}{much}, with config, tokenizer "
+        f"and image processor. Beforehand, or for a machine without a network: `hf download {name} --revision "
+        f"{revision} --include {included}`, with --local-dir for a folder that `checkpoint` then names"
+    )
+
+
+def tower_source(name: str, tag: str) -> str:
+    """What open_clip fetches for a text tower."""
+    known = published.TOWERS.get((name, tag))
+    detail = f"{name} {tag} is fetched on first use, which needs a network"
+    if known is None:
+        return detail
+    much = size(4 * known.parameters)
+    repository = known.repository
+    return f"{detail}: open_clip_model.safetensors of {repository}, at most {much} (`hf download {repository}`)"
+
+
+def prompt_notes(backbones: dict[str, BackboneSettings], benchmark: str) -> Iterator[tuple[str, str]]:
+    """Of each backbone with a prompt: its name, and `prompt_note`."""
+    for name, backbone in backbones.items():
+        if backbone.prompt is not None:
+            yield name, prompt_note(backbone.prompt, benchmark)
+
+
+def prompt_note(prompt: str, benchmark: str) -> str:
+    """A record's title, with what is done otherwise here than by its authors."""
+    record = prompts.RECORDS[prompt]
+    departures: Sequence[str] = record.departures
+    if benchmark not in record.benchmarks:
+        departures = (f"written for {' and '.join(record.benchmarks)}, not for {benchmark}", *departures)
+    return f"{record.title}: {'; '.join(departures) if departures else 'as its authors ask and decode'}"

@@ -1,0 +1,169 @@
+"""What is said of published checkpoints, against the classes that read them and figures worked by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from open_clip import pretrained
+from transformers import (
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    CLIPVisionConfig,
+    IdeficsConfig,
+    IdeficsForVisionText2Text,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    T5Config,
+)
+
+from pruneproof import expected, fetching
+from pruneproof.backbones import flops
+from pruneproof.backbones.checkpoints.memory import model_bytes
+from pruneproof.published import CHECKPOINTS, TOWERS
+from pruneproof.settings import Study
+
+LLAVA = "llava-hf/llava-1.5-7b-hf"
+
+
+def values(shape: SimpleNamespace) -> dict[str, Any]:
+    return {key: value for key, value in vars(shape).items() if not isinstance(value, SimpleNamespace)}
+
+
+def built(name: str) -> tuple[Any, Any]:
+    """The class that reads a checkpoint, and a config of transformers with the shapes given here."""
+    shape = CHECKPOINTS[name].config
+    vision = values(shape.vision_config)
+    if name == LLAVA:
+        seen = CLIPVisionConfig(**vision, num_attention_heads=16, projection_dim=768)
+        return LlavaForConditionalGeneration, LlavaConfig(
+            vision_config=seen, text_config=LlamaConfig(**values(shape.text_config))
+        )
+    if name.startswith("Salesforce"):
+        text = values(shape.text_config)
+        del text["hidden_size"], text["is_gated_act"], text["model_type"]
+        t5 = T5Config(**text, feed_forward_proj="gated-gelu", tie_word_embeddings=False).to_dict()
+        stock: Any = Blip2Config
+        config = stock(
+            vision_config=vision | {"num_attention_heads": 16},
+            qformer_config=values(shape.qformer_config),
+            text_config=t5,
+        )
+        return Blip2ForConditionalGeneration, config
+    vision["embed_dim"] = vision.pop("hidden_size")
+    perceiver = values(shape.perceiver_config) | {"use_resampler": True, "qk_layer_norms_perceiver": True}
+    own = {"use_resampler": True, "qk_layer_norms": True}
+    return IdeficsForVisionText2Text, IdeficsConfig(
+        **values(shape), **own, vision_config=vision | {"num_attention_heads": 16}, perceiver_config=perceiver
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_parameters_are_those_of_the_class_that_reads_them(name: str) -> None:
+    stock, config = built(name)
+    assert model_bytes(stock, config, "float16") == 2 * CHECKPOINTS[name].parameters
+
+
+def test_text_towers_come_from_where_open_clip_fetches_them() -> None:
+    for (name, tag), tower in TOWERS.items():
+        assert pretrained.get_pretrained_cfg(name, tag)["hf_hub"].rstrip("/") == tower.repository
+
+
+def study(**others: Any) -> Study:
+    return Study.model_validate(
+        {
+            "study": {"name": "one"},
+            "benchmark": {"name": "scenes"},
+            "backbones": {"it": {"family": "llava", "checkpoint": LLAVA, "text_tower": "t", "dtype": "float16"}},
+            "methods": {"full": {"method": "full"}, "random": {"method": "random", "keep": 0.25}},
+        }
+        | others
+    )
+
+
+def test_a_device_holds_weights_keys_values_and_buffers() -> None:
+    it = study().backbones["it"].model_copy(update={"max_new_tokens": 64})
+    # 14.13 GB of weights; 2 x 32 layers x 4096 x 2 bytes at each of 576 + 64 + 64 places of one question; 1.5 GiB
+    by_hand = 14_126_854_144 + 524_288 * 704 + 1_610_612_736
+    assert expected.device_bytes(CHECKPOINTS[LLAVA], it, batch=1) == by_hand
+    assert expected.device_bytes(CHECKPOINTS[LLAVA], it, batch=2) - by_hand == 524_288 * 704
+
+
+def test_hours_follow_from_flops_and_from_weights_read_while_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(expected.SETS, "scenes", expected.Set(10, 2.0))
+    asked = study(methods={"full": {"method": "full"}}, benchmark={"name": "scenes", "images": 5})
+    known, shape = CHECKPOINTS[LLAVA], CHECKPOINTS[LLAVA].config
+    one = flops.llava(shape, 576, 64)
+    assert one.prefill == pytest.approx(2 * 6.48e9 * 640, rel=0.06)  # two for each weight of the layers and place
+    fast = expected.Speed("a", 1e12, 1e30)
+    counted = 5 * 2 * (one.connector + one.prefill + 3 * one.decode) + 5 * one.vision_tower
+    assert expected.seconds(asked, "it", known, fast, 1) == pytest.approx(counted / 1e12)
+    slow = expected.Speed("b", 1e30, 1e9)
+    assert expected.seconds(asked, "it", known, slow, 4) == pytest.approx(10 * 3 * 14.126854144 / 4)
+
+
+def test_pruning_and_fewer_pictures_take_less() -> None:
+    def spent(**others: Any) -> float:
+        asked = study(benchmark={"name": "pope", "images": None} | others.pop("benchmark", {}), **others)
+        found = expected.seconds(asked, "it", CHECKPOINTS[LLAVA], expected.CARDS[0], 16)
+        assert found is not None
+        return found
+
+    full, random = {"method": "full"}, {"method": "random", "keep": 1 / 9}
+    assert spent(methods={"a": random}) < spent(methods={"a": full}) < spent(methods={"a": full, "b": random})
+    assert spent(benchmark={"images": 50}) == pytest.approx(spent() / 10)
+    assert spent(perturbations={"image": {"names": ["fog"], "severities": [1]}}) == pytest.approx(2 * spent())
+
+
+def test_a_checkpoint_is_named_with_commit_files_size_and_command() -> None:
+    pinned = study().backbones["it"].model_copy(update={"revision": CHECKPOINTS[LLAVA].revision})
+    said = fetching.checkpoint_source(pinned)
+    assert "at b234b804b114d9e37bb655e11cbbb5f5e971b7a9 is fetched on first use" in said
+    assert "model-00003-of-00003.safetensors, about 14.1 GB in 16 bits" in said
+    assert "hf download llava-hf/llava-1.5-7b-hf --revision b234b804b114d9e37bb655e11cbbb5f5e971b7a9" in said
+    other = fetching.checkpoint_source(pinned.model_copy(update={"revision": "0" * 40}))
+    assert "00003" not in other  # another commit may have other files
+
+
+def test_a_prompt_is_told_with_what_is_done_otherwise() -> None:
+    assert fetching.prompt_note("llava15_pope", "pope") == "LLaVA-1.5 on POPE: as its authors ask and decode"
+    assert fetching.prompt_note("blip2_t5_vqav2", "gqa") == (
+        "BLIP-2 (Flan-T5) on VQAv2: written for vqav2, not for gqa; decoded greedily, not with 5 beams "
+        "(length penalty -1)"
+    )
+
+
+@pytest.fixture
+def reads_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = (
+        fetching.Need("a.json", "https://example.org/a.json", 3, sha256="0" * 64),
+        fetching.Need("pictures", "https://example.org/p.zip", 6_000_000_000, what="unpack p.zip here"),
+    )
+    monkeypatch.setattr(fetching, "needs", lambda settings: needs)
+
+
+@pytest.mark.usefixtures("reads_files")
+def test_missing_and_changed_files_of_a_benchmark_are_told_one_by_one(tmp_path: Path) -> None:
+    asked = study(benchmark={"name": "pope", "folder": "data/raw"})
+    raw = tmp_path / "data/raw"
+
+    def faults(quick: bool = False) -> list[str]:
+        return list(fetching.benchmark_faults(asked, tmp_path, quick=quick))
+
+    assert faults() == [
+        f"{raw}/a.json is missing: fetch https://example.org/a.json (1 MB)",
+        f"{raw}/pictures is missing: fetch https://example.org/p.zip (6.0 GB), unpack p.zip here",
+    ]
+    (raw / "pictures").mkdir(parents=True)
+    (raw / "a.json").write_text("four")
+    assert faults() == [
+        f"{raw}/a.json has 4 bytes, the published file 3: fetch https://example.org/a.json (1 MB) again"
+    ]
+    (raw / "a.json").write_text("abc")
+    assert len(faults()) == 1
+    assert "SHA-256 ba7816bf8f01cfea" in faults()[0]
+    assert faults(quick=True) == []
