@@ -58,7 +58,7 @@ def test_scenes_are_never_the_study_s_own() -> None:
     drawn = {}
     for seed in (2026, *SEEDS):
         changed = study.model_copy(update={"study": study.study.model_copy(update={"seed": seed})})
-        pictures, _ = scenes(changed, 2)
+        pictures, _ = scenes(changed, 2, Path())
         module = registry.load_module("pruneproof.benchmarks", study.benchmark.name, "benchmark")
         own = module.build(Request(2, seed), module.Options())
         assert not {picture.png for picture in pictures} & {row["png"] for row in own.images}

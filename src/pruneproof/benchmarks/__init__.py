@@ -104,7 +104,7 @@ def build(settings: BenchmarkSettings, seed: int, folder: Path, images: int | No
     module = registry.load_module(__name__, settings.name, "benchmark")
     options = module.Options.model_validate(settings.options)
     faults = Faults()
-    wanted = images or settings.images or "all"
+    wanted: int | Literal["all"] = images or settings.images or "all"
     with _readable(settings.name):
         benchmark: Benchmark = module.build(Request(wanted, seed, folder / settings.folder, faults), options)
     if settings.on_bad_sample == "error":

@@ -80,7 +80,7 @@ def parameters(results: Results, backbone: str, method: Method) -> dict[str, Val
         "pruner": chosen.method,
         "kind": loaded.kind,
         "door": loaded.door,
-        "images": study.benchmark.images,
+        "images": study.benchmark.images or "all",
         "seed": study.study.seed,
         **({"allow_tower_mismatch": "true"} if study.backbones[backbone].allow_tower_mismatch else {}),
     }
