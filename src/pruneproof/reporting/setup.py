@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,12 +25,32 @@ def setup(report: Report) -> dict[str, str]:
         "Resolution of corruptions": study.perturbations.image.resolution,
         "Statistics": f"{scoring.resamples} resamples of images, {100 * scoring.confidence:g}% intervals",
         "Baseline": scoring.baseline,
+        "Benchmark": _benchmark(report),
+        "What accuracy is": _accuracy(report),
         "Primary methods": ", ".join(scoring.primary),
         "Versions": _versions(report),
     }
     found |= {_heading(key): str(value) for key, value in sorted(report.machine.items()) if key != "torch"}
     found |= {f"Digest of {name}": digest[:DIGITS] for name, digest in _digests(report).items()}
     return {heading: text for heading, text in found.items() if text}
+
+
+def _benchmark(report: Report) -> str:
+    """Name and what was left out of it."""
+    path = report.folders.benchmark / "manifest.json"
+    left_out = len(files.read_json(path).get("left_out", ())) if path.exists() else 0
+    note = f", without {left_out} lines or pictures that cannot be used" if left_out else ""
+    return report.study.benchmark.name + note
+
+
+def _accuracy(report: Report) -> str:
+    """Said only where it is no share of right answers: where nothing but captions is asked."""
+    if any(str(metric).startswith("accuracy/") and metric != "accuracy/all" for metric in report.chance["metric"]):
+        return ""
+    scores = {"coco_captions": "CIDEr-D times 100", "chair": "the share of a caption's mentions that are true"}
+    rows = files.read_rows(report.folders.benchmark / "samples.parquet", ["scorers"])[:1]
+    named = [json.loads(row["scorers"])[0] for row in rows]
+    return f"{scores.get(named[0], named[0])}: nothing but captions is asked" if named else ""
 
 
 def _heading(key: str) -> str:

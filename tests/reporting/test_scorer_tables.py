@@ -1,0 +1,40 @@
+"""Tables of the benchmarks' own scorers, on a summary that holds them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from pruneproof.reporting.report import Report
+from pruneproof.reporting.scorer_tables import harness_table, scorer_tables
+
+
+def with_metrics(report: Report, values: dict[str, float]) -> Report:
+    """The report of which `accuracy/all` of every method was scored by other rules, too."""
+    rows = report.summary[report.summary["metric"] == "accuracy/all"]
+    added = [rows.assign(metric=name, value=value, low=value - 1, high=value + 1) for name, value in values.items()]
+    return replace(report, summary=pd.concat([report.summary, *added], ignore_index=True))
+
+
+def test_one_reading_needs_no_comparison(report: Report) -> None:
+    assert harness_table(report, report.backbones[0]).rows == ()
+    assert all(not table.rows for table in scorer_tables(report, report.backbones[0]))
+
+
+def test_harnesses_stand_side_by_side(report: Report) -> None:
+    harnesses = {"pope/f1_mean": 80.0, "pope_lmms_eval/f1_mean": 79.0, "pope_vlmevalkit/f1_mean": 70.0}
+    table = harness_table(with_metrics(report, harnesses), report.backbones[0])
+    assert table.header == ("Method", *("authors", "lmms-eval", "VLMEvalKit") * 2)
+    assert table.spans == (("", 1), ("Clean", 3), ("Corrupted", 3))
+    assert [cell.split()[0] for cell in table.rows[0][2:4]] == ["79.0", "70.0"]
+
+
+@pytest.mark.parametrize(("scorer", "score", "heading"), [("vqa", "accuracy", "accuracy"), ("gqa", "open", "open")])
+def test_a_scorer_has_its_own_table(report: Report, scorer: str, score: str, heading: str) -> None:
+    tables = scorer_tables(with_metrics(report, {f"{scorer}/{score}": 61.5}), report.backbones[0])
+    (table,) = (table for table in tables if table.rows)
+    assert table.name.endswith(f"_{scorer}")
+    assert table.header == ("Method", heading, heading)
+    assert table.rows[0][1].startswith("61.5")
