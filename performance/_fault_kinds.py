@@ -25,6 +25,8 @@ from performance._fault_world import (
 )
 from PIL import Image
 
+from pruneproof.stored import columns
+
 Fault = Callable[[World, random.Random], "str | tuple[str, Upgrade]"]
 
 
@@ -78,7 +80,7 @@ def inputs(world: World, rng: random.Random) -> str:
         del rows[at]
     elif column == "png":
         pixels = np.array(Image.open(BytesIO(rows[at]["png"])))
-        rows[at]["png"] = _png(rng.choice([255 - pixels, pixels[:, ::-1], np.roll(pixels, 9, axis=1)]))
+        rows[at] |= columns(_png(rng.choice([255 - pixels, pixels[:, ::-1], np.roll(pixels, 9, axis=1)])))
     elif column == "accepted":
         rows[at][column] = not rows[at][column]
     else:

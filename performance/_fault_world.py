@@ -26,6 +26,7 @@ from tests.conftest import save_llava
 
 from pruneproof.files import write_json, write_rows
 from pruneproof.records import CORRUPTED, IMAGES, LOGIT_NOISE, REWORDED, SAMPLES, Sample, sample_to_row
+from pruneproof.stored import columns
 
 PROJECT = Path(__file__).resolve().parents[1]
 LONGEST = 120
@@ -119,10 +120,10 @@ def _inputs(data: Path) -> None:
     names = ("one", "two", "three")
     rows = [Sample(f"{i}/{noun}", i, "existence", f"is there a {noun} here?", "no") for i in names for noun in NOUNS]
     rows += [Sample(f"{i}/caption", i, "caption", "describe the image.", "a dog.") for i in names]
-    images = [{"image_id": i, "group": "", "width": 80, "height": 60, "png": _png(n)} for n, i in enumerate(names)]
+    images = [{"image_id": i, "group": "", "width": 80, "height": 60, **columns(_png(n))} for n, i in enumerate(names)]
     write_rows(data / "benchmark/images.parquet", images, IMAGES)
     write_rows(data / "benchmark/samples.parquet", [sample_to_row(row) for row in rows], SAMPLES)
-    corrupted = [{"image_id": i, "png": _png(10 + n), "error": ""} for n, i in enumerate(names)]
+    corrupted = [{"image_id": i, **columns(_png(10 + n)), "error": ""} for n, i in enumerate(names)]
     write_rows(data / "corrupted/gaussian_noise_3.parquet", corrupted, CORRUPTED)
     reworded = [
         {

@@ -95,7 +95,7 @@ def clean_batches(folder: Path, images: int) -> list[Batch]:
         Batch(
             batch.condition,
             tuple(
-                AskedImage(image.image_id, image.png, tuple(q for q in image.questions if not q.caption))
+                AskedImage(image.image_id, image.held().picture, tuple(q for q in image.questions if not q.caption))
                 for image in batch.images
             ),
         )

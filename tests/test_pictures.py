@@ -8,6 +8,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -94,6 +95,24 @@ def test_every_colour_mode_becomes_rgb(mode: str, level: int) -> None:
     found = read_picture(saved(image, "TIFF"))
     assert found.mode == "RGB"
     np.testing.assert_array_equal(np.asarray(found), np.full((4, 5, 3), level))
+
+
+def test_16_bits_of_colour_become_the_upper_8() -> None:
+    wide = np.array([[[65535, 0, 256], [255, 32896, 511]]], np.uint16)
+    for kind in (".png", ".tiff"):
+        content = cv2.imencode(kind, wide[..., ::-1])[1].tobytes()
+        assert np.asarray(read_picture(content)).tolist() == [[[255, 0, 1], [0, 128, 1]]]
+
+
+def test_a_printers_jpeg_has_its_colours() -> None:
+    image = Image.new("RGB", (24, 16), (200, 30, 90)).convert("CMYK")
+    found = np.asarray(read_picture(saved(image, "JPEG", quality=95)))
+    assert np.abs(found.astype(int) - (200, 30, 90)).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(20, 20), (12_000, 300), (300, 12_000)])
+def test_pictures_of_any_shape_are_read(size: tuple[int, int]) -> None:
+    assert read_picture(saved(Image.new("RGB", size, "red"), "JPEG")).size == size
 
 
 def test_what_is_transparent_shows_white_and_not_the_colour_under_it() -> None:

@@ -18,6 +18,7 @@ from pruneproof.files import read_rows, write_json, write_rows
 from pruneproof.folders import Folders
 from pruneproof.records import CORRUPTED, IMAGES, REWORDED, Condition, Sample
 from pruneproof.settings import Study
+from pruneproof.stored import columns
 from pruneproof.study import load_study
 
 PARAMS = """\
@@ -46,7 +47,7 @@ def folders(tmp_path: Path, study: Study) -> Folders:
     folders = Folders(tmp_path)
     drawing.run(study, folders)
     for severity in (1, 5):
-        rows = [{"image_id": name, "png": b"png", "error": ""} for name in image_ids(folders)]
+        rows = [{"image_id": name, **columns(b"png"), "error": ""} for name in image_ids(folders)]
         write_rows(folders.corrupted / f"fog_{severity}.parquet", rows, CORRUPTED)
     write_rows(folders.reworded / "questions.parquet", [], REWORDED)
     for folder in (folders.corrupted, folders.reworded):
@@ -138,8 +139,7 @@ def test_pictures_much_larger_than_the_models_input_are_better_corrupted_at_its_
     (tmp_path / "params.yaml").write_text(PARAMS.replace("severities", f"{image + ', ' if image else ''}severities"))
     folders = Folders(tmp_path)
     rows = [
-        {"image_id": str(n), "group": "", "width": w, "file": "", "height": h, "png": b""}
-        for n, (w, h) in enumerate(sizes)
+        {"image_id": str(n), "group": "", "width": w, "height": h, **columns(b"")} for n, (w, h) in enumerate(sizes)
     ]
     write_rows(folders.benchmark / "images.parquet", rows, IMAGES)
     advice = plan.resolution_advice(load_study(tmp_path), folders)

@@ -9,6 +9,7 @@ from pruneproof.files import write_json, write_rows
 from pruneproof.folders import Folders
 from pruneproof.records import IMAGES
 from pruneproof.settings import Study
+from pruneproof.stored import columns
 
 STUDY = Study.model_validate_json(
     """{"study": {"name": "a"}, "benchmark": {"images": 10},
@@ -19,7 +20,7 @@ STUDY = Study.model_validate_json(
 
 
 def drawn(folder: Path, width: int, height: int) -> Folders:
-    row = {"image_id": "a", "group": "b", "width": width, "file": "", "height": height, "png": b""}
+    row = {"image_id": "a", "group": "b", "width": width, "height": height, **columns(b"")}
     write_rows(folder / "data/benchmark/images.parquet", [row, row], IMAGES)
     return Folders(folder)
 
@@ -30,9 +31,23 @@ def batches(folders: Folders) -> int:
 
 def test_pictures_count_with_their_conditions_and_copies(tmp_path: Path) -> None:
     small, large = drawn(tmp_path / "small", 100, 200), drawn(tmp_path / "large", 200, 300)
-    pictures = 10 * 5  # clean, and two corruptions at two severities
+    pictures = 2 * 4  # of two pictures, which are drawn already, two corruptions at two severities
     difference = space.needed(STUDY, large) - space.needed(STUDY, small)
     assert difference == pictures * (60_000 - 20_000) * 1.5 * 3
+
+
+def test_pictures_that_are_made_when_asked_about_take_no_room(tmp_path: Path) -> None:
+    image = STUDY.perturbations.image.model_copy(update={"stored": False})
+    made = STUDY.model_copy(update={"perturbations": STUDY.perturbations.model_copy(update={"image": image})})
+    assert space.pictures_needed(made, Folders(tmp_path)) == 10 * 224 * 224 * 1.5 * 3, "those that are drawn"
+    assert space.pictures_needed(made, drawn(tmp_path, 640, 480)) == 0
+
+
+def test_pictures_take_as_much_as_those_that_are_finished(tmp_path: Path) -> None:
+    folders = drawn(tmp_path, 640, 480)
+    (tmp_path / "data/.corrupted").mkdir()
+    (tmp_path / "data/.corrupted/a.parquet").write_bytes(bytes(700))
+    assert space.pictures_needed(STUDY, folders) == 3 * 700 * 3
 
 
 def test_the_size_of_pictures_is_the_towers_until_they_are_drawn(tmp_path: Path) -> None:

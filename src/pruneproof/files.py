@@ -117,6 +117,15 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_file(path: Path) -> str:
+    """`digest` of one file's content; read piece by piece, whatever its size."""
+    hasher = hashlib.sha256(path.stat().st_size.to_bytes(8, "big"))
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            hasher.update(piece)
+    return hasher.hexdigest()
+
+
 def digest_files(paths: Sequence[Path]) -> str:
     """Digest of several files' names and contents, in the order given."""
     return digest(*(part for path in paths for part in (path.name.encode(), path.read_bytes())))

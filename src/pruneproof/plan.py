@@ -83,8 +83,8 @@ def report(folder: Path) -> None:
     console.print(table)
     console.print(_time(remaining(progress, everywhere), sum(row.left for row in progress), everywhere))
     console.print(
-        f"About {space.size(space.needed(study, folders))} of disk for the rest, and up to "
-        f"{space.size(machine.feature_bytes())} for encoded images (PRUNEPROOF_FEATURES_MB); "
+        f"About {space.size(space.needed(study, folders))} of disk for the rest, {_pictures(study, folders)}, "
+        f"and up to {space.size(machine.feature_bytes())} for encoded images (PRUNEPROOF_FEATURES_MB); "
         f"{space.size(space.free(folder))} free."
     )
     for family in ("image", "text"):
@@ -99,6 +99,13 @@ def report(folder: Path) -> None:
         console.print(advice)
     if not drawn:
         console.print(f"Questions were counted on {LOOK_AHEAD_IMAGES} images made for this estimate.")
+
+
+def _pictures(study: Study, folders: Folders) -> str:
+    """How much of the disk is for pictures, and how to spare it."""
+    left = space.size(space.pictures_needed(study, folders))
+    spare = " (none with `stored: false` in perturbations.image)" if study.perturbations.image.stored else ""
+    return f"of it {left} for pictures{spare}"
 
 
 def resolution_advice(study: Study, folders: Folders) -> str:

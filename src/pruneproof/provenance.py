@@ -23,7 +23,7 @@ class Commit:
 
 def file_digest(path: Path) -> str:
     """Digest of one file's bytes; empty if there is no such file."""
-    return files.digest(path.read_bytes()) if path.is_file() else ""
+    return files.digest_file(path) if path.is_file() else ""
 
 
 def folder_digest(path: Path) -> str:

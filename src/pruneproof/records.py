@@ -132,10 +132,12 @@ IMAGES = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("png", pa.binary(), nullable=False),
         pa.field("file", pa.string(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
     ]
 )
-"""`images.parquet`: one row per image. It is held in `png`, or lies in `file`, a path from the study's folder, and
-`png` is empty; width and height are in pixels, upright. `group` is the theme of a drawn scene."""
+"""`images.parquet`: one row per image. It is held in `png`, or lies in `file`, a path from the study's folder, and then
+`png` is empty; `sha256` is of its bytes, wherever they are. Width and height are in pixels, upright. `group` is the
+theme of a drawn scene."""
 
 OBJECTS = pa.schema(
     [
@@ -156,10 +158,12 @@ CORRUPTED = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
         pa.field("png", pa.binary(), nullable=True),
+        pa.field("sha256", pa.string(), nullable=False),
         pa.field("error", pa.string(), nullable=False),
     ]
 )
-"""`corrupted/<condition_id>.parquet`: `png` is null and `error` says why where an image could not be made."""
+"""`corrupted/<condition_id>.parquet`: one row per image, in the order of the benchmark. `sha256` is of `png`; where an
+image could not be made, `png` is null, `sha256` is empty and `error` says why."""
 
 REWORDED = pa.schema(
     [

@@ -25,6 +25,7 @@ from pruneproof.records import CLEAN, Condition, Sample
 from pruneproof.scoring import chance
 from pruneproof.scoring.scorers import Truth, scorer
 from pruneproof.settings import BackboneSettings, Study
+from pruneproof.stored import Held
 from pruneproof.study import load_study
 from pruneproof.workers import run_in_order
 
@@ -196,11 +197,11 @@ def unseen_seed(study: Study) -> int:
 def scenes(study: Study, images: int, folder: Path) -> tuple[tuple[StoredPicture, ...], tuple[Asked, ...]]:
     """Unseen scenes and the different questions on them, of the kinds that the study counts."""
     drawn = benchmarks.build(study.benchmark, unseen_seed(study), folder, images)
-    masks: dict[str, list[bytes]] = {}
+    masks: dict[str, list[Held]] = {}
     for row in drawn.objects:
-        masks.setdefault(row["image_id"], []).append(row["mask"])
+        masks.setdefault(row["image_id"], []).append(Held(row["mask"]))
     pictures = tuple(
-        StoredPicture(row["image_id"], row["png"], tuple(masks.get(row["image_id"], ()))) for row in drawn.images
+        StoredPicture(row["image_id"], Held(row["png"]), tuple(masks.get(row["image_id"], ()))) for row in drawn.images
     )
     asked = (
         _asked(sample)
@@ -223,7 +224,7 @@ def answered(part: Part) -> list[bool]:
     from pruneproof.answering.doors import whole
 
     model = _loaded(part.backbone, part.root, machine.device())
-    pngs = {picture.image_id: picture.png for picture in part.pictures}
+    pngs = {picture.image_id: picture.picture.read() for picture in part.pictures}
     if part.condition != CLEAN:
         for row in corrupt(Task(part.condition, part.pictures, part.seed, None)):
             if row["error"]:

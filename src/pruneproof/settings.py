@@ -76,6 +76,9 @@ class ImagePerturbationSettings(Frozen):
     """
     model_pixels: Annotated[int, Field(ge=32, le=4096)] = 224
     """Side of the vision tower's input in pixels; used with `resolution: model` only."""
+    stored: bool = True
+    """Whether corrupted pictures are written to disk, or made from the clean ones whenever they are asked about: the
+    same pixels and answers, for computing them once for each backbone. `plan` says how much disk they take."""
 
 
 class TextPerturbationSettings(Frozen):

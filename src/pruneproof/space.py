@@ -6,6 +6,8 @@ import shutil
 from math import ceil
 from pathlib import Path
 
+import numpy as np
+
 from pruneproof import benchmarks
 from pruneproof.answering.grid import IMAGES_PER_BATCH, conditions
 from pruneproof.files import read_table
@@ -26,14 +28,22 @@ def needed(study: Study, folders: Folders) -> int:
     """Bytes that the study will still take, from its settings and what it has made so far. The store of encoded images
     is not counted: PRUNEPROOF_FEATURES_MB bounds it."""
     grid, images = conditions(study), images_of(study, folders)
-    pictures = 1 + sum(condition.family == "image" for condition in grid)
-    if (folders.corrupted / "manifest.json").exists():
-        pictures = 0
-    picture = picture_pixels(study, folders) * PIXEL_BYTES * COPIES
     runs = sum(len(study.methods_of(backbone)) for backbone in study.backbones)
     batches = ceil(images / IMAGES_PER_BATCH) * len(grid) * runs
     finished = sum(1 for _ in folders.cells.glob("*/*.cell"))
-    return round(images * pictures * picture) + max(0, batches - finished) * BATCH_BYTES + REST_BYTES
+    return pictures_needed(study, folders) + max(0, batches - finished) * BATCH_BYTES + REST_BYTES
+
+
+def pictures_needed(study: Study, folders: Folders) -> int:
+    """Bytes that pictures will still take: drawn ones, and corrupted ones where they are stored."""
+    table, corrupted = folders.benchmark / "images.parquet", folders.study / "data" / ".corrupted"
+    left = 0 if table.exists() else 1
+    finished = [path.stat().st_size for path in corrupted.glob("*.parquet")]
+    if study.perturbations.image.stored and not (folders.corrupted / "manifest.json").exists():
+        left += max(0, sum(condition.family == "image" for condition in conditions(study)) - len(finished))
+    if finished:
+        return round(left * sum(finished) / len(finished) * COPIES)
+    return round(left * images_of(study, folders) * picture_pixels(study, folders) * PIXEL_BYTES * COPIES)
 
 
 def images_of(study: Study, folders: Folders) -> int:
@@ -42,11 +52,11 @@ def images_of(study: Study, folders: Folders) -> int:
     Raises:
         PruneProofError: if all are asked for and the benchmark's files cannot be read.
     """
-    if study.benchmark.images is not None:
-        return study.benchmark.images
     path = folders.benchmark / "images.parquet"
     if path.exists():
-        return int(read_table(path, ["image_id"]).num_rows)
+        return int(read_table(path, ["width"]).num_rows)
+    if study.benchmark.images is not None:
+        return study.benchmark.images
     return len(benchmarks.build(study.benchmark, study.study.seed, folders.study).images)
 
 
@@ -56,9 +66,9 @@ def picture_pixels(study: Study, folders: Folders) -> float:
     settings, path = study.perturbations.image, folders.benchmark / "images.parquet"
     if settings.resolution == "model" or not path.exists():
         return settings.model_pixels**2
-    sizes = read_table(path, ["width", "height"]).to_pydict()
-    areas = [width * height for width, height in zip(sizes["width"], sizes["height"], strict=True)]
-    return float(sum(areas)) / max(1, len(areas))
+    sizes = read_table(path, ["width", "height"])
+    areas = np.multiply(*(sizes[name].to_numpy().astype(float) for name in ("width", "height")))
+    return float(areas.mean()) if len(areas) else 0.0
 
 
 def free(folder: Path) -> int:

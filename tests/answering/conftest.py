@@ -16,6 +16,7 @@ from pruneproof.files import write_rows
 from pruneproof.folders import Folders
 from pruneproof.records import CORRUPTED, IMAGES, REWORDED, SAMPLES, Sample, sample_to_row
 from pruneproof.settings import BackboneSettings, Study
+from pruneproof.stored import columns
 
 IMAGE_IDS = ("one", "two", "three")
 NOUNS = ("dog", "car", "bus", "boat")
@@ -69,17 +70,18 @@ def study(llava_settings: BackboneSettings, llava_root: Path) -> Study:
 def _inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = Folders(tmp_path_factory.mktemp("inputs"))
     images = [
-        {"image_id": image_id, "group": "", "width": 56, "file": "", "height": 56, "png": png(i)}
+        {"image_id": image_id, "group": "", "width": 56, "height": 56, **columns(png(i))}
         for i, image_id in enumerate(IMAGE_IDS)
     ]
     write_rows(folders.benchmark / "images.parquet", images, IMAGES)
     write_rows(folders.benchmark / "samples.parquet", [sample_to_row(s) for s in samples()], SAMPLES)
     for severity in (1, 3):
         rows = [
-            {"image_id": image_id, "png": png(10 * severity + i), "error": ""} for i, image_id in enumerate(IMAGE_IDS)
+            {"image_id": image_id, **columns(png(10 * severity + i)), "error": ""}
+            for i, image_id in enumerate(IMAGE_IDS)
         ]
         if severity == 3:
-            rows[1] = {"image_id": "two", "png": None, "error": "truncated"}
+            rows[1] = {"image_id": "two", "png": None, "sha256": "", "error": "truncated"}
         write_rows(folders.corrupted / f"gaussian_noise_{severity}.parquet", rows, CORRUPTED)
     reworded = [
         {

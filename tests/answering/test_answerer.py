@@ -22,6 +22,7 @@ from pruneproof.pruning import top_k
 from pruneproof.pruning.protocol import Kept, Method, Selects, Signals, Texts, VisualTokens
 from pruneproof.records import CLEAN
 from pruneproof.settings import BackboneSettings, MethodSettings
+from pruneproof.stored import Held
 
 
 class PatchCounter:
@@ -70,7 +71,7 @@ def png(width: int, height: int) -> bytes:
 def test_each_picture_keeps_its_own_number_of_tokens(tmp_path: Path) -> None:
     sizes = {"a": (40, 40), "b": (80, 40), "c": (40, 40)}
     images = tuple(
-        AskedImage(name, png(*size), tuple(Question(f"{name}{i}", False) for i in range(2)))
+        AskedImage(name, Held(png(*size)), tuple(Question(f"{name}{i}", False) for i in range(2)))
         for name, size in sizes.items()
     )
     for alpha in (0.0, 0.5):
@@ -95,7 +96,7 @@ def test_tokens_are_selected_by_the_question_that_a_dialogue_names(tmp_path: Pat
 
     asked = (Question("b?", False, (("a?", "yes"),), "a?"), Question("c?", False))
     backbone = PatchCounter()
-    answered(tmp_path, (AskedImage("a", png(40, 40), asked),), One(), backbone)
+    answered(tmp_path, (AskedImage("a", Held(png(40, 40)), asked),), One(), backbone)
     assert seen == [("a?", "c?")]
     assert backbone.histories == [(("a?\nBriefly.", "yes"),), ()]
 
@@ -103,7 +104,7 @@ def test_tokens_are_selected_by_the_question_that_a_dialogue_names(tmp_path: Pat
 def test_a_budget_that_the_language_model_does_not_keep_to_is_an_error(tmp_path: Path) -> None:
     backbone = PatchCounter()
     backbone.more = 1
-    images = (AskedImage("a", png(40, 40), (Question("a?", False),)),)
+    images = (AskedImage("a", Held(png(40, 40)), (Question("a?", False),)),)
     with pytest.raises(PruneProofError, match=r"'it' leaves layer 0 of the language model 9 visual tokens, .* says 8"):
         answered(tmp_path, images, pruning.load(atp(keep=0.5)), backbone)
 
@@ -113,7 +114,7 @@ def test_every_question_of_a_method_that_looks_at_questions_needs_a_selection(tm
         def select(self, tokens: VisualTokens, texts: Texts, rng: Any) -> list[Kept]:
             return []
 
-    images = (AskedImage("a", png(40, 40), (Question("a?", False),)),)
+    images = (AskedImage("a", Held(png(40, 40)), (Question("a?", False),)),)
     with pytest.raises(PruneProofError, match="Stub gave 0 selections where 1 were asked for"):
         answered(tmp_path, images, None_())
 
@@ -123,7 +124,7 @@ def test_a_signal_that_was_not_announced_is_named(tmp_path: Path) -> None:
         def select(self, tokens: VisualTokens, texts: Texts, rng: Any) -> list[Kept]:
             return [Kept(top_k(tokens.keys(3).sum(dim=(0, 2)), 1))]
 
-    images = (AskedImage("a", png(40, 40), (Question("a?", False),)),)
+    images = (AskedImage("a", Held(png(40, 40)), (Question("a?", False),)),)
     with pytest.raises(PruneProofError, match=r"keys\(3\) .* `signals`: add `keys=\(3,\)`"):
         answered(tmp_path, images, Looks())
 

@@ -11,12 +11,13 @@ from pruneproof.files import read_rows, write_rows
 from pruneproof.folders import Folders
 from pruneproof.records import IMAGES
 from pruneproof.settings import Study
+from pruneproof.stored import columns
 
 
 def written(study: Study, folder: Path) -> dict[tuple[int, int], np.ndarray]:
     folders = Folders(folder)
     images = [
-        {"image_id": f"{i}", "group": "", "width": width, "file": "", "height": height, "png": b""}
+        {"image_id": f"{i}", "group": "", "width": width, "height": height, **columns(b"")}
         for i, (width, height) in enumerate([(56, 56), (112, 56), (56, 56)])
     ]
     write_rows(folders.benchmark / "images.parquet", images, IMAGES)

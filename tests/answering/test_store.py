@@ -14,6 +14,7 @@ from pruneproof.answering.store import CELL, Store, fingerprint
 from pruneproof.folders import Folders
 from pruneproof.records import Condition
 from pruneproof.settings import Study
+from pruneproof.stored import Held
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 TABLE = pa.Table.from_pylist(
@@ -27,6 +28,7 @@ TABLE = pa.Table.from_pylist(
             "sequence_length": 12,
             "yes_logit": 1.5,
             "no_logit": -0.5,
+            "error": "",
         }
     ],
     schema=CELL,
@@ -51,7 +53,7 @@ def test_inputs_change_the_content_of_a_batch(batch: Batch) -> None:
         for one in (
             batch,
             replace(batch, condition=Condition("image", "gaussian_noise", 1)),
-            replace(batch, images=(replace(first, png=first.png + b"\0"), *others)),
+            replace(batch, images=(replace(first, picture=Held(first.png + b"\0")), *others)),
             replace(batch, images=(replace(first, image_id="x"), *others)),
             replace(batch, images=tuple(others)),
             with_question(text="is there a cat?"),

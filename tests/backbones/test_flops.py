@@ -44,6 +44,7 @@ from pruneproof.backbones.families._blip2_vision import Blip2Image, split_layer
 from pruneproof.backbones.families.llava import Llava
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings, MethodSettings
+from pruneproof.stored import Held
 
 ATTENTION = pytest.mark.parametrize("attention", ["sdpa", "eager"])
 PIXELS, PATCH = 42, 14
@@ -309,7 +310,7 @@ def test_a_loaded_llava_costs_what_the_formula_says(
     stream = BytesIO()
     pictures[0].save(stream, "png")
     question = "is there a dog?"
-    image = AskedImage("one", stream.getvalue(), (Question(question, False),))
+    image = AskedImage("one", Held(stream.getvalue()), (Question(question, False),))
     chosen = pruning.load(MethodSettings.model_validate(method))
     rows = costs.count_flops(llava, llava_settings, chosen, image, "tiny", "it", 0)
     prompt = llava.prompt(question)
@@ -326,7 +327,7 @@ def test_a_method_inside_the_language_model_costs_what_the_formula_says(
     stream = BytesIO()
     pictures[0].save(stream, "png")
     question = "is there a dog?"
-    image = AskedImage("one", stream.getvalue(), (Question(question, False),))
+    image = AskedImage("one", Held(stream.getvalue()), (Question(question, False),))
     chosen = pruning.load(MethodSettings.model_validate({"method": "fastv", "keep": 0.25, "layer": 1}))
     rows = {row.component: row for row in costs.count_flops(llava, llava_settings, chosen, image, "tiny", "it", 0)}
     text, config = len(llava.prompt(question)), llava.model.config

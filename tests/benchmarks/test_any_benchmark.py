@@ -129,7 +129,8 @@ def answer(study: Study, folders: Folders, said: Iterator[str]) -> None:
         rows = [
             {**row, "text": next(said), "kept": list(range(count)), "visual_tokens": count, "input_tokens": count,
              "mean_tokens": float(count), "sequence_length": count, "yes_logit": 1.0, "no_logit": 0.5}
-            for row in read_asking(study, folders, by_question).rows.to_pylist()
+            for shown in read_asking(study, folders, by_question).rows
+            for row in shown.table.to_pylist()
         ]  # fmt: skip
         for path, schema in ((folders.answers_of, ANSWERS), (folders.logits_of, LOGITS)):
             files.write_rows(path("b", method), [{name: row[name] for name in schema.names} for row in rows], schema)

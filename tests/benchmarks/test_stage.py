@@ -112,7 +112,7 @@ def test_a_picture_that_later_stages_cannot_use_is_refused(
     samples = tuple(replace(sample, target_objects=()) for sample in whole.samples)
     damaged = replace(whole, images=(whole.images[0], {**whole.images[1], **damage}), objects=(), samples=samples)
     monkeypatch.setattr(scenes, "build", lambda *_: damaged)
-    with pytest.raises(PruneProofError, match=f"benchmark scenes, image 'scene_00001' {said}"):
+    with pytest.raises(PruneProofError, match=f"scenes has 1 problem:\n  image 'scene_00001': the picture {said}"):
         stage.run(study(2), Folders(tmp_path))
     assert not Folders(tmp_path).benchmark.exists()
 

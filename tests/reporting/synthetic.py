@@ -17,6 +17,7 @@ from pruneproof import files, pruning, records
 from pruneproof.folders import Folders
 from pruneproof.reporting.report import COLUMNS
 from pruneproof.settings import MethodSettings, Study
+from pruneproof.stored import columns
 
 CORRUPTIONS = [
     "gaussian_noise",
@@ -492,7 +493,7 @@ def write_images(grid: Grid, folders: Folders) -> None:
     files.write_rows(
         folders.benchmark / "images.parquet",
         [
-            {"image_id": i, "group": "street", "width": 224, "height": 224, "png": _png(p), "file": ""}
+            {"image_id": i, "group": "street", "width": 224, "height": 224, **columns(_png(p))}
             for i, p in pictures.items()
         ],
         records.IMAGES,
@@ -522,7 +523,7 @@ def write_images(grid: Grid, folders: Folders) -> None:
     for family, perturbation, severity in grid.conditions():
         if family == "image":
             rows = [
-                {"image_id": i, "png": _png(p.point(lambda v, s=severity: max(0, v - 25 * s))), "error": ""}
+                {"image_id": i, **columns(_png(p.point(lambda v, s=severity: max(0, v - 25 * s)))), "error": ""}
                 for i, p in pictures.items()
             ]
             files.write_rows(folders.corrupted / f"{perturbation}_{severity}.parquet", rows, records.CORRUPTED)

@@ -26,6 +26,7 @@ from pruneproof.records import (
     sample_to_row,
 )
 from pruneproof.settings import Study
+from pruneproof.stored import columns
 
 NOUNS = ("dog", "car", "bus", "kite")
 CONDITIONS = (
@@ -131,9 +132,7 @@ def logits_table(answers: pa.Table, rng: np.random.Generator) -> pa.Table:
 def write_study(folder: Path) -> Folders:
     folders = Folders(folder)
     names = [f"scene_{number}" for number in range(6)]
-    images = [
-        {"image_id": name, "group": "street", "width": 32, "height": 32, "png": b"", "file": ""} for name in names
-    ]
+    images = [{"image_id": name, "group": "street", "width": 32, "height": 32, **columns(b"")} for name in names]
     objects = [
         {"image_id": name, "object_id": number, "noun": noun, "colour": "red"}
         | {"x0": 8.0 * number, "y0": 0.0, "x1": 8.0 * number + 8, "y1": 16.0}

@@ -75,7 +75,7 @@ class Answerer:
         Questions are pooled over the batch's images, captions apart, because their answers are long.
 
         Args:
-            batch: the questions.
+            batch: the questions, on pictures that are held.
             images: from `encode`.
             method: at any door.
             name: its id in the study.
@@ -84,7 +84,7 @@ class Answerer:
         Returns:
             A table of schema `store.CELL`, one row per question in the order of the batch.
         """
-        others = [image.clean or image.png for image in batch.images]
+        others = [(image.clean or image.picture).read() for image in batch.images]
         clean = others if any(image.clean for image in batch.images) else None
         seen_as = CLEAN.condition_id if clean else batch.shown
         streams = [partial(pruning_stream, self.study_seed, image.image_id, seen_as) for image in batch.images]
@@ -175,6 +175,7 @@ def _table(answered: list[tuple[_Asked, Reply]]) -> pa.Table:
         pa.array([reply.sequence for reply in replies], pa.int32()),
         pa.array([round(reply.yes_logit, _DECIMALS) for reply in replies], pa.float32()),
         pa.array([round(reply.no_logit, _DECIMALS) for reply in replies], pa.float32()),
+        pa.array([""] * len(replies)),
     ]
     return pa.table(columns, schema=CELL)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pruneproof.backbones import History
 from pruneproof.files import digest
 from pruneproof.settings import BackboneSettings
+from pruneproof.stored import Held, NoPictureError
 
 if TYPE_CHECKING:
     from pruneproof.records import Condition
+    from pruneproof.stored import Stored
 
 _BLIP_MARKS = re.compile(r"[.!\"()*#:;~]")
 _BLIP_WORDS = 50
@@ -36,10 +39,21 @@ class AskedImage:
     """An image as a condition shows it, and what is asked on it."""
 
     image_id: str
-    png: bytes
+    picture: Stored
+    """Where it is; `held` reads it."""
     questions: tuple[Question, ...]
-    clean: bytes = b""
-    """The clean original, where methods are to look at it instead; empty where they look at `png`."""
+    clean: Stored | None = None
+    """The clean original, where methods are to look at it instead; None where they look at `picture`."""
+
+    @property
+    def png(self) -> bytes:
+        """The picture's bytes; read each time, unless the picture is held."""
+        return self.picture.read()
+
+    def held(self) -> AskedImage:
+        """The same in memory; raises as `Stored.read` does."""
+        clean = None if self.clean is None else Held(self.clean.read())
+        return replace(self, picture=Held(self.picture.read()), clean=clean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +74,34 @@ class Batch:
 
     @property
     def content(self) -> str:
-        """Digest of everything in the batch that an answer can depend on: pictures, texts, and what was said before."""
-        parts = [self.shown.encode()]
+        """Digest of everything in the batch that an answer can depend on: the pictures' own digests (none is read),
+        texts, and what was said before."""
+        parts = [self.shown]
         for image in self.images:
             asked = [[q.text, q.caption, q.history, q.selecting] for q in image.questions]
-            parts += [image.image_id.encode(errors="surrogatepass"), image.png, json.dumps(asked).encode()]
-            parts += [image.clean] if image.clean else []
-        return digest(*parts)
+            clean = image.clean.digest if image.clean else ""
+            parts += [image.image_id, image.picture.digest, json.dumps(asked), clean]
+        return digest(*(part.encode(errors="surrogatepass") for part in parts))
+
+    @property
+    def count(self) -> int:
+        """Number of its questions."""
+        return sum(len(image.questions) for image in self.images)
+
+    def held(self) -> tuple[Batch, Mapping[int, str]]:
+        """The batch with its pictures in memory, and the reasons by number of those that cannot be made.
+
+        Raises:
+            PruneProofError: if a picture is missing or has changed.
+        """
+        images: list[AskedImage] = []
+        lacking: dict[int, str] = {}
+        for number, image in enumerate(self.images):
+            try:
+                images.append(image.held())
+            except NoPictureError as error:
+                lacking[number] = f"image {image.image_id}: {error}"
+        return replace(self, images=tuple(images)), lacking
 
 
 def prompt_text(question: Question, settings: BackboneSettings) -> str:

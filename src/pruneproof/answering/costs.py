@@ -7,8 +7,9 @@ import io
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -224,15 +225,16 @@ def _time_once(
 
 def _clean_images(study: Study, folders: Folders) -> list[AskedImage]:
     """The first images with their questions, captions left out."""
-    found: list[AskedImage] = []
-    for batch in (batch for sheet in sheets(study, folders, False, [CLEAN]) for batch in sheet.batches):
-        for image in batch.images:
-            asked = tuple(question for question in image.questions if not question.caption)
-            if asked:
-                found.append(AskedImage(image.image_id, image.png, asked))
+    (clean,) = sheets(study, folders, False, [CLEAN])
+    asked = (
+        replace(image, questions=tuple(question for question in image.questions if not question.caption))
+        for batch in clean.batches
+        for image in batch.images
+    )
+    found = [image.held() for image in islice((image for image in asked if image.questions), study.costs.images)]
     if not found:
         raise PruneProofError("no clean image has a question that is not a caption: costs cannot be measured")
-    return found[: study.costs.images]
+    return found
 
 
 def _csv(rows: Sequence[FlopRow] | Sequence[LatencyRow]) -> str:

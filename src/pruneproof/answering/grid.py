@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pruneproof.answering import dialogues
 from pruneproof.answering.batch import AskedImage, Batch, Question
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders
+from pruneproof.perturbations.gallery import Gallery
 from pruneproof.perturbations.images.stage import image_conditions
 from pruneproof.perturbations.text import conditions as text_conditions
-from pruneproof.records import ANSWERS, CLEAN, Condition, Sample, sample_from_row
+from pruneproof.records import CLEAN, Condition, Sample, sample_from_row
 from pruneproof.seeds import generator
 from pruneproof.settings import Study
+from pruneproof.stored import ROWS_PER_GROUP, Stored
 
-IMAGES_PER_BATCH = 10
+IMAGES_PER_BATCH = ROWS_PER_GROUP
 """Images of one batch: the most that a kill can lose, and fixed so that no answer depends on the number of workers."""
 
 
@@ -36,18 +40,37 @@ class Sheet:
     """For each sample the number of its answer, counting the questions of all batches so far from 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The rows of one condition in a table of answers."""
+
+    condition: Condition
+    samples: pa.Array
+    """Ids."""
+    answers: NDArray[np.int64]
+    """For each sample the number of its answer, counting the questions of all batches from 0."""
+
+    @property
+    def table(self) -> pa.Table:
+        """The columns of `records.ANSWERS` that say which sample is asked under which condition."""
+        shown, count = self.condition, len(self.samples)
+        severity = pa.scalar(shown.severity, pa.int32())
+        columns = [pa.repeat(value, count) for value in (shown.family, shown.perturbation, severity)]
+        return pa.table([*columns, self.samples], names=["family", "perturbation", "severity", "sample_id"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Asking:
-    """What is asked over all conditions, without the pictures."""
+    """What is asked over all conditions, without the questions."""
 
     contents: tuple[str, ...]
     """`Batch.content` of every batch."""
     conditions: tuple[Condition, ...]
     """The condition of every batch."""
-    rows: pa.Table
-    """The columns of `records.ANSWERS` that say which sample is asked under which condition."""
-    answers: tuple[int, ...]
-    """For each row the number of its answer, counting the questions of all batches from 0."""
+    sizes: tuple[int, ...]
+    """Number of questions of every batch."""
+    rows: tuple[Rows, ...]
+    """One for every condition, in their order."""
 
 
 def conditions(study: Study) -> tuple[Condition, ...]:
@@ -62,19 +85,14 @@ def conditions(study: Study) -> tuple[Condition, ...]:
 
 
 def read_asking(study: Study, folders: Folders, by_question: bool, ranks_clean: bool = False) -> Asking:
-    """Go through all sheets and keep everything but the pictures; arguments and errors as of `sheets`."""
-    contents: list[tuple[str, Condition]] = []
-    rows: list[tuple[str, str, int, str]] = []
-    answers: list[int] = []
+    """Go through all sheets and keep what answers are found by; arguments and errors as of `sheets`."""
+    batches: list[tuple[str, Condition, int]] = []
+    rows: list[Rows] = []
     for sheet in sheets(study, folders, by_question, ranks_clean=ranks_clean):
-        shown = sheet.condition
-        contents += [(batch.content, shown) for batch in sheet.batches]
-        rows += [(shown.family, shown.perturbation, shown.severity, sample) for sample in sheet.samples]
-        answers += sheet.answers
-    schema = pa.schema([ANSWERS.field(name) for name in ("family", "perturbation", "severity", "sample_id")])
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    table = pa.table([pa.array(column, f.type) for column, f in zip(columns, schema, strict=True)], schema=schema)
-    return Asking(tuple(c for c, _ in contents), tuple(c for _, c in contents), table, tuple(answers))
+        batches += [(batch.content, sheet.condition, batch.count) for batch in sheet.batches]
+        rows.append(Rows(sheet.condition, pa.array(sheet.samples, pa.string()), np.array(sheet.answers, np.int64)))
+    contents, shown, sizes = zip(*batches, strict=True) if batches else ((), (), ())
+    return Asking(contents, shown, sizes, tuple(rows))
 
 
 def sheets(
@@ -101,17 +119,13 @@ def sheets(
         PruneProofError: if a table is missing or damaged, or no image has as many questions as a dialogue has turns.
     """
     samples = [sample_from_row(row) for row in read_rows(folders.benchmark / "samples.parquet")]
-    clean = {
-        row["image_id"]: row["png"] for row in read_rows(folders.benchmark / "images.parquet", ["image_id", "png"])
-    }
+    gallery = Gallery(study, folders)
+    as_written = {s.sample_id: Question(s.question, s.asks == "caption") for s in samples}
     reworded: dict[tuple[str, int], dict[str, str]] = {}
-    numbers: dict[tuple[str, str, Question], int] = {}
+    numbers: dict[tuple[str, Question], int] = {}
+    count = 0
     for condition in conditions(study) if only is None else only:
-        pictures = clean
-        if condition.family == "image":
-            rows = read_rows(folders.corrupted / f"{condition.condition_id}.parquet", ["image_id", "png"])
-            pictures = {row["image_id"]: row["png"] for row in rows if row["png"] is not None}
-        asked = {s.sample_id: Question(s.question, s.asks == "caption") for s in samples}
+        asked = as_written
         if condition.family == "text":
             reworded = reworded or _reworded(folders)
             texts = reworded.get((condition.perturbation, condition.severity), {})
@@ -122,44 +136,61 @@ def sheets(
         chosen = [
             (sample.image_id, sample.sample_id, asked[sample.sample_id])
             for sample in samples
-            if sample.sample_id in asked and sample.image_id in pictures and (captions or sample.asks != "caption")
+            if sample.sample_id in asked and (captions or sample.asks != "caption")
         ]
-        originals = clean if ranks_clean and condition.family == "image" else {}
-        yield _sheet(condition, pictures, originals, chosen, numbers)
+        # Corrupted pictures are shown under one condition alone.
+        known = {} if condition.family == "image" else numbers
+        originals = gallery.clean if ranks_clean and condition.family == "image" else {}
+        sheet = _sheet(condition, gallery.under(condition), originals, chosen, known, count)
+        count += sum(batch.count for batch in sheet.batches)
+        yield sheet
 
 
 def _sheet(
     condition: Condition,
-    pictures: dict[str, bytes],
-    originals: dict[str, bytes],
+    pictures: Mapping[str, Stored | None],
+    originals: Mapping[str, Stored],
     chosen: list[tuple[str, str, Question]],
-    numbers: dict[tuple[str, str, Question], int],
+    numbers: dict[tuple[str, Question], int],
+    first: int,
 ) -> Sheet:
     """The sheet of one condition; questions that are new are numbered.
 
+    Batches are made up before pictures that do not exist are taken out of them, since that may be known only later,
+    when pictures are made.
+
     Args:
         condition: the condition.
-        pictures: PNG by image id, in the order in which they are shown.
-        originals: PNG by image id of what methods look at, where that is another picture.
+        pictures: by image id, in the order in which they are shown; None for those that do not exist.
+        originals: by image id what methods look at, where that is another picture.
         chosen: (image id, sample id, question).
-        numbers: of the questions asked so far, by what was done to the picture, image id and question.
+        numbers: of the questions asked so far about these pictures, by image id and question.
+        first: number of the first new question.
     """
-    shown = Batch(condition, ()).shown
     place = {image_id: i for i, image_id in enumerate(pictures)}
-    chosen = sorted(chosen, key=lambda one: place[one[0]])
-    new = list(dict.fromkeys((image_id, q) for image_id, _, q in chosen if (shown, image_id, q) not in numbers))
-    first = len(numbers)
-    numbers.update(((shown, *key), first + i) for i, key in enumerate(new))
-    images = [
-        AskedImage(image_id, pictures[image_id], tuple(question for _, question in group), originals.get(image_id, b""))
-        for image_id, group in groupby(new, key=lambda one: one[0])
-    ]
-    starts = range(0, len(images), IMAGES_PER_BATCH)
+    chosen = sorted((one for one in chosen if one[0] in place), key=lambda one: place[one[0]])
+    new = list(dict.fromkeys((image_id, q) for image_id, _, q in chosen if (image_id, q) not in numbers))
+    there = (key for key in new if pictures[key[0]] is not None)
+    numbers.update((key, number) for number, key in enumerate(there, first))
+    images = [(image_id, tuple(q for _, q in group)) for image_id, group in groupby(new, key=lambda one: one[0])]
+    parts = [images[start : start + IMAGES_PER_BATCH] for start in range(0, len(images), IMAGES_PER_BATCH)]
+    batches = (
+        Batch(
+            condition,
+            tuple(
+                AskedImage(image_id, picture, questions, originals.get(image_id))
+                for image_id, questions in part
+                if (picture := pictures[image_id]) is not None
+            ),
+        )
+        for part in parts
+    )
+    answered = [one for one in chosen if pictures[one[0]] is not None]
     return Sheet(
         condition,
-        tuple(Batch(condition, tuple(images[start : start + IMAGES_PER_BATCH])) for start in starts),
-        tuple(sample_id for _, sample_id, _ in chosen),
-        tuple(numbers[shown, image_id, question] for image_id, _, question in chosen),
+        tuple(batch for batch in batches if batch.images),
+        tuple(sample_id for _, sample_id, _ in answered),
+        tuple(numbers[image_id, question] for image_id, _, question in answered),
     )
 
 

@@ -42,6 +42,7 @@ WITHOUT = frozenset(
         "digests",
         "errors",
         "files",
+        "stored",  # where the pictures are; a cell's fingerprint holds their digests
         "machine",  # speed
         "backbones.checkpoints.memory",  # refuses, or does nothing
         "backbones.clip.patch_boxes",  # of scores and figures

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import or_
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pruneproof import machine, pruning
 from pruneproof.answering import manifest
-from pruneproof.answering.grid import Asking, read_asking, sheets
+from pruneproof.answering.grid import Asking, Rows, read_asking, sheets
 from pruneproof.answering.store import CELL, Store, fingerprint
 from pruneproof.answering.worker import Cell, Job, Task, finish, load
 from pruneproof.digests import remembered
 from pruneproof.errors import PruneProofError
-from pruneproof.files import write_table
+from pruneproof.files import replacing
 from pruneproof.folders import Folders
 from pruneproof.pruning.protocol import Signals
 from pruneproof.records import ANSWERS, LOGITS
 from pruneproof.settings import MethodSettings, Study
 from pruneproof.workers import Start, run_in_order
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +74,10 @@ def run(study: Study, folders: Folders, backbone: str) -> None:
         left = sum(map(len, missing.values()))
         total = sum(len(own.keys) for own in cells.values())
         _answer(job, _tasks(study, folders, methods, facts, missing), left, total, backbone)
+    lacking: Counter[str] = Counter()
     for method, own in cells.items():
-        _write(folders, backbone, method, own, store)
+        lacking |= _write(folders, backbone, method, own, store)
+    _report(lacking)
 
 
 def cells_of(
@@ -131,14 +142,51 @@ def _prepare(job: Job) -> None:
     load(job)
 
 
-def _write(folders: Folders, backbone: str, method: str, own: Cells, store: Store) -> None:
-    """Lay the cells of a method out as rows of samples."""
-    found = [store.get(key) for key in own.keys]
+def _write(folders: Folders, backbone: str, method: str, own: Cells, store: Store) -> Counter[str]:
+    """Lay the cells of a method out as rows of samples, one condition in memory at a time.
+
+    Returns:
+        Why questions have no answer, with the number of conditions.
+    """
+    lacking: Counter[str] = Counter()
+    with (
+        _writer(folders.answers_of(backbone, method), ANSWERS) as answers,
+        _writer(folders.logits_of(backbone, method), LOGITS) as logits,
+    ):
+        for rows in own.asking.rows:
+            table = _rows(rows, own, store)
+            here = pc.equal(table["error"], "")
+            lacking.update(pc.unique(table["error"].filter(pc.invert(here))).to_pylist())
+            table = table.filter(here)
+            for writer, schema in ((answers, ANSWERS), (logits, LOGITS)):
+                writer.write_table(table.select(schema.names).cast(schema).combine_chunks())
+    return lacking
+
+
+@contextmanager
+def _writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        yield writer
+
+
+def _rows(rows: Rows, own: Cells, store: Store) -> pa.Table:
+    """The answers of one condition, with what says whose they are."""
+    ends = np.cumsum(own.asking.sizes)
+    cell = np.searchsorted(ends, rows.answers, side="right")
+    wanted, place = np.unique(cell, return_inverse=True)
+    found = [store.get(own.keys[number]) for number in wanted]
     tables = [table for table in found if table is not None]
     if len(tables) < len(found):
         raise PruneProofError("finished answers were removed while they were read: run `dvc repro` again")
-    answers = pa.concat_tables([CELL.empty_table(), *tables]).take(pa.array(own.asking.answers, pa.int64()))
-    columns = {name: source[name] for source in (own.asking.rows, answers) for name in source.column_names}
-    for path, schema in ((folders.answers_of, ANSWERS), (folders.logits_of, LOGITS)):
-        table = pa.table([columns[name] for name in schema.names], schema=schema)
-        write_table(path(backbone, method), table.combine_chunks())
+    starts = np.cumsum([0, *(table.num_rows for table in tables)])
+    sizes = np.array(own.asking.sizes, np.int64)
+    local = starts[place] + rows.answers - (ends - sizes)[cell] if len(cell) else rows.answers
+    answers = pa.concat_tables([CELL.empty_table(), *tables]).take(pa.array(local, pa.int64()))
+    columns = {name: table[name] for table in (rows.table, answers) for name in table.column_names}
+    return pa.table(columns)
+
+
+def _report(lacking: Counter[str]) -> None:
+    """One warning for each image and reason."""
+    for reason, conditions in sorted(lacking.items()):
+        log.warning("%s (%d conditions)", reason, conditions)

@@ -16,9 +16,23 @@ CELL = pa.schema(
     [
         *(ANSWERS.field(name) for name in ("text", "kept", *TOKENS)),
         *(LOGITS.field(name) for name in ("yes_logit", "no_logit")),
+        pa.field("error", pa.string(), nullable=False),
     ]
 )
-"""The answers of one method to one batch, in the order of its images and their questions."""
+"""The answers of one method to one batch, in the order of its images and their questions. Where a picture could not be
+made, `error` says why, and there is no answer; else it is empty."""
+
+
+def unanswered(count: int, error: str) -> pa.Table:
+    """Rows of questions that have no answer.
+
+    Args:
+        count: number of questions.
+        error: why.
+    """
+    empty = {pa.string(): "", pa.list_(pa.int16()): []}
+    columns = [pa.array([empty.get(field.type, 0)] * count, field.type) for field in CELL]
+    return pa.table(columns, schema=CELL).set_column(len(CELL) - 1, CELL.field("error"), pa.array([error] * count))
 
 
 def fingerprint(base: str, content: str) -> str:

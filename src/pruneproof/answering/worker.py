@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from pruneproof import machine, pruning
 from pruneproof.answering.batch import Batch
-from pruneproof.answering.store import Store
+from pruneproof.answering.store import CELL, Store, unanswered
 from pruneproof.pruning.protocol import Signals, encodes_itself
 from pruneproof.settings import BackboneSettings, MethodSettings
 
@@ -79,12 +82,18 @@ def load(job: Job) -> Answerer:
 
 
 def finish(job: Job, task: Task) -> int:
-    """Answer a batch with each of its methods, on images that are encoded once; returns the number of cells stored."""
+    """Answer a batch with each of its methods, on images that are encoded once; returns the number of cells stored.
+
+    Raises:
+        PruneProofError: if a picture is missing or has changed.
+    """
     answerer = load(job)
     methods = [pruning.load(cell.method) for cell in task.cells]
-    images = answerer.encode(task.batch) if not all(map(encodes_itself, methods)) else ()
+    batch, lacking = task.batch.held()
+    images = answerer.encode(batch) if batch.images and not all(map(encodes_itself, methods)) else ()
     for cell, method in zip(task.cells, methods, strict=True):
-        table = answerer.answer(task.batch, images, method, cell.name, cell.base)
+        answered = answerer.answer(batch, images, method, cell.name, cell.base) if batch.images else CELL.empty_table()
+        table = _complete(answered, task.batch, lacking)
         try:
             job.store.put(cell.key, table)
         except OSError as error:
@@ -93,3 +102,13 @@ def finish(job: Job, task: Task) -> int:
             answerer.features.clear()
             job.store.put(cell.key, table)
     return len(task.cells)
+
+
+def _complete(answered: pa.Table, batch: Batch, lacking: Mapping[int, str]) -> pa.Table:
+    """A row for every question of the batch, where those on some pictures have no answer."""
+    parts, at = [], 0
+    for number, image in enumerate(batch.images):
+        asked = len(image.questions)
+        parts.append(unanswered(asked, lacking[number]) if number in lacking else answered.slice(at, asked))
+        at += 0 if number in lacking else asked
+    return pa.concat_tables(parts) if lacking else answered

@@ -35,9 +35,7 @@ def type_problems(benchmark: Benchmark) -> Iterator[str]:
     if misshapen:
         yield from misshapen
         return
-    for index, row in enumerate(benchmark.images):
-        optional = {"png", "width", "height"} if row.get("file") else {"file"}
-        yield from _row(row, f"image {row.get('image_id', f'number {index}')!r}", IMAGES, optional)
+    yield from _images(benchmark)
     for index, row in enumerate(benchmark.objects):
         yield from _row(row, f"object {row.get('object_id', f'number {index}')} of {row.get('image_id')!r}", OBJECTS)
     for sample in benchmark.samples:
@@ -47,6 +45,19 @@ def type_problems(benchmark: Benchmark) -> Iterator[str]:
     for name, forms in benchmark.shared.get("vocabulary", {}).items():
         yield from _value("vocabulary", "class", name, _adapter(str))
         yield from _value("vocabulary", f"forms of {name!r}", forms, _adapter(list[str]))
+
+
+def image_problems(benchmark: Benchmark) -> Iterator[str]:
+    """Those of `type_problems` that keep pictures from being looked at."""
+    misshapen = list(_shape(benchmark))
+    yield from misshapen or _images(benchmark)
+
+
+def _images(benchmark: Benchmark) -> Iterator[str]:
+    """A picture is held or is a file, whose size may be left to be read from it; its digest always is."""
+    for index, row in enumerate(benchmark.images):
+        optional = {"png", "width", "height"} if row.get("file") else {"file"}
+        yield from _row(row, f"image {row.get('image_id', f'number {index}')!r}", IMAGES, {"sha256", *optional})
 
 
 def _shape(benchmark: object) -> Iterator[str]:

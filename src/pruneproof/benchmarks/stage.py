@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 from pruneproof.benchmarks import Benchmark, build, input_files
+from pruneproof.benchmarks._faults import refuse
+from pruneproof.benchmarks._pictures import looked_at
 from pruneproof.benchmarks._protect import fill_protected
+from pruneproof.benchmarks._types import image_problems
 from pruneproof.benchmarks._validation import require_sound
 from pruneproof.errors import PruneProofError
 from pruneproof.files import sha256, write_json, write_rows
 from pruneproof.folders import Folders
-from pruneproof.pictures import read_picture
 from pruneproof.records import IMAGES, OBJECTS, SAMPLES, sample_to_row
 from pruneproof.settings import Study
+from pruneproof.stored import write_pictures
+
+log = logging.getLogger(__name__)
 
 
 def run(study: Study, folders: Folders) -> None:
@@ -28,14 +32,19 @@ def run(study: Study, folders: Folders) -> None:
     settings = study.benchmark
     read = input_files(settings, folders.study)
     benchmark = build(settings, study.study.seed, folders.study)
+    refuse(settings.name, list(image_problems(benchmark)))
+    benchmark, faults = looked_at(benchmark, folders.study / settings.folder, folders.study)
+    if settings.on_bad_sample == "error":
+        refuse(settings.name, faults)
+    left_out = [*benchmark.left_out, *faults]
+    if left_out:
+        log.warning("benchmark %s: left out: %d, listed in %s", settings.name, len(left_out), folders.benchmark)
     require_sound(settings.name, benchmark)
     _require_turns(study, benchmark)
-    for row in benchmark.images:
-        _require_whole(settings.name, row)
     nouns = {row["noun"] for row in benchmark.objects} | {sample.target for sample in benchmark.samples} - {""}
     samples, protected = fill_protected(benchmark.samples, nouns)
-    write_rows(folders.benchmark / "images.parquet", [{"file": "", **row} for row in benchmark.images], IMAGES)
-    write_rows(folders.benchmark / "objects.parquet", [dict(row) for row in benchmark.objects], OBJECTS)
+    write_pictures(folders.benchmark / "images.parquet", benchmark.images, IMAGES)
+    write_pictures(folders.benchmark / "objects.parquet", benchmark.objects, OBJECTS, group=100)
     write_rows(folders.benchmark / "samples.parquet", [sample_to_row(s) for s in samples], SAMPLES)
     write_json(folders.benchmark / "shared.json", dict(benchmark.shared))
     kinds = Counter(f"{s.kind}/{s.split}" if s.split else s.kind for s in benchmark.samples)
@@ -46,7 +55,7 @@ def run(study: Study, folders: Folders) -> None:
             "images": len(benchmark.images),
             "samples": dict(sorted(kinds.items())),
             "protected": protected,
-            "left_out": list(benchmark.left_out),
+            "left_out": left_out,
             "files": {os.path.relpath(path, folders.study): sha256(path) for path in read},
         },
     )
@@ -62,11 +71,3 @@ def _require_turns(study: Study, benchmark: Benchmark) -> None:
             f"answering.dialogues.turns is {turns}, but no image of benchmark {study.benchmark.name} has more than "
             f"{most} different questions: lower it, or leave `select_by` empty"
         )
-
-
-def _require_whole(benchmark: str, row: Mapping[str, Any]) -> None:
-    """Later stages show every picture to every model, where a damaged one would be found after hours."""
-    said, size = f"benchmark {benchmark}, image {row['image_id']!r}", (row["width"], row["height"])
-    image = read_picture(row["png"], said)
-    if image.size != size:
-        raise PruneProofError(f"{said} has {image.width} x {image.height} pixels, not {size[0]} x {size[1]}")

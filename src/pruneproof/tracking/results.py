@@ -91,6 +91,8 @@ class Results:
         source = self.folders.benchmark
         if condition.family == "image":
             source = self.folders.corrupted / f"{name}.parquet"
+            if not source.exists():  # made when asked about, from what the manifest says
+                source = self.folders.corrupted / "manifest.json"
             parts = [file_digest(source)]
         elif condition.family == "text":
             source, parts = self.folders.reworded / "questions.parquet", [self.digests.get("data.reworded", "")]

@@ -15,6 +15,7 @@ from pruneproof.folders import Folders
 from pruneproof.perturbations.images import Mask, Picture, Pixels
 from pruneproof.records import IMAGES, OBJECTS
 from pruneproof.settings import Study
+from pruneproof.stored import columns
 
 
 def pixels(number: int = 0, height: int = 224, width: int = 224) -> Pixels:
@@ -53,10 +54,7 @@ def write_benchmark(
     """Write `images.parquet` and `objects.parquet` from (image id, encoded image, encoded masks), and from boxes."""
     write_rows(
         folders.benchmark / "images.parquet",
-        [
-            {"image_id": name, "group": "", "width": 0, "file": "", "height": 0, "png": image}
-            for name, image, _ in images
-        ],
+        [{"image_id": name, "group": "", "width": 0, "height": 0, **columns(image)} for name, image, _ in images],
         IMAGES,
     )
     write_rows(

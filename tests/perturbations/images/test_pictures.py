@@ -10,28 +10,33 @@ from scenery import disc, pixels, png, standard_benchmark, write_benchmark
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.perturbations.images._pictures import StoredPicture, decode, read_stored
+from pruneproof.stored import Held
+
+
+def held(image_id: str, picture: bytes, *masks: bytes) -> StoredPicture:
+    return StoredPicture(image_id, Held(picture), tuple(map(Held, masks)))
 
 
 def test_images_come_with_their_masks_in_the_order_of_object_ids(tmp_path) -> None:
     folders = Folders(tmp_path)
     masks = [png(np.eye(8, k=shift, dtype=np.bool_)) for shift in (0, 1)]
     write_benchmark(folders, [("b", png(pixels(0, 8, 8)), masks), ("a", png(pixels(1, 8, 8)), [])])
-    stored = read_stored(folders.benchmark / "images.parquet", folders.benchmark / "objects.parquet")
-    assert stored == [StoredPicture("b", png(pixels(0, 8, 8)), tuple(masks)), StoredPicture("a", png(pixels(1, 8, 8)))]
+    stored = read_stored(folders)
+    assert [one.held() for one in stored] == [held("b", png(pixels(0, 8, 8)), *masks), held("a", png(pixels(1, 8, 8)))]
 
 
 def test_a_missing_table_is_named(tmp_path) -> None:
     folders = standard_benchmark(tmp_path, height=8, width=8)
     (folders.benchmark / "objects.parquet").unlink()
     with pytest.raises(PruneProofError, match=r"objects\.parquet is missing"):
-        read_stored(folders.benchmark / "images.parquet", folders.benchmark / "objects.parquet")
+        read_stored(folders)
 
 
 def test_an_object_without_a_mask_has_its_box_for_one(tmp_path) -> None:
     folders = Folders(tmp_path)
     boxes = {"a": [(1.0, 2.0, 3.0, 4.0), (2.5, -3.0, 99.0, 2.2)]}
     write_benchmark(folders, [("a", png(pixels(0, 8, 9)), [png(np.eye(8, 9, dtype=np.bool_)), b""])], boxes)
-    (stored,) = read_stored(folders.benchmark / "images.parquet", folders.benchmark / "objects.parquet")
+    (stored,) = read_stored(folders)
     first, second = decode(stored).masks
     np.testing.assert_array_equal(first, np.eye(8, 9, dtype=np.bool_))
     expected = np.zeros((8, 9), np.bool_)
@@ -41,14 +46,14 @@ def test_an_object_without_a_mask_has_its_box_for_one(tmp_path) -> None:
 
 
 def test_a_box_outside_of_the_picture_covers_nothing() -> None:
-    stored = StoredPicture("a", png(pixels(0, 8, 8)), ((-5.0, -5.0, -1.0, -1.0), (20.0, 20.0, 30.0, 30.0)))
+    stored = StoredPicture("a", Held(png(pixels(0, 8, 8))), ((-5.0, -5.0, -1.0, -1.0), (20.0, 20.0, 30.0, 30.0)))
     assert not any(mask.any() for mask in decode(stored).masks)
 
 
 def test_a_truncated_mask_is_named_by_its_number() -> None:
     masks = (png(disc(64, 64)), png(disc(64, 64))[:60])
     with pytest.raises(PruneProofError, match="mask 1 cannot be decoded"):
-        decode(StoredPicture("a", png(pixels(0, 64, 64)), masks))
+        decode(held("a", png(pixels(0, 64, 64)), *masks))
 
 
 def test_model_resolution_resizes_the_shorter_side_and_keeps_the_centre() -> None:
@@ -58,7 +63,7 @@ def test_model_resolution_resizes_the_shorter_side_and_keeps_the_centre() -> Non
     image[:, :20, 0], image[:, 20:60, 1], image[:, 60:, 2] = 255, 255, 255
     mask = np.zeros((40, 80), np.bool_)
     mask[:, 30:50] = True
-    picture = decode(StoredPicture("a", png(image), (png(mask),)), model_pixels=20)
+    picture = decode(held("a", png(image), png(mask)), model_pixels=20)
     assert picture.pixels.shape == (20, 20, 3)
     np.testing.assert_array_equal(picture.pixels[:, 2:-2], np.full((20, 16, 3), (0, 255, 0)))
     expected = np.zeros((20, 20), np.bool_)
@@ -73,10 +78,10 @@ def test_model_resolution_equals_clips_preprocessing() -> None:
     processor = CLIPImageProcessorPil(size={"shortest_edge": 56}, crop_size=56, do_rescale=False, do_normalize=False)
     image = pixels(3, 90, 137)
     expected = np.asarray(processor(Image.fromarray(image))["pixel_values"][0]).transpose(1, 2, 0)
-    np.testing.assert_allclose(decode(StoredPicture("a", png(image)), 56).pixels.astype(float), expected, atol=1)
+    np.testing.assert_allclose(decode(held("a", png(image)), 56).pixels.astype(float), expected, atol=1)
 
 
 def test_a_picture_of_the_models_size_is_not_touched() -> None:
-    stored = StoredPicture("a", png(pixels()), (png(disc()),))
+    stored = held("a", png(pixels()), png(disc()))
     np.testing.assert_array_equal(decode(stored, 224).pixels, pixels())
     np.testing.assert_array_equal(decode(stored, 224).masks[0], disc())

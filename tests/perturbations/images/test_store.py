@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from pruneproof.perturbations.images import _store
 from pruneproof.perturbations.images._store import Store, fingerprint, publish, versions
-from pruneproof.records import CORRUPTED, Condition
+from pruneproof.records import Condition
 from pruneproof.settings import ImagePerturbationSettings
+from pruneproof.stored import columns
 
-TABLE = pa.Table.from_pylist([{"image_id": "a", "png": b"png", "error": ""}], schema=CORRUPTED)
+ROWS = [{"image_id": "a", **columns(b"png"), "error": ""}]
 NOISE = Condition("image", "gaussian_noise", 3)
 NATIVE = ImagePerturbationSettings()
 MODEL = ImagePerturbationSettings(resolution="model", model_pixels=336)
@@ -70,7 +70,7 @@ def test_an_absent_distribution_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 def test_only_what_was_put_there_is_held(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert not store.holds(KEY)
-    store.put(KEY, TABLE)
+    store.put(KEY, ROWS)
     assert store.holds(KEY)
     whole = store.path(KEY).read_bytes()
     store.path(KEY).write_bytes(whole[:-1])
@@ -83,8 +83,8 @@ def test_only_what_was_put_there_is_held(tmp_path: Path) -> None:
 
 def test_other_fingerprints_and_left_over_parts_are_removed(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.put("old", TABLE)
-    store.put("new", TABLE)
+    store.put("old", ROWS)
+    store.put("new", ROWS)
     (tmp_path / ".new.parquet.1234.part").touch()
     store.keep_only({"new"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.parquet", "new.sha256"]

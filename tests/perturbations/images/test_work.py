@@ -10,9 +10,12 @@ from pruneproof.perturbations.images import registered
 from pruneproof.perturbations.images._pictures import StoredPicture
 from pruneproof.perturbations.images._work import Task, corrupt, prepare_worker
 from pruneproof.records import Condition
+from pruneproof.stored import Held
 from pruneproof.workers import run_in_order
 
-PICTURES = tuple(StoredPicture(f"image_{n}", png(pixels(n, 96, 96)), (png(disc(96, 96)),)) for n in range(2))
+PICTURES = tuple(
+    StoredPicture(f"image_{n}", Held(png(pixels(n, 96, 96))), (Held(png(disc(96, 96))),)) for n in range(2)
+)
 
 
 def tasks(severity: int, size: int) -> list[Task]:
@@ -45,7 +48,7 @@ def test_all_perturbations_give_the_same_bytes_in_other_processes_and_another_or
 def test_noise_differs_between_images_seeds_and_severities(change: str) -> None:
     base = Task(Condition("image", "gaussian_noise", 2), PICTURES[:1], study_seed=5, model_pixels=None)
     other = {
-        "image_id": Task(base.condition, (StoredPicture("other", PICTURES[0].png),), 5, None),
+        "image_id": Task(base.condition, (StoredPicture("other", PICTURES[0].picture),), 5, None),
         "study_seed": Task(base.condition, base.pictures, 6, None),
         "severity": Task(Condition("image", "gaussian_noise", 3), base.pictures, 5, None),
     }[change]
@@ -59,7 +62,7 @@ def test_a_worker_that_the_system_ends_is_reported_in_one_line() -> None:
 
 
 def test_a_failure_becomes_a_row_with_its_reason() -> None:
-    pictures = (StoredPicture("bad", PICTURES[0].png[:300]), PICTURES[1])
+    pictures = (StoredPicture("bad", Held(PICTURES[0].picture.read()[:300])), PICTURES[1])
     bad, good = corrupt(Task(Condition("image", "contrast", 1), pictures, 0, None))
     assert (bad["image_id"], bad["png"]) == ("bad", None)
     assert "cannot be decoded" in bad["error"]

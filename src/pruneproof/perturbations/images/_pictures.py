@@ -1,18 +1,19 @@
-"""Stored images and their masks: reading, and resizing to the model's input."""
+"""Stored images and their masks: where they are, reading, and resizing to the model's input."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from pruneproof.files import read_rows
+from pruneproof.files import read_table
+from pruneproof.folders import Folders
 from pruneproof.perturbations.images import Mask, Picture
 from pruneproof.pictures import read_mask, read_picture
+from pruneproof.stored import Held, InFile, InTable, Stored, each_row
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels; right and bottom are exclusive."""
@@ -20,30 +21,53 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """One row of `images.parquet` with the masks of its objects, still encoded."""
+    """One row of `images.parquet` with the masks of its objects, still encoded and not yet read."""
 
     image_id: str
-    png: bytes
-    masks: tuple[bytes | Box, ...] = ()
+    picture: Stored
+    masks: tuple[Stored | Box, ...] = ()
     """In the order of `object_id`: a 1-bit PNG, or the box of an object that has none."""
 
+    def held(self) -> StoredPicture:
+        """The same in memory.
 
-def read_stored(images: Path, objects: Path) -> list[StoredPicture]:
-    """All images of a benchmark, in the order of the file.
+        Raises:
+            PruneProofError: if something is missing or has changed.
+        """
+        masks = (mask if isinstance(mask, tuple) else Held(mask.read()) for mask in self.masks)
+        return StoredPicture(self.image_id, Held(self.picture.read()), tuple(masks))
 
-    Args:
-        images: `images.parquet`.
-        objects: `objects.parquet`.
+
+def read_pictures(folders: Folders) -> dict[str, Stored]:
+    """Where every picture of the benchmark is, by image id and in the order of the table.
 
     Raises:
-        PruneProofError: if a file is missing or cannot be read.
+        PruneProofError: if the table is missing or cannot be read.
     """
-    masks: defaultdict[str, dict[int, bytes | Box]] = defaultdict(dict)
-    for row in read_rows(objects, ["image_id", "object_id", "mask", "x0", "y0", "x1", "y1"]):
-        masks[row["image_id"]][row["object_id"]] = row["mask"] or (row["x0"], row["y0"], row["x1"], row["y1"])
+    path = folders.benchmark / "images.parquet"
+    rows = read_table(path, ["image_id", "file", "sha256"]).to_pydict()
+    return {
+        image_id: InFile(folders.study / file, sha256) if file else InTable(path, row, sha256)
+        for row, (image_id, file, sha256) in enumerate(zip(rows["image_id"], rows["file"], rows["sha256"], strict=True))
+    }
+
+
+def read_stored(folders: Folders) -> list[StoredPicture]:
+    """All pictures of a benchmark with their masks, in the order of the table.
+
+    Raises:
+        PruneProofError: if a table is missing or cannot be read.
+    """
+    masks: defaultdict[str, dict[int, Stored | Box]] = defaultdict(dict)
+    path = folders.benchmark / "objects.parquet"
+    columns = ["image_id", "object_id", "mask", "x0", "y0", "x1", "y1"]
+    for number, row in enumerate(each_row(path, columns)):
+        box = (row["x0"], row["y0"], row["x1"], row["y1"])
+        mask = InTable(path, number, Held(row["mask"]).digest, "mask") if row["mask"] else box
+        masks[row["image_id"]][row["object_id"]] = mask
     return [
-        StoredPicture(row["image_id"], row["png"], tuple(mask for _, mask in sorted(masks[row["image_id"]].items())))
-        for row in read_rows(images, ["image_id", "png"])
+        StoredPicture(image_id, picture, tuple(mask for _, mask in sorted(masks.get(image_id, {}).items())))
+        for image_id, picture in read_pictures(folders).items()
     ]
 
 
@@ -57,9 +81,9 @@ def decode(stored: StoredPicture, model_pixels: int | None = None) -> Picture:
     Raises:
         PruneProofError: if the image or a mask cannot be read.
     """
-    image = read_picture(stored.png)
+    image = read_picture(stored.picture.read())
     masks = [
-        read_mask(mask, f"mask {number}") if isinstance(mask, bytes) else _filled(mask, image.size)
+        _filled(mask, image.size) if isinstance(mask, tuple) else read_mask(mask.read(), f"mask {number}")
         for number, mask in enumerate(stored.masks)
     ]
     if model_pixels is not None:

@@ -6,19 +6,19 @@ import inspect
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-import pyarrow as pa
+from typing import Any
 
 from pruneproof import pictures, seeds
-from pruneproof.files import digest, digest_files, replacing, sha256, write_table, write_text
+from pruneproof.files import digest, digest_files, replacing, sha256, write_text
 from pruneproof.perturbations import images
 from pruneproof.perturbations.images import perturbation
-from pruneproof.records import Condition
+from pruneproof.records import CORRUPTED, Condition
 from pruneproof.settings import ImagePerturbationSettings
+from pruneproof.stored import write_pictures
 
 _DISTRIBUTIONS = {
     "imagecorruptions": ("imagecorruptions-imaug", "imagecorruptions"),
@@ -59,7 +59,7 @@ def fingerprint(
         condition: The perturbation and its severity.
         study_seed: The study's seed.
         settings: The resolution policy is read from it.
-        inputs: Digest of the benchmark's images and objects.
+        inputs: Digest of the benchmark's images and objects; empty where each picture's own is added to this one.
         packages: What `versions` returns.
     """
     facts = {
@@ -100,9 +100,9 @@ class Store:
         path, note = self.path(key), self._note(key)
         return path.is_file() and note.is_file() and note.read_bytes() == sha256(path).encode()
 
-    def put(self, key: str, table: pa.Table) -> None:
-        """Write a finished condition, and then the note that makes it count."""
-        write_table(self.path(key), table)
+    def put(self, key: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write a condition as its rows come, and then the note that makes it count."""
+        write_pictures(self.path(key), rows, CORRUPTED)
         write_text(self._note(key), sha256(self.path(key)))
 
     def keep_only(self, keys: Collection[str]) -> None:

@@ -8,74 +8,82 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pruneproof import machine
 from pruneproof.errors import PruneProofError
-from pruneproof.files import digest_files, read_rows, sha256, write_json
+from pruneproof.files import digest, read_rows, sha256, write_json
 from pruneproof.folders import Folders
 from pruneproof.perturbations.images import perturbation
 from pruneproof.perturbations.images._pictures import StoredPicture, read_stored
 from pruneproof.perturbations.images._store import Store, fingerprint, publish, versions
-from pruneproof.perturbations.images._work import Task, corrupt, prepare_worker
-from pruneproof.records import CORRUPTED, Condition
+from pruneproof.perturbations.images._work import Row, Task, corrupt, prepare_worker
+from pruneproof.records import Condition
 from pruneproof.settings import ImagePerturbationSettings, Study
 from pruneproof.workers import run_in_order
 
-IMAGES_PER_TASK = 32
+IMAGES_PER_TASK = 10
 """Images that a worker takes at a time; bounds the memory in use, and never changes a byte."""
 
 log = logging.getLogger(__name__)
 
 
 def run(study: Study, folders: Folders) -> None:
-    """Write `<condition_id>.parquet` for every image condition, and `manifest.json`.
+    """Write `<condition_id>.parquet` for every image condition, and `manifest.json`; with `stored: false` in
+    `perturbations.image`, where pictures are made when they are asked about, the manifest alone.
 
     Conditions that are in the store from an earlier or interrupted run are taken from there.
 
     Raises:
-        PruneProofError: if a perturbation is unknown, or the benchmark has no images.
+        PruneProofError: if a perturbation is unknown, the benchmark has no images, or one of them has changed.
     """
     settings = study.perturbations.image
     for name in settings.names:
         perturbation(name)
     conditions = image_conditions(settings)
-    tables = folders.benchmark / "images.parquet", folders.benchmark / "objects.parquet"
-    pictures = read_stored(*tables)
+    pictures = read_stored(folders)
     if not pictures:
-        raise PruneProofError(f"{tables[0]} holds no image: set benchmark.images and run `dvc repro`")
-    inputs, packages = digest_files(tables), versions()
-    keys = {c: fingerprint(c, study.study.seed, settings, inputs, packages) for c in conditions}
-
-    store = Store(folders.study / "data" / ".corrupted")
-    missing = [condition for condition, key in keys.items() if not store.holds(key)]
-    for condition, rows in _corrupted(missing, pictures, study, done=len(conditions) - len(missing)):
-        store.put(keys[condition], pa.Table.from_pylist(rows, schema=CORRUPTED))
-
-    files = {condition: store.path(key) for condition, key in keys.items()}
-    failed = failures(files)
+        raise PruneProofError(
+            f"{folders.benchmark / 'images.parquet'} holds no image: set benchmark.images and run `dvc repro`"
+        )
+    tables = [folders.benchmark / f"{name}.parquet" for name in ("images", "objects")]
+    inputs, packages = digest(*(sha256(path).encode() for path in tables)), versions()
+    of = inputs if settings.stored else ""
+    keys = {c: fingerprint(c, study.study.seed, settings, of, packages) for c in conditions}
+    files = _stored(study, folders, keys, pictures) if settings.stored else {}
     _publish(files, folders.corrupted)
+    failed = failures(files)
     manifest = {
         "versions": packages,
         "study_seed": study.study.seed,
         "resolution": settings.resolution,
         "model_pixels": settings.model_pixels if settings.resolution == "model" else None,
+        "stored": settings.stored,
         "images": len(pictures),
         "inputs_sha256": inputs,
         "conditions": {
             condition.condition_id: {
                 "perturbation": condition.perturbation,
                 "severity": condition.severity,
-                "fingerprint": keys[condition],
-                "sha256": sha256(path),
+                "fingerprint": key,
+                "sha256": sha256(files[condition]) if condition in files else "",
             }
-            for condition, path in files.items()
+            for condition, key in keys.items()
         },
         "failures": failed,
     }
     write_json(folders.corrupted / "manifest.json", manifest)
-    store.keep_only(set(keys.values()))
+    Store(folders.study / "data" / ".corrupted").keep_only(set(keys.values()))
     _report(failed)
+
+
+def _stored(
+    study: Study, folders: Folders, keys: Mapping[Condition, str], pictures: Sequence[StoredPicture]
+) -> dict[Condition, Path]:
+    """Where each condition is, after those that are missing were made."""
+    store = Store(folders.study / "data" / ".corrupted")
+    missing = [condition for condition, key in keys.items() if not store.holds(key)]
+    for condition, rows in _corrupted(missing, pictures, study, done=len(keys) - len(missing)):
+        store.put(keys[condition], rows)
+    return {condition: store.path(key) for condition, key in keys.items()}
 
 
 def image_conditions(settings: ImagePerturbationSettings) -> list[Condition]:
@@ -99,26 +107,28 @@ def failures(files: Mapping[Condition, Path]) -> list[dict[str, Any]]:
 
 def _corrupted(
     conditions: Sequence[Condition], pictures: Sequence[StoredPicture], study: Study, done: int
-) -> Iterator[tuple[Condition, list[dict[str, Any]]]]:
-    """Each condition with its rows in the order of the pictures, as soon as it is finished."""
+) -> Iterator[tuple[Condition, Iterator[Row]]]:
+    """Each condition with its rows in the order of the pictures, as they are made: all may not fit in memory."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     settings = study.perturbations.image
     side = settings.model_pixels if settings.resolution == "model" else None
     chunks = [tuple(pictures[i : i + IMAGES_PER_TASK]) for i in range(0, len(pictures), IMAGES_PER_TASK)]
-    tasks = [Task(condition, chunk, study.study.seed, side) for condition in conditions for chunk in chunks]
+    tasks = (Task(condition, chunk, study.study.seed, side) for condition in conditions for chunk in chunks)
     columns = (TextColumn("corrupting images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         total = (done + len(conditions)) * len(pictures)
         bar = progress.add_task("", total=total, completed=done * len(pictures))
         results = run_in_order(corrupt, tasks, machine.workers(), prepare_worker)
-        for condition in conditions:
-            rows: list[dict[str, Any]] = []
-            for task, chunk_rows in islice(results, len(chunks)):
-                rows += chunk_rows
+
+        def made() -> Iterator[Row]:
+            for task, rows in islice(results, len(chunks)):
+                yield from rows
                 progress.advance(bar, len(task.pictures))
-            yield condition, rows
+
+        for condition in conditions:
+            yield condition, made()
 
 
 def _publish(files: Mapping[Condition, Path], folder: Path) -> None:

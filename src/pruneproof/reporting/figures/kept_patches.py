@@ -15,11 +15,14 @@ from matplotlib.patches import Rectangle
 
 from pruneproof import files, records
 from pruneproof.patches import Patches, Size, in_centre_square, read_patches
+from pruneproof.perturbations.gallery import Gallery
+from pruneproof.perturbations.images.stage import image_conditions
 from pruneproof.pictures import Pixels
 from pruneproof.reporting import pictures, style
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.style import PAGE, Sheet
+from pruneproof.stored import NoPictureError, Stored
 
 ORDER = 90
 TITLE = "Patches kept"
@@ -138,7 +141,7 @@ def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     image_id = frame["image_id"].iloc[0]
     size = _size(report, image_id)
     patches = read_patches(report.folders.patches / f"{frame['backbone'].iloc[0]}.parquet")
-    images = {name: _picture(report, name, image_id) for name in conditions}
+    images = _pictures(report, conditions, image_id)
     side = sheet.width / max(len(conditions) + 0.25, 4.25)
     letters = int(side / 0.058)
     figure = style.new_figure(0.5 + (side + 0.19) * len(methods), sheet)
@@ -191,8 +194,15 @@ def _size(report: Report, image_id: str) -> Size:
     return row["width"], row["height"]
 
 
-def _picture(report: Report, condition: str, image_id: str) -> tuple[Pixels, Size] | None:
-    clean = report.folders.benchmark / "images.parquet"
-    path = clean if condition == "clean" else report.folders.corrupted / f"{condition}.parquet"
-    rows = pictures.read_where(path, "image_id", [image_id], ["image_id", "png"])
-    return pictures.whole(rows[0]["png"]) if rows and rows[0]["png"] else None
+def _pictures(report: Report, conditions: list[str], image_id: str) -> dict[str, tuple[Pixels, Size] | None]:
+    """One picture under some conditions; None where it could not be made."""
+    gallery = Gallery(report.study, report.folders)
+    known = {one.condition_id: one for one in (records.CLEAN, *image_conditions(report.study.perturbations.image))}
+    return {name: _picture(gallery.under(known[name]).get(image_id)) for name in conditions}
+
+
+def _picture(stored: Stored | None) -> tuple[Pixels, Size] | None:
+    try:
+        return None if stored is None else pictures.whole(stored.read())
+    except NoPictureError:
+        return None

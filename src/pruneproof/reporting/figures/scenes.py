@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pruneproof import files
+from pruneproof.perturbations.gallery import Gallery
 from pruneproof.reporting import pictures, style
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.style import PAGE, Sheet
@@ -31,8 +32,7 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
 
 def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     """Rows of six, or of four in a column."""
-    rows = pictures.read_where(report.folders.benchmark / "images.parquet", "image_id", list(frame["image_id"]))
-    png = {row["image_id"]: row["png"] for row in rows}
+    clean = Gallery(report.study, report.folders).clean
     across = 4 if sheet.narrow else 6
     down = math.ceil(len(frame) / across)
     figure = style.new_figure(down * (sheet.width / across + 0.12), sheet, tight=True)
@@ -40,6 +40,6 @@ def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     for axes in panels.flat:
         axes.set_axis_off()
     for axes, (image_id, group) in zip(panels.flat, frame.itertuples(index=False, name=None), strict=False):
-        axes.imshow(pictures.square(png[image_id]))
+        axes.imshow(pictures.square(clean[image_id].read()))
         axes.set_title(group.replace("_", " "), fontsize=style.LABEL, fontweight="normal", loc="center", pad=2)
     return figure
