@@ -46,7 +46,8 @@ class Sample:
     target_objects: tuple[int, ...] = ()
     """Ids (in `objects.parquet`) of the objects that the answer is read from; empty if the object is absent."""
     protected: tuple[str, ...] = ()
-    """Words of the question that carry the answer: a text perturbation must leave them as they are."""
+    """Words of the question that carry the answer: a text perturbation must leave them as they are. Where a benchmark
+    gives none, they are found."""
     synonyms: tuple[tuple[str, str], ...] = ()
     """(word in the question, its replacement) pairs that keep the label."""
     rephrasings: tuple[str, ...] = ()

@@ -115,12 +115,12 @@ def test_the_misprint_of_the_older_version_is_asked_as_it_is(folder: Path) -> No
     assert (found.question, found.target, found.protected) == ("Is there an oven in the imange?", "oven", ("oven",))
 
 
-def test_of_a_question_of_another_form_the_words_of_content_are_protected(folder: Path) -> None:
+def test_of_a_question_of_another_form_no_object_is_known(folder: Path) -> None:
     lines = list(rows("random"))
     lines[0]["text"] = "Do you see a dog?"
     write(folder, "random", lines)
     benchmark, faults = built(folder, splits=["random"], version="own")
-    assert (benchmark.samples[0].target, benchmark.samples[0].protected, faults) == ("", ("dog",), [])
+    assert (benchmark.samples[0].target, benchmark.samples[0].protected, faults) == ("", (), [])
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_sound_benchmarks_pass() -> None:
         (samples(target_objects=(-1,)), "target_objects is (-1,): should be greater than or equal to 0"),
         (samples(protected="car"), "sample 's1': protected is 'car': should be a valid tuple"),
         (samples(protected=("",)), "protected is '': must not be empty"),
-        (samples(protected=("bus",)), "protected 'bus'does not occur in the question 'Is there a car?'"),
+        (samples(protected=("bus",)), "protected 'bus' does not occur in the question 'Is there a car?'"),
         (samples(synonyms=(("car", ""),)), "synonyms is '': must not be empty"),
         (samples(rephrasings=("Any car?", " ")), "rephrasings is ' ': must not be empty"),
         (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pruneproof.benchmarks._protect import protected
 from pruneproof.records import EXISTENCE, Sample
 
 SCORERS = ("pope", "pope_lmms_eval", "pope_vlmevalkit")
@@ -82,7 +81,7 @@ def sample(
         split=split,
         target=noun,
         target_objects=targets,
-        protected=(noun,) if noun else protected(text, (answer,)),
+        protected=(noun,) if noun else (),
         absent=tuple(mention(other) for other in absent if other != noun),
         alternatives=(false_claim(noun, there),) if noun else (),
         scorers=SCORERS,

@@ -123,7 +123,7 @@ def _wording_faults(sample: Sample) -> Iterator[str]:
         yield f"the question has {len(question)} characters, {LONGEST_QUESTION} are allowed: {question[:40]!r}..."
     for phrase in sample.protected:
         if not contains(question, phrase):
-            yield f"protected {phrase!r}does not occur in the question {question[:200]!r}"
+            yield f"protected {phrase!r} does not occur in the question {question[:200]!r}"
     for what, value in (("kind", sample.kind), ("split", sample.split or "none")):
         if not _NAME.fullmatch(value):
             yield f"{what} {value!r} becomes part of metrics' names: lower case letters, digits and _, at most 64"
