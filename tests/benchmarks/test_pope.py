@@ -171,7 +171,7 @@ def test_a_split_of_which_no_picture_is_taken_is_named(folder: Path) -> None:
 def test_faults_stop_a_study_or_are_reported_as_it_says(folder: Path) -> None:
     lines = list(rows("random"))
     file = write(folder, "random", ["?", *lines[1:]])
-    settings = {"name": "pope", "images": "all", "folder": ".", "options": {"splits": ["random"]}}
+    settings = {"name": "pope", "images": None, "folder": ".", "options": {"splits": ["random"]}}
     with pytest.raises(PruneProofError) as stopped:
         build(BenchmarkSettings.model_validate(settings), 0, folder)
     said = f"{file}, line 1: is not JSON (expected value, character 1): '?': restore the line, or remove it"
@@ -206,7 +206,7 @@ def test_objects_come_from_coco_where_they_are_wanted(folder: Path) -> None:
 
 
 def test_what_it_gives_is_sound(folder: Path) -> None:
-    settings = BenchmarkSettings(name="pope", images="all", folder=".")
+    settings = BenchmarkSettings(name="pope", images=None, folder=".")
     require_sound("pope", build(settings, 0, folder))
 
 

@@ -87,7 +87,33 @@ def test_questions_and_answers(tmp_path: Path) -> None:
     assert is_it.image_id == second
     assert {sample.scorers for sample in found.samples} == {("vqa",)}
     assert how_many.facts == {"question_type": "how many", "answer_type": "number"}
-    assert "dogs" in how_many.protected
+    assert how_many.protected == ()
+
+
+def rephrased(question_id: int, number: int, text: str) -> dict[str, Any]:
+    return question(question_id * 10 + number, text) | {"image_id": question_id // 1000, "rephrasing_of": question_id}
+
+
+def test_questions_as_people_rephrased_them(tmp_path: Path) -> None:
+    written(tmp_path, *entries())
+    lines = [
+        entries()[0][1],
+        rephrased(HOW_MANY, 1, "Number of dogs?"),
+        rephrased(HOW_MANY, 2, "What's the dog count?"),
+    ]
+    (tmp_path / "humans.json").write_text(json.dumps({"questions": lines}))
+    found, faults = built(tmp_path, rephrasings="humans.json")
+    assert faults == []
+    assert [sample.rephrasings for sample in found.samples] == [(), ("Number of dogs?", "What's the dog count?"), ()]
+    assert len(found.samples) == 3
+    assert vqav2.needs(vqav2.Options(rephrasings="humans.json"))[1].path == "humans.json"
+
+
+def test_rephrasings_of_other_questions_are_named(tmp_path: Path) -> None:
+    written(tmp_path, *entries())
+    (tmp_path / "humans.json").write_text(json.dumps({"questions": [rephrased(7000, 1, "Who?")]}))
+    _, faults = built(tmp_path, rephrasings="humans.json")
+    assert faults == [f"{tmp_path}/humans.json: rephrases no question of val2014: give the file that fits, or none"]
 
 
 def test_its_scorer_finds_what_it_needs(tmp_path: Path) -> None:

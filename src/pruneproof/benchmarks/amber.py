@@ -19,7 +19,6 @@ from pydantic import Field
 
 from pruneproof.benchmarks import Benchmark, Card, Need, Request
 from pruneproof.benchmarks._official import Entry, FileName, Found, Text, listed, read_json, unique
-from pruneproof.benchmarks._protect import protected
 from pruneproof.benchmarks._subset import drawn, without_missing
 from pruneproof.problems import short
 from pruneproof.records import EXISTENCE, Sample, official_id
@@ -196,7 +195,6 @@ def _sample(query: Query, annotation: Annotation, absent: tuple[str, ...]) -> Sa
         answer=truth,
         detail=attribute,
         target=target,
-        protected=protected(query.query, (truth,), (target,) if target else ()),
         absent=absent,
         scorers=("amber",),
         answers=(truth.capitalize(),),

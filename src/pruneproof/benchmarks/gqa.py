@@ -22,7 +22,6 @@ from pruneproof.benchmarks import Benchmark, Card, Need, Request
 from pruneproof.benchmarks._faults import Faults
 from pruneproof.benchmarks._gqa_facts import facts
 from pruneproof.benchmarks._official import Entry, FileName, Found, Text, keyed, read_json
-from pruneproof.benchmarks._protect import protected
 from pruneproof.benchmarks._subset import drawn, without_missing
 from pruneproof.benchmarks._validation import LONGEST_DETAIL
 from pruneproof.records import Sample, official_id
@@ -212,7 +211,6 @@ def _sample(key: str, question: Question, choices: Mapping[str, Sequence[str]] |
         question=question.question,
         answer=question.answer,
         detail=semantic if len(semantic) <= LONGEST_DETAIL and "/" not in semantic else "",
-        protected=protected(question.question, (question.answer,)),
         scorers=("gqa",),
         facts=facts(key, question.model_dump(by_alias=True), choices),
     )

@@ -23,7 +23,7 @@ from pydantic import BeforeValidator, Field
 from pruneproof.benchmarks import Benchmark, Card, Need, Request
 from pruneproof.benchmarks._coco import pictures_of_val2014
 from pruneproof.benchmarks._official import Entry, Found, Text, listed, read_json, unique
-from pruneproof.benchmarks._protect import protected
+from pruneproof.benchmarks._rephrasings import read_rephrasings
 from pruneproof.benchmarks._subset import drawn, without_missing
 from pruneproof.benchmarks._validation import LONGEST_DETAIL
 from pruneproof.records import Sample, official_id
@@ -56,6 +56,9 @@ class Options(Frozen):
     """Folder of the files of questions and annotations, in `benchmark.folder`."""
     pictures: str = ""
     """Folder of the pictures, in `benchmark.folder`; empty for `val2014` or `test2015`, as the split needs."""
+    rephrasings: str = ""
+    """File of VQA-Rephrasings in `benchmark.folder`, for 40,504 questions of `val2014`: the perturbation
+    `paraphrase_human` asks what it holds. The answers of a rephrasing are those of its question. Empty for none."""
 
 
 class Question(Entry):
@@ -89,6 +92,8 @@ def needs(options: Options) -> tuple[Need, ...]:
     """The questions, their annotations if there are any, and COCO's pictures."""
     part = "Val" if options.split == "val2014" else "Test"
     found = [_zipped(_name("OpenEnded_mscoco", options.split, "questions"), f"v2_Questions_{part}_mscoco.zip", options)]
+    if options.rephrasings:
+        found.append(Need(options.rephrasings, "https://facebookresearch.github.io/VQA-Rephrasings/", 0))
     if options.split == "val2014":
         found.append(_zipped(_name("mscoco", options.split, "annotations"), "v2_Annotations_Val_mscoco.zip", options))
         return (*found, pictures_of_val2014(_pictures(options)))
@@ -114,6 +119,7 @@ def build(request: Request, options: Options) -> Benchmark:
         found = [item for item in found if item.entry.question_id in answered]
     else:
         answered = {}
+    said = _rephrased(found, request, options)
     first: dict[str, Found[Question]] = {}
     for item in found:
         first.setdefault(_picture(item.entry, options), item)
@@ -124,9 +130,9 @@ def build(request: Request, options: Options) -> Benchmark:
         images=tuple({"image_id": name, "group": "", "file": path} for name, path in paths.items()),
         objects=(),
         samples=tuple(
-            _sample(_picture(item.entry, options), item.entry, answered.get(item.entry.question_id))
+            _sample(picture, item.entry, answered.get(item.entry.question_id), said.get(item.entry.question_id, ()))
             for item in found
-            if _picture(item.entry, options) in paths
+            if (picture := _picture(item.entry, options)) in paths
         ),
     )
 
@@ -173,14 +179,25 @@ def _annotated(questions: Sequence[Found[Question]], request: Request, options: 
     return kept
 
 
-def _sample(picture: str, question: Question, annotation: Annotation | None) -> Sample:
+def _rephrased(asked: Sequence[Found[Question]], request: Request, options: Options) -> Mapping[int, tuple[str, ...]]:
+    """Rephrasings by question; a file that has none for the questions of the split is noted."""
+    if not options.rephrasings:
+        return {}
+    file = request.folder / options.rephrasings
+    said = read_rephrasings(file, request.faults)
+    if said and said.keys().isdisjoint(item.entry.question_id for item in asked):
+        request.faults.add(file, f"rephrases no question of {options.split}: give the file that fits, or none")
+    return said
+
+
+def _sample(picture: str, question: Question, annotation: Annotation | None, rephrasings: tuple[str, ...]) -> Sample:
     sample = Sample(
         sample_id=f"{picture}/{question.question_id}",
         image_id=picture,
         kind="unanswered",
         question=question.question,
         answer="",
-        protected=protected(question.question, ()),
+        rephrasings=rephrasings,
         scorers=(),
     )
     if annotation is None:
@@ -191,7 +208,6 @@ def _sample(picture: str, question: Question, annotation: Annotation | None) -> 
         kind=_KINDS[annotation.answer_type],
         answer=annotation.multiple_choice_answer,
         detail=beginning if len(beginning) <= LONGEST_DETAIL and "/" not in beginning else "",
-        protected=protected(question.question, annotation.answers),
         scorers=("vqa",),
         answers=tuple(annotation.answers),
         facts={"question_type": beginning, "answer_type": annotation.answer_type},
