@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from pruneproof.benchmarks._protect import protected
 from pruneproof.perturbations.text import _gate
+from pruneproof.records import Sample
 
 
 @pytest.mark.parametrize(
@@ -125,3 +127,30 @@ def test_rivals_leave_out_function_words_the_question_and_captions(existence, re
     assert _gate.rivals(existence) == {"dog", "anchor"}
     assert _gate.rivals(relation) == {"kite"}
     assert _gate.rivals(samples[-1]) == {"kite"}
+
+
+@pytest.mark.parametrize(
+    ("question", "slip", "reason"),
+    [
+        ("Is the boy playing baseball?", "Is the toy playing baseball?", _gate.PROTECTED_LOST),
+        ("Is the desk cluttered?", "Is the desk clutterde?", _gate.PROTECTED_LOST),
+        ("Is she wearing a helmet?", "Is s he wearing a helmet?", _gate.PROTECTED_LOST),
+        ("What is in the tower?", "What is on the tower?", _gate.PROTECTED_LOST),
+        ("Are the lights on in this room?", "Are the lights no in this room?", _gate.PROTECTED_LOST),
+        ("Is the bed white?", "Is ten bed white?", _gate.NUMBER_CHANGED),
+        ("Is it night or day?", "Is it night no day?", _gate.YES_NO_ADDED),
+        ("Where are the cars?", "Were aer hte cars?", None),
+        ("Is there a drainage in the pic?", "Id fhede a drainage ij thd pis?", None),
+    ],
+)
+def test_typos_in_questions_that_people_wrote(question, slip, reason):
+    sample = Sample("s", "i", "other", question, "maybe", protected=protected(question, ["maybe"]))
+    assert _gate.mistyped(sample, slip) == reason
+
+
+def test_every_true_answer_is_a_rival(colour):
+    asked = replace(colour, answers=("red", "red", "crimson"))
+    assert _gate.rivals(asked) - _gate.rivals(colour) == {"crimson"}
+    slip = asked.question.replace("Tell me", "Crimson em")
+    assert _gate.mistyped(asked, slip) == _gate.RIVAL_ADDED
+    assert _gate.mistyped(colour, slip) is None
