@@ -53,6 +53,9 @@ LOOKS = {
 MEASURES = {"retention": "measure how much of a full model's lead over chance each image perturbation leaves"}
 """Sub-commands that ask a model about scenes of their own, apart from any study's results."""
 
+EXPORTS = {"export_results": "write clean answers to the file that a benchmark's official script or test server reads"}
+"""Sub-commands that write a file for others, in `results/` of the study's folder."""
+
 UI = {"ui": "show the recorded runs in MLflow's UI, on this machine only"}
 """The sub-command that runs until it is interrupted."""
 
@@ -80,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pruneproof import retention
 
             retention.report(options.study, options.backbone, options.images, options.save)
+            return 0
+        if options.command in EXPORTS:
+            from pruneproof import export_results
+
+            export_results.report(options.study, options.backbone, options.method, options.name)
             return 0
         return _look(options) if options.command in LOOKS else _stage(options)
     except PruneProofError as error:
@@ -131,7 +139,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=24),
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in {**{name: text for name, (_, text) in STAGES.items()}, **LOOKS, **MEASURES, **UI}.items():
+    stages = {name: text for name, (_, text) in STAGES.items()}
+    for name, summary in {**stages, **LOOKS, **MEASURES, **EXPORTS, **UI}.items():
         command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         command.add_argument(
             "--study", type=Path, default=Path(), metavar="FOLDER", help="the folder of params.yaml (default: here)"
@@ -139,10 +148,13 @@ def _parser() -> argparse.ArgumentParser:
         if name == "retention":
             command.add_argument("--images", type=int, default=100, help="unseen scenes to ask about (default: 100)")
             command.add_argument("--save", action="store_true", help="write the numbers onto a built-in model's card")
-        if name in ("answer_questions", "retention"):
+        if name in ("answer_questions", "retention", *EXPORTS):
             command.add_argument("--backbone", required=True, help="an id of `backbones` in params.yaml")
         if name in FOLDERS:
             command.add_argument("--name", required=True, help=f"the name of a data/{FOLDERS[name]}/<name>.yaml")
+        if name in EXPORTS:
+            command.add_argument("--method", required=True, help="an id of `methods` in params.yaml")
+            command.add_argument("--name", help="the model's, for the file (default: backbone and method)")
         if name == "ui":
             command.add_argument("--port", type=int, default=5000, help="the port of 127.0.0.1 (default: 5000)")
         if name == "check":

@@ -58,7 +58,7 @@ class Sample:
     """False claims about the asked object, as whole sentences (`The car is blue.`), for misleading distractors."""
     scorers: tuple[str, ...] = ("values",)
     """Modules of `scoring.scorers` that judge the answer. The first decides what counts as right; the others read the
-    same text beside it."""
+    same text beside it. Empty where the true answer is not published, and `answer` too: it can be asked, not scored."""
     answers: tuple[str, ...] = ()
     """All true answers as the benchmark's authors wrote them, where there is not one alone: ten for VQAv2, five
     reference captions."""

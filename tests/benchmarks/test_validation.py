@@ -50,6 +50,13 @@ def vocabulary(**classes: Any) -> Benchmark:
     return replace(SOUND, shared={"vocabulary": classes})
 
 
+def test_a_question_without_published_answer_passes() -> None:
+    require_sound("unanswered", samples(COUNT, kind="unanswered", answer="", scorers=()))
+    for changes in ({"answer": "1"}, {"answers": ("1",)}, {"asks": "caption"}):
+        (fault,) = problems(samples(COUNT, **{"answer": "", "scorers": ()} | changes))
+        assert fault.startswith("sample 's2': names no scorer")
+
+
 def test_sound_benchmarks_pass() -> None:
     require_sound("mine", SOUND)
     require_sound("scenes", scenes.build(Request(4, 3), scenes.Options()))

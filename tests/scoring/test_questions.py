@@ -56,6 +56,21 @@ def test_the_most_frequent_answer_is_what_a_model_that_sees_nothing_scores(folde
     assert questions.sightless[kind == "caption"].tolist() == [0] * 6
 
 
+def test_the_most_frequent_answer_is_read_in_its_authors_writing(folders: Folders) -> None:
+    changed = {"kind": "existence", "scorers": ("amber",), "facts": {"dimension": "existence"}, "split": ""}
+    rewrite(folders, [replace(one, **changed, answer="no", answers=("No",)) for one in read(folders)[:3]])
+    questions = load_questions(folders)
+    assert questions.frequent == {"existence": "No"}
+    assert questions.sightless.tolist() == [1, 1, 1]
+
+
+def test_answers_that_are_not_published_cannot_be_scored(folders: Folders) -> None:
+    samples = read(folders)
+    rewrite(folders, [*samples[:-1], replace(samples[-1], scorers=(), answer="")])
+    with pytest.raises(PruneProofError, match=f"the true answer to {samples[-1].sample_id} is not published"):
+        load_questions(folders)
+
+
 def test_truths_hold_all_answers_and_the_shared_facts(folders: Folders) -> None:
     changed = {"answers": ("dog", "cat"), "facts": {"question_type": "what"}, "scorers": ("vqa", "values")}
     rewrite(folders, [replace(s, **changed) if s.kind == "count" else s for s in read(folders)])

@@ -8,6 +8,8 @@ A member exposes
 - if it reads files, `needs(options) -> Sequence[Need]`: those files, or folders of them, as their authors publish them.
   They become a dependency of the first stage, so that an edit to one of them makes the study ask again, and `check`
   says which are missing and where they come from.
+- if its authors' script or test server reads answers from a file, `results(answers, options, name)`, which gives that
+  file's official name and its content: `answers` are pairs of sample and text, `name` is the model's.
 
 To add one, write one such module. Its samples name the rules that judge them (`scoring.scorers`).
 """

@@ -134,7 +134,8 @@ def _wording_faults(sample: Sample) -> Iterator[str]:
 def _scorer_fault(sample: Sample) -> str:
     """A scorer that there is not, or a truth that scoring could not read as it reads a model's answer."""
     if not sample.scorers:
-        return "names no scorer: give at least one module of pruneproof.scoring.scorers"
+        unanswered = sample.asks == "answer" and not sample.answer and not sample.answers
+        return "" if unanswered else "names no scorer: give at least one module of pruneproof.scoring.scorers"
     for name in sample.scorers:
         if name not in _scorers():
             return str(registry.unknown("scorer", name, _scorers()))

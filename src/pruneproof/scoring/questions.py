@@ -115,12 +115,18 @@ def load_questions(folders: Folders, kinds: Collection[str] = ()) -> Questions:
 
     Raises:
         PruneProofError: if it is missing or empty, names a scorer that there is not, an existence question's truth is
-            neither yes nor no, or a kind is not asked.
+            neither yes nor no, a kind is not asked, or true answers are not published.
     """
     table = read_table(folders.benchmark / "samples.parquet", _COLUMNS)
     rows = table.to_pydict()
     if not table.num_rows:
         raise PruneProofError(f"{folders.benchmark / 'samples.parquet'} is empty: run `dvc repro draw_scenes`")
+    if "[]" in rows["scorers"]:
+        name = rows["sample_id"][rows["scorers"].index("[]")]
+        raise PruneProofError(
+            f"the true answer to {name} is not published, so that nothing can be scored here: write the file for the "
+            "authors' server instead (`python -m pruneproof export_results`)"
+        )
     kind, split = np.array(rows["kind"], object), np.array(rows["split"], object)
     caption = np.array(rows["asks"], object) == "caption"
     existence = kind == EXISTENCE
@@ -143,7 +149,7 @@ def load_questions(folders: Folders, kinds: Collection[str] = ()) -> Questions:
         raise PruneProofError(f"scoring.kinds: {unknown[0]!r} is not asked; the benchmark's kinds: {', '.join(known)}")
     chosen = np.isin(kind[first].astype(str), list(kinds or known)) & ~caption[first]
     asked = first[~caption[first]].tolist()
-    frequent = most_frequent([rows["kind"][i] for i in asked], [rows["answer"][i] for i in asked])
+    frequent = most_frequent([rows["kind"][i] for i in asked], [_written(rows, i) for i in asked])
     return Questions(
         table=table,
         image=image,
@@ -161,6 +167,13 @@ def load_questions(folders: Folders, kinds: Collection[str] = ()) -> Questions:
         frequent=frequent,
         sightless=_sightless(judged, first_rule, kind, caption, frequent)[first],
     )
+
+
+def _written(rows: Mapping[str, list[Any]], index: int) -> str:
+    """A sample's true answer as a scorer wants to read it: where there is one alone, in its authors' writing."""
+    answers: list[str] = json.loads(rows["answers"][index])
+    shown: str = rows["answer"][index]
+    return answers[0] if len(answers) == 1 else shown
 
 
 def _judged(rows: Mapping[str, list[Any]], shared: Mapping[str, Any]) -> tuple[tuple[Judged, ...], Ints]:
