@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pruneproof.reporting.report import Report
-from pruneproof.reporting.scorer_tables import harness_table, scorer_tables
+from pruneproof.reporting.scorer_tables import consensus_table, harness_table, scorer_tables
 
 
 def with_metrics(report: Report, values: dict[str, float]) -> Report:
@@ -38,3 +38,11 @@ def test_a_scorer_has_its_own_table(report: Report, scorer: str, score: str, hea
     assert table.name.endswith(f"_{scorer}")
     assert table.header == ("Method", heading, heading)
     assert table.rows[0][1].startswith("61.5")
+
+
+def test_consensus_needs_human_rephrasings(report: Report) -> None:
+    assert consensus_table(report, report.backbones[0]).rows == ()
+    rows = report.summary[(report.summary["metric"] == "accuracy/all") & (report.summary["family"] == "text")]
+    rows = rows.assign(perturbation="paraphrase_human", metric="robust/consensus_2", value=40.0)
+    added = replace(report, summary=pd.concat([report.summary, rows], ignore_index=True))
+    assert consensus_table(added, report.backbones[0]).rows[0][2].startswith("40.0")

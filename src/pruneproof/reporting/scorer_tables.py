@@ -42,6 +42,24 @@ def harness_table(report: Report, backbone: str) -> Table:
     )  # fmt: skip
 
 
+def consensus_table(report: Report, backbone: str) -> Table:
+    """How often all of k wordings of a question are answered right; empty without human rephrasings."""
+    scores = [f"robust/consensus_{k}" for k in range(1, 5)]
+    rows = [
+        (
+            method.label,
+            *(interval(report.estimate(backbone, method.id, score, "text", "paraphrase_human")) for score in scores),
+        )
+        for method in report.methods_of(backbone)
+    ]
+    return Table(
+        f"{backbone}_consensus", "Consensus over human rephrasings",
+        "CS(k) in %: the share of sets of k wordings of one question, its own among them, that are all answered right "
+        "(Shah et al., 2019). A method may keep its accuracy and still answer other wordings otherwise.",
+        ("Method", *(f"k = {k}" for k in range(1, 5))), known(rows),
+    )  # fmt: skip
+
+
 def scorer_tables(report: Report, backbone: str) -> list[Table]:
     """For each scorer of `NAMES` that the study has: its scores on clean input and over all image corruptions."""
     return [_table(report, backbone, scorer) for scorer in NAMES]

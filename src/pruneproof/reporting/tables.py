@@ -12,7 +12,7 @@ from pruneproof.reporting.estimates import Contrast, interval, number, p_value
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report, asked_kinds, pope_splits
 from pruneproof.reporting.rival_table import rival_table
-from pruneproof.reporting.scorer_tables import harness_table, scorer_tables
+from pruneproof.reporting.scorer_tables import consensus_table, harness_table, scorer_tables
 from pruneproof.reporting.style import plain
 from pruneproof.reporting.table import Table, known
 
@@ -22,7 +22,7 @@ def tables(report: Report) -> list[Table]:
     then those of every backbone."""
     builders = (
         rival_table, main_table, stability_table, contrast_table, sensitivity_table, component_table, pope_table,
-        harness_table, kind_table, caption_table, corruption_table, dialogue_table, diagnosis_table,
+        harness_table, consensus_table, kind_table, caption_table, corruption_table, dialogue_table, diagnosis_table,
     )  # fmt: skip
     made = [overview_table(report), family_table(report), published_table(report)]
     made += [replace(build(report, backbone), backbone=backbone) for backbone in report.backbones for build in builders]
