@@ -190,7 +190,7 @@ def test_too_few_pictures_and_missing_ones_are_named(tmp_path: Path) -> None:
     benchmark, faults = built(tmp_path, 6)
     assert faults == [
         f"{INSTANCES}: has 5 pictures with 3 or more kinds of objects, but benchmark.images is 6: lower it, or write "
-        "`all`",
+        "`null`",
         f"{INSTANCES}: images entry 3: picture val2014/12.jpg is missing: add it",
     ]
     assert [row["image_id"] for row in benchmark.images] == ["10.jpg", "11.jpg", "13.jpg", "14.jpg"]

@@ -49,7 +49,7 @@ def test_too_few_are_noted_with_both_numbers() -> None:
     request = Request(101, 1)
     assert len(drawn(PICTURES, request, SOURCE)) == 100
     assert request.faults.lines == [
-        "asked.json: has 100 pictures, but benchmark.images is 101: lower it, or write `all`"
+        "asked.json: has 100 pictures, but benchmark.images is 101: lower it, or write `null`"
     ]
 
 

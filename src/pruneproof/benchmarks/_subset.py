@@ -26,7 +26,7 @@ def drawn(pictures: Iterable[str], request: Request, source: Path, noun: str = "
     wanted = len(known) if request.images == "all" else request.images
     if wanted > len(known):
         request.faults.add(
-            source, f"has {len(known)} {noun}, but benchmark.images is {wanted}: lower it, or write `all`"
+            source, f"has {len(known)} {noun}, but benchmark.images is {wanted}: lower it, or write `null`"
         )
     if wanted >= len(known):
         return known
