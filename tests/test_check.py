@@ -257,7 +257,7 @@ def test_the_files_of_a_benchmark_are_looked_for(study: Path, monkeypatch: pytes
     found = find(study, "benchmark scenes")
     assert (found.state, found.detail) == (
         "missing",
-        f"benchmark scenes reads {study / 'questions.json'}, which is missing: add it (https://x.org)",
+        f"{study / 'questions.json'} is missing: fetch https://x.org",
     )
     (study / "questions.json").write_bytes(bytes(100_000))
     assert find(study, "benchmark scenes") == Finding("ok", "benchmark scenes", "1 files, 0.1 MB")

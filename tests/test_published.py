@@ -20,7 +20,7 @@ from transformers import (
     T5Config,
 )
 
-from pruneproof import expected, fetching
+from pruneproof import expected, fetching, published
 from pruneproof.backbones import flops
 from pruneproof.backbones.checkpoints.memory import model_bytes
 from pruneproof.published import CHECKPOINTS, TOWERS
@@ -94,7 +94,7 @@ def test_a_device_holds_weights_keys_values_and_buffers() -> None:
 
 
 def test_hours_follow_from_flops_and_from_weights_read_while_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(expected.SETS, "scenes", expected.Set(10, 2.0))
+    monkeypatch.setitem(published.SETS, "scenes", published.Set(10, 2.0))
     asked = study(methods={"full": {"method": "full"}}, benchmark={"name": "scenes", "images": 5})
     known, shape = CHECKPOINTS[LLAVA], CHECKPOINTS[LLAVA].config
     one = flops.llava(shape, 576, 64)
@@ -144,6 +144,7 @@ def reads_files(monkeypatch: pytest.MonkeyPatch) -> None:
         fetching.Need("pictures", "https://example.org/p.zip", 6_000_000_000, what="unpack p.zip here"),
     )
     monkeypatch.setattr(fetching, "needs", lambda settings: needs)
+    monkeypatch.setattr(fetching, "_cached", lambda name, revision: False)
 
 
 @pytest.mark.usefixtures("reads_files")
@@ -167,3 +168,12 @@ def test_missing_and_changed_files_of_a_benchmark_are_told_one_by_one(tmp_path: 
     assert len(faults()) == 1
     assert "SHA-256 ba7816bf8f01cfea" in faults()[0]
     assert faults(quick=True) == []
+
+
+@pytest.mark.usefixtures("reads_files")
+def test_what_is_left_to_fetch_is_summed(tmp_path: Path) -> None:
+    asked = study(benchmark={"name": "pope", "folder": "raw"})
+    # The pictures, and LLaVA's 7,063,427,072 weights in 16 bits; its text tower is a folder.
+    assert fetching.left_bytes(asked, tmp_path) == 3 + 6_000_000_000 + 2 * 7_063_427_072
+    (tmp_path / "raw/pictures").mkdir(parents=True)
+    assert fetching.left_bytes(asked, tmp_path) == 3 + 2 * 7_063_427_072

@@ -149,7 +149,10 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
         yield Finding("missing", what, str(error))
         return
     if not place.is_dir():
-        yield Finding("note", what, fetching.checkpoint_source(backbone))
+        if fetching.is_fetched(backbone):
+            yield Finding("ok", what, f"{backbone.checkpoint} at {backbone.revision} is in the hub's cache")
+        else:
+            yield Finding("note", what, fetching.checkpoint_source(backbone))
         return
     files = sorted(place.glob("*.safetensors"))
     faults = [f"{file} {fault}" for file in files if (fault := safetensors_fault(file))]
@@ -200,6 +203,8 @@ def _disk(study: Study, folders: Folders) -> Finding:
     except PruneProofError as error:
         return Finding("missing", "disk", str(error))
     detail = f"{space.size(free)} free, about {space.size(needed)} needed"
+    if fetched := fetching.left_bytes(study, folders.study):
+        detail += f", and {space.size(fetched)} for what is to be fetched, wherever that is kept"
     if free < needed:
         return Finding("missing", "disk", f"{detail}: free some space")
     return Finding("ok", "disk", detail)

@@ -30,26 +30,6 @@ OVERHEAD = 3 * 2**29
 
 
 @dataclass(frozen=True, slots=True)
-class Set:
-    """The whole of an official benchmark."""
-
-    pictures: int
-    answers: float
-    """Different questions on a picture, the mean."""
-    captions: int = 0
-    """Captions of a picture."""
-
-
-SETS = {
-    "pope": Set(500, 5127 / 500),
-    "vqav2": Set(40_504, 214_354 / 40_504),
-    "gqa": Set(398, 12_578 / 398),
-    "coco_captions": Set(5_000, 0, captions=1),
-}
-"""By benchmark, with the options that the ready studies give."""
-
-
-@dataclass(frozen=True, slots=True)
 class Speed:
     """What a machine does in a second of answering."""
 
@@ -93,17 +73,13 @@ def lines(study: Study) -> Iterator[tuple[str, str]]:
             f"{batch} questions at a time"
         )
         times = [(speed.machine, seconds(study, name, known, speed, batch)) for speed in speeds]
-        told = [f"{duration(spent)} on {where}" for where, spent in times if spent is not None]
+        told = [f"{_long(spent)} on {where}" for where, spent in times if spent is not None]
         yield name, f"{memory}; answering at most about {', '.join(told)} (from FLOPs)" if told else memory
 
 
-def pictures(study: Study) -> int | None:
-    """Pictures that the study takes; None for a benchmark whose size is not known here."""
-    known = SETS.get(study.benchmark.name)
-    if known is None:
-        return None
-    asked = study.benchmark.images
-    return known.pictures if asked is None else min(asked, known.pictures)
+def _long(spent: float) -> str:
+    days = spent / 86_400
+    return duration(spent) if days < 4 else f"{days:,.0f} days"
 
 
 def weight_bytes(known: Published, dtype: str) -> int:
@@ -121,10 +97,10 @@ def device_bytes(known: Published, backbone: BackboneSettings, batch: int) -> in
 
 def seconds(study: Study, name: str, known: Published, speed: Speed, batch: int) -> float | None:
     """Time that one backbone takes to answer everything; None for a benchmark whose size is not known here."""
-    images, backbone = pictures(study), study.backbones[name]
+    images, backbone = published.pictures(study.benchmark), study.backbones[name]
     if images is None:
         return None
-    whole, grid = SETS[study.benchmark.name], conditions(study)
+    whole, grid = published.SETS[study.benchmark.name], conditions(study)
     described = sum(condition.condition_id in study.answering.caption_conditions for condition in grid)
     answers = images * whole.answers * len(grid)
     captions = images * whole.captions * described

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def benchmark_faults(study: Study, folder: Path, *, quick: bool) -> Iterator[str
 
 
 def _fault(need: Need, study: Study, folder: Path, digests: Digests | None) -> str:
-    place = folder / study.benchmark.folder / need.path
+    place = _place(need, study, folder)
     source = f"{need.url} ({size(need.bytes)})" if need.bytes else need.url
     if not place.exists():
         how = f", {need.what}" if need.what else ""
@@ -44,6 +45,34 @@ def _fault(need: Need, study: Study, folder: Path, digests: Digests | None) -> s
     if need.sha256 and digests is not None and place.is_file() and (found := digests.of(place)) != need.sha256:
         return f"{place} is not the published file (SHA-256 {found}, not {need.sha256}): fetch {source} again"
     return ""
+
+
+def _place(need: Need, study: Study, folder: Path) -> Path:
+    return Path(os.path.abspath(folder / study.benchmark.folder / need.path))
+
+
+def left_bytes(study: Study, folder: Path) -> int:
+    """Bytes that are still to be fetched, as far as sizes are known: data, weights in 16 bits, text towers."""
+    data = sum(need.bytes for need in needs(study.benchmark) if not _place(need, study, folder).exists())
+    names = {
+        (one.checkpoint, one.revision) for one in study.backbones.values() if one.checkpoint in published.CHECKPOINTS
+    }
+    weights = sum(2 * published.CHECKPOINTS[name].parameters for name, revision in names if not _cached(name, revision))
+    asked = {(one.text_tower, one.text_tower_pretrained or "") for one in study.backbones.values()}
+    towers = [published.TOWERS[tower] for tower in asked if tower in published.TOWERS]
+    return data + weights + sum(4 * tower.parameters for tower in towers if not _cached(tower.repository, None))
+
+
+def is_fetched(backbone: BackboneSettings) -> bool:
+    """Whether a hub checkpoint is in the hub's cache already."""
+    return _cached(backbone.checkpoint, backbone.revision)
+
+
+def _cached(name: str, revision: str | None) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    marks = ("config.json", "open_clip_config.json")
+    return any(isinstance(try_to_load_from_cache(name, mark, revision=revision), str) for mark in marks)
 
 
 def checkpoint_source(backbone: BackboneSettings) -> str:

@@ -1,4 +1,5 @@
-"""Published checkpoints that the ready studies name: what to fetch, and the shapes that memory and time follow from.
+"""Published checkpoints and data sets that the ready studies name: what to fetch, and the shapes that memory and time
+follow from.
 
 Repositories, commits and digests are those that independent projects pin; sizes follow from the shapes in the
 checkpoints' configs. What could not be confirmed is left out, and `check` says so.
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
+
+from pruneproof.settings import BenchmarkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +151,31 @@ TOWERS: Mapping[tuple[str, str], Tower] = MappingProxyType(
     }
 )
 """By open_clip's name and pretrained tag. Source: open_clip `pretrained.py`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """The whole of an official benchmark."""
+
+    pictures: int
+    answers: float
+    """Different questions on a picture, the mean."""
+    captions: int = 0
+    """Captions of a picture."""
+
+
+SETS: Mapping[str, Set] = {
+    "pope": Set(500, 5127 / 500),
+    "vqav2": Set(40_504, 214_354 / 40_504),
+    "gqa": Set(398, 12_578 / 398),
+    "coco_captions": Set(5_000, 0, captions=1),
+}
+"""By benchmark, with the options that the ready studies give."""
+
+
+def pictures(benchmark: BenchmarkSettings) -> int | None:
+    """Pictures that a study takes; None for a benchmark whose size is not known here."""
+    known = SETS.get(benchmark.name)
+    if known is None:
+        return None
+    return known.pictures if benchmark.images is None else min(benchmark.images, known.pictures)

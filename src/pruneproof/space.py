@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pruneproof import benchmarks
+from pruneproof import benchmarks, published
 from pruneproof.answering.grid import IMAGES_PER_BATCH, conditions
+from pruneproof.errors import PruneProofError
 from pruneproof.files import read_table
 from pruneproof.folders import Folders
 from pruneproof.settings import Study
@@ -50,14 +51,20 @@ def images_of(study: Study, folders: Folders) -> int:
     """How many pictures the study has: as many as asked for, or all of the benchmark's.
 
     Raises:
-        PruneProofError: if all are asked for and the benchmark's files cannot be read.
+        PruneProofError: if all are asked for, the benchmark's files cannot be read, and how many it has is not known.
     """
     path = folders.benchmark / "images.parquet"
     if path.exists():
         return int(read_table(path, ["width"]).num_rows)
     if study.benchmark.images is not None:
         return study.benchmark.images
-    return len(benchmarks.build(study.benchmark, study.study.seed, folders.study).images)
+    try:
+        return len(benchmarks.build(study.benchmark, study.study.seed, folders.study).images)
+    except PruneProofError:
+        known = published.pictures(study.benchmark)
+        if known is None:
+            raise
+        return known
 
 
 def picture_pixels(study: Study, folders: Folders) -> float:
