@@ -84,6 +84,21 @@ def test_truths_hold_all_answers_and_the_shared_facts(folders: Folders) -> None:
     assert {questions.judged[rule].name for rule in questions.first_rule[vqa.samples]} == {"vqa"}
 
 
+def test_questions_for_the_sake_of_others_do_not_count(folders: Folders) -> None:
+    def asked(sample: Sample) -> Sample:
+        facts = {"balanced": sample.image_id != "scene_0", "structural": "query"}
+        facts |= {"question_id": sample.sample_id, "entailed": []}
+        return replace(sample, facts=facts, scorers=("gqa",)) if sample.kind == "count" else sample
+
+    rewrite(folders, [asked(sample) for sample in read(folders)])
+    questions = load_questions(folders)
+    apart = (questions.kind == "count") & (np.array(questions.table["image_id"].to_pylist()) == "scene_0")
+    assert apart.sum() == 1
+    assert questions.scored.tolist() == (~apart).tolist()
+    assert not questions.counted[questions.unit[apart]].any()
+    assert questions.counted.sum() == 6 * 8 - 1
+
+
 def test_scorers_that_do_not_exist_and_kinds_that_are_not_asked_are_named(folders: Folders) -> None:
     with pytest.raises(PruneProofError, match=r"scoring.kinds: 'sound' is not asked; .*kinds: existence, "):
         load_questions(folders, ("sound",))

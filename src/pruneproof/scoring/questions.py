@@ -69,6 +69,9 @@ class Questions:
     """Every scorer, in order of first appearance."""
     first_rule: Ints
     """(S) index into `judged` of the scorer that decides what is right."""
+    scored: Bools
+    """(S) whether its own answer counts; the others are asked for the sake of a score that needs them beside another
+    question, such as GQA's consistency."""
     truth_yes: Bools
     """(S) whether it is an existence question whose true answer is `yes`."""
     unit: Ints
@@ -144,10 +147,11 @@ def load_questions(folders: Folders, kinds: Collection[str] = ()) -> Questions:
     _, unit = _codes(keys)
     _, first = np.unique(unit, return_index=True)
     judged, first_rule = _judged(rows, read_json(folders.benchmark / "shared.json"))
+    scored = _scored(judged, first_rule) | caption
     known = tuple(dict.fromkeys(kind[~caption].tolist()))
     if unknown := [name for name in kinds if name not in known]:
         raise PruneProofError(f"scoring.kinds: {unknown[0]!r} is not asked; the benchmark's kinds: {', '.join(known)}")
-    chosen = np.isin(kind[first].astype(str), list(kinds or known)) & ~caption[first]
+    chosen = np.isin(kind[first].astype(str), list(kinds or known)) & ~caption[first] & scored[first]
     asked = first[~caption[first]].tolist()
     frequent = most_frequent([rows["kind"][i] for i in asked], [_written(rows, i) for i in asked])
     return Questions(
@@ -160,6 +164,7 @@ def load_questions(folders: Folders, kinds: Collection[str] = ()) -> Questions:
         caption=caption,
         judged=judged,
         first_rule=first_rule,
+        scored=scored,
         truth_yes=existence & (np.array(rows["answer"], object) == "yes"),
         unit=unit,
         first=first,
@@ -205,6 +210,17 @@ def _prepared(rule: Scorer, truths: Sequence[Truth], shared: Mapping[str, Any]) 
     texts = list(dict.fromkeys(answer for truth in truths for answer in truth.answers))
     found = dict(zip(texts, prepared(rule, texts, shared), strict=True))
     return [Truth(tuple(found[answer] for answer in truth.answers), truth.facts) for truth in truths]
+
+
+def _scored(judged: Sequence[Judged], first_rule: Ints) -> Bools:
+    """(S) whether a sample has a share in the first ratio of its first scorer, which no prediction decides."""
+    found = np.ones(len(first_rule), bool)
+    for number, own in enumerate(judged):
+        ratios = own.rule.ratios([""] * len(own.truths), np.zeros(len(own.truths)), own.truths)
+        chosen = first_rule[own.samples] == number
+        for _, whole in list(ratios.values())[:1]:
+            found[own.samples[chosen]] = whole[chosen] > 0
+    return found
 
 
 def _sightless(

@@ -65,7 +65,7 @@ def read_answers(text: Ints, texts: tuple[str, ...], questions: Questions, conve
         columns = ruling.judged.samples[own]
         prediction[:, columns] = ruling.prediction[:, own]
         parseable[:, columns] = ruling.parseable[:, own]
-        correct[:, columns] = ruling.mark[:, own]
+        correct[:, columns] = np.where(questions.scored[columns], ruling.mark[:, own], np.nan)
     named = tuple(codes)
     if not questions.kinds:
         for number, ruling in enumerate(rulings):
