@@ -74,17 +74,19 @@ def instances() -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "annotations").mkdir()
-    put(tmp_path, KARPATHY, karpathy())
-    put(tmp_path, CAPTIONS, official())
-    put(tmp_path, INSTANCES, instances())
-    (tmp_path / "synonyms.txt").write_text(
-        "dog, puppy\nmotorcycle, motorbike\ncouch, sofa\nbicycle, bike\nperson, man\n"
-    )
-    (tmp_path / "val2014").mkdir()
+    return filled(tmp_path)
+
+
+def filled(folder: Path) -> Path:
+    (folder / "annotations").mkdir()
+    put(folder, KARPATHY, karpathy())
+    put(folder, CAPTIONS, official())
+    put(folder, INSTANCES, instances())
+    (folder / "synonyms.txt").write_text("dog, puppy\nmotorcycle, motorbike\ncouch, sofa\nbicycle, bike\nperson, man\n")
+    (folder / "val2014").mkdir()
     for image in WRITTEN:
-        (tmp_path / "val2014" / file_name(image)).touch()
-    return tmp_path
+        (folder / "val2014" / file_name(image)).touch()
+    return folder
 
 
 def put(folder: Path, name: str, content: Any) -> None:

@@ -107,13 +107,18 @@ class Report:
         return f"{100 * FLOOR:g}%"
 
     @cached_property
+    def pictures(self) -> int:
+        """How many pictures were asked about: `benchmark.images` may be null, for all, and bad ones are left out."""
+        return int(files.read_table(self.folders.benchmark / "images.parquet", ["image_id"]).num_rows)
+
+    @cached_property
     def sizes(self) -> str:
         """How many pictures and questions every number stands on: `n = 48 pictures, 624 questions a condition.`"""
         table = self.summary
         where = (table["method"] == self.baseline) & (table["family"] == "clean") & (table["metric"] == "accuracy/all")
         asked = sorted({int(n) for n in table.loc[where, "n"].dropna()})
         questions = f", {' or '.join(map(str, asked))} questions a condition" if asked else ""
-        return f"n = {self.study.benchmark.images} pictures{questions}."
+        return f"n = {self.pictures} pictures{questions}."
 
     def keeps(self) -> list[float]:
         """Keep ratios at which ATP has a random control, largest first; all ratios if there is no such pair."""

@@ -42,7 +42,10 @@ def severities(report: Report) -> list[int]:
 def mean_of(
     report: Report, backbone: str, method: str, metrics: Sequence[str], severity: int, name: str = ""
 ) -> Estimate:
-    """A measure at one severity, over all corruptions or of the one named."""
+    """A measure at one severity, over all corruptions or of the one named; unknown without any metric, as the recall
+    over POPE's splits is where nothing of POPE is asked."""
+    if not metrics:
+        return Estimate()
     where = ("image", name, severity) if severity else ("clean", "", "")
     estimates = [report.estimate(backbone, method, metric, *where) for metric in metrics]
     return estimates[0] if len(estimates) == 1 else Estimate(sum(e.value for e in estimates) / len(estimates))
