@@ -10,12 +10,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from pruneproof import fetching, machine, pipeline, published, space
+from pruneproof import benchmarks, fetching, machine, pipeline, published, space
 from pruneproof.backbones.checkpoints.headers import safetensors_fault
 from pruneproof.backbones.checkpoints.weights import locate, require_tower
 from pruneproof.benchmarks import input_files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders, make_command
+from pruneproof.scoring.captions import java
 from pruneproof.settings import BackboneSettings, Study
 from pruneproof.settings_file import read_yaml
 from pruneproof.study import load_study
@@ -123,6 +124,11 @@ def _benchmark(study: Study, folder: Path, *, quick: bool) -> Iterator[Finding]:
     """Whether the files that the benchmark reads are here and the published ones; nothing if it reads none."""
     what = f"benchmark {study.benchmark.name}"
     faults = list(fetching.benchmark_faults(study, folder, quick=quick))
+    try:
+        if benchmarks.programs(study.benchmark):
+            java.require()
+    except PruneProofError as error:
+        faults.append(str(error))
     yield from (Finding("missing", what, fault) for fault in faults)
     if faults:
         return

@@ -149,7 +149,7 @@ def test_without_chair_neither_instances_nor_synonyms_are_read(folder: Path) -> 
 def test_a_fixed_idf_counts_the_whole_split(folder: Path) -> None:
     found, _ = built(folder, images=1, idf="split", chair=False)
     assert len(found.samples) == 1
-    assert found.shared == {"tokens": "plain", "collection": [WRITTEN[42], WRITTEN[73]]}
+    assert found.shared == {"tokens": "plain", "java": [], "collection": [WRITTEN[42], WRITTEN[73]]}
 
 
 def test_what_it_reads() -> None:
@@ -230,3 +230,9 @@ def test_another_file(folder: Path, text: str, message: str) -> None:
     (folder / KARPATHY).write_text(text)
     with pytest.raises(PruneProofError, match=message):
         built(folder)
+
+
+def test_which_programs_its_scores_need() -> None:
+    assert coco_captions.programs(coco_captions.Options()) == ("ptb",)
+    assert coco_captions.programs(coco_captions.Options(tokens="plain")) == ()
+    assert coco_captions.programs(coco_captions.Options(tokens="plain", java=("spice",))) == ("spice",)

@@ -10,6 +10,7 @@ A member exposes
   says which are missing and where they come from.
 - if its authors' script or test server reads answers from a file, `results(answers, options, name)`, which gives that
   file's official name and its content: `answers` are pairs of sample and text, `name` is the model's.
+- if its scores need pycocoevalcap's Java, `programs(options) -> Sequence[str]`: which of `ptb`, `meteor` and `spice`.
 
 To add one, write one such module. Its samples name the rules that judge them (`scoring.scorers`).
 """
@@ -126,6 +127,18 @@ def needs(settings: BenchmarkSettings) -> tuple[Need, ...]:
     with _readable(settings.name):
         found: Sequence[Need] = module.needs(module.Options.model_validate(settings.options))
     return tuple(found)
+
+
+def programs(settings: BenchmarkSettings) -> tuple[str, ...]:
+    """Which of pycocoevalcap's programs its scores need.
+
+    Raises:
+        PruneProofError: if there is no such benchmark.
+    """
+    module = registry.load_module(__name__, settings.name, "benchmark")
+    if not hasattr(module, "programs"):
+        return ()
+    return tuple(module.programs(module.Options.model_validate(settings.options)))
 
 
 def card(name: str) -> Card:

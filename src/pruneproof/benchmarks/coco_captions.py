@@ -58,6 +58,8 @@ class Options(Frozen):
     """What is asked. Models answer differently to each wording: use the one that their authors used."""
     tokens: Literal["ptb", "plain"] = "ptb"
     """How captions are cut for CIDEr, ROUGE-L and BLEU: `ptb` as in published numbers, which needs Java, or `plain`."""
+    java: tuple[Literal["meteor", "spice"], ...] = ()
+    """Scores beside those, from pycocoevalcap's programs, which need Java and much time; in `official.csv`."""
     idf: Literal["scored", "split"] = "scored"
     """What makes a word rare for CIDEr: the captions of the pictures that are scored, as in the official code, or all
     of the split's, so that scores of a subset compare with those of the whole split."""
@@ -100,6 +102,11 @@ class Subject:
     """The entry that names it."""
 
 
+def programs(options: Options) -> tuple[str, ...]:
+    """What of pycocoevalcap's Java its scores need."""
+    return (*(("ptb",) if options.tokens == "ptb" else ()), *options.java)
+
+
 def needs(options: Options) -> tuple[Need, ...]:
     """The captions, pictures, and what CHAIR reads."""
     karpathy = Need(
@@ -125,7 +132,7 @@ def build(request: Request, options: Options) -> Benchmark:
     paths = {name: f"{options.pictures}/{name}" for name in chosen}
     there = set(without_missing(((path, subjects[name].place) for name, path in paths.items()), request))
     taken = {name: subjects[name] for name, path in paths.items() if path in there}
-    shared: dict[str, Any] = {"tokens": options.tokens}
+    shared: dict[str, Any] = {"tokens": options.tokens, "java": list(options.java)}
     if options.idf == "split":
         shared["collection"] = [list(subject.captions) for subject in subjects.values()]
     facts: dict[str, dict[str, Any]] = {name: {} for name in taken}

@@ -1,9 +1,10 @@
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from pruneproof.scoring.captions import bleu, cider, rouge
+from pruneproof.scoring.captions import bleu, cider, java, rouge
 from pruneproof.scoring.scorers import Truth, scorer
 from pruneproof.scoring.scorers.coco_captions import figures, mark, ratios, read
 
@@ -59,3 +60,19 @@ def test_figures_are_those_of_the_corpus_to_three_decimals() -> None:
     assert [found[f"Bleu_{n}"] for n in range(1, 5)] == [round(value, 3) for value in bleu.score(counts).tolist()]
     assert found["CIDEr"] == pytest.approx(ratios(SAID, MARKS, TRUTHS)["cider"][0].mean(), abs=5e-4)
     assert all(math.isnan(value) for value in figures([], MARKS[:0], []).values())
+
+
+def test_meteor_and_spice_are_printed_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def meteor(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
+        given.append((list(candidates), [list(one) for one in references]))
+        return 0.25, []
+
+    monkeypatch.setattr(java, "meteor", meteor)
+    truths = [Truth(truth.answers, {"java": ["meteor"]}) for truth in TRUTHS]
+    printed = figures(SAID, np.full(len(SAID), np.nan), truths)
+    assert printed["METEOR"] == 0.25
+    assert "SPICE" not in printed
+    assert given == [(list(SAID), [list(truth.answers) for truth in TRUTHS])]
+    assert "METEOR" not in figures(SAID, np.full(len(SAID), np.nan), TRUTHS)

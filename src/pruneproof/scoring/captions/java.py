@@ -96,6 +96,16 @@ def _official(module: str, name: str, candidates: Sequence[str], references: Seq
         ) from error
 
 
+def require() -> None:
+    """Nothing, where all three can run.
+
+    Raises:
+        PruneProofError: without Java or pycocoevalcap.
+    """
+    _java()
+    _folder()
+
+
 def _java() -> str:
     found = shutil.which("java")
     if found is None:

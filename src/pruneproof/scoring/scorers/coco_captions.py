@@ -3,7 +3,8 @@
 That code cuts captions and references into tokens first, and so does `prepare`. A caption has no right and wrong, so
 that marks are nan.
 
-Facts: `tokens`, `ptb` or `plain` (see `captions.tokens`; `plain` if not given), shared by all samples; `documents`,
+Facts: `tokens`, `ptb` or `plain` (see `captions.tokens`; `plain` if not given), and `java`, a list of `meteor` and
+`spice`, shared by all samples; `documents`,
 `{"images": ..., "counts": {n-gram: images}}`, a fixed set for CIDEr's rarity, shared too, or `collection`, the captions
 of each picture of such a set as their authors wrote them: without either the references of the scored samples are
 counted, as in the official code.
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pruneproof.scoring.captions import bleu, cider, rouge
+from pruneproof.scoring.captions import bleu, cider, java, rouge
 from pruneproof.scoring.captions.tokens import Tokens, tokenise
 from pruneproof.scoring.scorers import Floats, Ratios, Reading, Truth
 
@@ -58,13 +59,16 @@ def ratios(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) -
 
 
 def figures(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) -> dict[str, float]:
-    """What `COCOEvalCap.evaluate` prints, to three decimals, without METEOR and SPICE; nan without captions."""
+    """What `COCOEvalCap.evaluate` prints, to three decimals, METEOR and SPICE if asked for; nan without captions."""
     if not truths:
         return dict.fromkeys(("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"), nan)
     counts = np.array([bleu.count(said, truth.answers) for said, truth in zip(predictions, truths, strict=True)])
     printed = {f"Bleu_{number}": value for number, value in enumerate(bleu.score(counts.sum(0)).tolist(), start=1)}
     printed["ROUGE_L"] = float(_rouge(predictions, truths).mean())
     printed["CIDEr"] = float(_cider(predictions, truths).mean())
+    references = [truth.answers for truth in truths]
+    for name in truths[0].facts.get("java", ()):
+        printed[name.upper()] = {"meteor": java.meteor, "spice": java.spice}[name](predictions, references)[0]
     return {name: round(value, 3) for name, value in printed.items()}
 
 
