@@ -53,8 +53,11 @@ LOOKS = {
 MEASURES = {"retention": "measure how much of a full model's lead over chance each image perturbation leaves"}
 """Sub-commands that ask a model about scenes of their own, apart from any study's results."""
 
-EXPORTS = {"export_results": "write clean answers to the file that a benchmark's official script or test server reads"}
-"""Sub-commands that write a file for others, in `results/` of the study's folder."""
+EXPORTS = {
+    "export_results": "write clean answers to the file that a benchmark's official script or test server reads",
+    "export_scenes": "write the study's scenes as the files of a published benchmark",
+}
+"""Sub-commands that write files for others: in `results/` of the study's folder, or where they are told to."""
 
 UI = {"ui": "show the recorded runs in MLflow's UI, on this machine only"}
 """The sub-command that runs until it is interrupted."""
@@ -85,10 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             retention.report(options.study, options.backbone, options.images, options.save)
             return 0
         if options.command in EXPORTS:
-            from pruneproof import export_results
-
-            export_results.report(options.study, options.backbone, options.method, options.name)
-            return 0
+            return _export(options)
         return _look(options) if options.command in LOOKS else _stage(options)
     except PruneProofError as error:
         print(f"pruneproof {options.command}: {error}", file=sys.stderr)
@@ -123,6 +123,18 @@ def _stage(options: argparse.Namespace) -> int:
     return 0
 
 
+def _export(options: argparse.Namespace) -> int:
+    if options.command == "export_scenes":
+        from pruneproof import export_scenes
+
+        export_scenes.report(options.study, options.form, options.to)
+    else:
+        from pruneproof import export_results
+
+        export_results.report(options.study, options.backbone, options.method, options.name)
+    return 0
+
+
 def _look(options: argparse.Namespace) -> int:
     if options.command == "check":
         from pruneproof import check
@@ -148,11 +160,14 @@ def _parser() -> argparse.ArgumentParser:
         if name == "retention":
             command.add_argument("--images", type=int, default=100, help="unseen scenes to ask about (default: 100)")
             command.add_argument("--save", action="store_true", help="write the numbers onto a built-in model's card")
-        if name in ("answer_questions", "retention", *EXPORTS):
+        if name in ("answer_questions", "retention", "export_results"):
             command.add_argument("--backbone", required=True, help="an id of `backbones` in params.yaml")
         if name in FOLDERS:
             command.add_argument("--name", required=True, help=f"the name of a data/{FOLDERS[name]}/<name>.yaml")
-        if name in EXPORTS:
+        if name == "export_scenes":
+            command.add_argument("--as", dest="form", required=True, metavar="FORMAT", help="pope, vqav2, gqa or coco")
+            command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a new or an empty folder")
+        if name == "export_results":
             command.add_argument("--method", required=True, help="an id of `methods` in params.yaml")
             command.add_argument("--name", help="the model's, for the file (default: backbone and method)")
         if name == "ui":
