@@ -9,11 +9,13 @@ that are there, which invents more?
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from scipy.special import expit, ndtri
 
 from pruneproof.scoring.statistics import DECIMALS
@@ -46,19 +48,24 @@ def signal_detection(hits: ArrayLike, present: ArrayLike, false_alarms: ArrayLik
     return Detection((seen - invented).round(DECIMALS), (-(seen + invented) / 2).round(DECIMALS))
 
 
+_VALUES_AT_ONCE = 2**22
+"""Resamples times thresholds that are in memory at once: all of a large benchmark's would be hundreds of gigabytes."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Roc:
     """The ROC curve of one condition by image, so that a resample of images is a weighted sum.
 
-    Thresholds are the B different margins of questions on present objects, from the surest yes down.
+    Thresholds are the B different margins of questions on present objects, from the surest yes down. The matrices are
+    sparse: every question is in one place of one of them.
     """
 
-    present: Floats
+    present: csr_array
     """(images, B) present objects with exactly that margin."""
-    above: Floats
-    """(images, B) absent objects with a greater margin."""
-    tied: Floats
+    tied: csr_array
     """(images, B) absent objects with exactly that margin."""
+    passed: csr_array
+    """(images, B) absent objects whose margin is greater than this threshold and no greater one."""
     absent: Floats
     """(images) all absent objects."""
 
@@ -71,11 +78,11 @@ class Roc:
         Returns:
             (R); nan without a present or an absent object.
         """
-        # pairs[i, j]: pairs of a present object in image i and an absent one in image j that are the wrong way round.
-        pairs = self.present @ (self.above + self.tied / 2).T
-        wrong = ((weights @ pairs) * weights).sum(-1)
-        whole = (weights @ self.present.sum(-1)) * (weights @ self.absent)
-        area: Floats = 1 - np.divide(wrong, whole, out=np.full(len(weights), np.nan), where=whole > 0)
+        area = np.full(len(weights), np.nan)
+        for rows, present, above, tied in self._resampled(weights):
+            # Pairs of a present object and an absent one that are the wrong way round.
+            wrong, whole = (present * (above + tied / 2)).sum(-1), present.sum(-1) * (weights[rows] @ self.absent)
+            area[rows] = 1 - np.divide(wrong, whole, out=np.full(len(whole), np.nan), where=whole > 0)
         return area.round(DECIMALS)
 
     def false_alarms(self, weights: Floats, recall: Floats) -> Floats:
@@ -91,21 +98,27 @@ class Roc:
             (R); nan without a present or an absent object, or where the recall is.
         """
         result = np.full(len(weights), np.nan)
-        if not self.present.size:
+        if not self.present.shape[1]:
             return result
-        # Whole numbers, which float32 holds exactly; it halves the time of the largest product of scoring.
-        found = weights.astype(np.float32) @ self.present.cumsum(-1).astype(np.float32)
-        absent = weights @ self.absent
-        known = np.flatnonzero(np.isfinite(recall) & (absent > 0) & (found[:, -1] > 0))
-        wanted = (recall[known] * found[known, -1]).round(6)
-        at = (found[known] >= wanted[:, None]).argmax(-1)
-        reached = found[known, at]
-        here = reached - np.where(at > 0, found[known, at - 1], 0)
-        part = 1 - np.divide(reached - wanted, here, out=np.ones(len(known)), where=here > 0)
-        chosen = weights[known]
-        affirmed = (chosen * (self.above[:, at].T + part[:, None] * self.tied[:, at].T)).sum(-1)
-        result[known] = np.where(wanted > 0, affirmed / absent[known], 0.0)
+        for rows, present, above, tied in self._resampled(weights):
+            found, absent = present.cumsum(-1), weights[rows] @ self.absent
+            known = np.flatnonzero(np.isfinite(recall[rows]) & (absent > 0) & (found[:, -1] > 0))
+            wanted = (recall[rows][known] * found[known, -1]).round(6)
+            at = (found[known] >= wanted[:, None]).argmax(-1)
+            here = present[known, at]
+            part = 1 - np.divide(found[known, at] - wanted, here, out=np.ones(len(known)), where=here > 0)
+            affirmed = above[known, at] + part * tied[known, at]
+            result[rows.start + known] = np.where(wanted > 0, affirmed / absent[known], 0.0)
         return result.round(DECIMALS)
+
+    def _resampled(self, weights: Floats) -> Iterator[tuple[slice, Floats, Floats, Floats]]:
+        """Some resamples at a time: which, and (r, B) present objects with, and absent ones above and at, each
+        threshold."""
+        step = max(1, _VALUES_AT_ONCE // max(1, self.present.shape[1]))
+        for start in range(0, len(weights), step):
+            rows = slice(start, start + step)
+            present, tied, passed = (weights[rows] @ part for part in (self.present, self.tied, self.passed))
+            yield rows, present, passed.cumsum(-1), tied
 
 
 def roc(margin: Floats, present: Bools, image: Ints, images: int) -> Roc:
@@ -118,22 +131,27 @@ def roc(margin: Floats, present: Bools, image: Ints, images: int) -> Roc:
         images: number of images.
     """
     thresholds = -np.unique(-margin[present])
-    shape = (images, len(thresholds))
-    found, above, tied = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+
+    def counted(image: Ints, place: Ints) -> csr_array:
+        return csr_array((np.ones(len(place)), (image, place)), shape=(images, len(thresholds)))
+
     # A present object's own threshold; the first threshold that an absent object reaches, if any.
-    np.add.at(found, (image[present], np.searchsorted(-thresholds, -margin[present])), 1)
+    own = np.searchsorted(-thresholds, -margin[present])
     place = np.searchsorted(-thresholds, -margin[~present])
     where = image[~present]
+    absent = np.bincount(where, minlength=images).astype(float)
     reached = place < len(thresholds)
-    place, score = place[reached], margin[~present][reached]
+    place, score, where = place[reached], margin[~present][reached], where[reached]
     equal = thresholds[place] == score
-    np.add.at(tied, (where[reached][equal], place[equal]), 1)
-    # Above a threshold are those that tie with an earlier one or lie before it.
+    # One that ties with a threshold is above the next.
     later = place + equal
     inside = later < len(thresholds)
-    np.add.at(above, (where[reached][inside], later[inside]), 1)
-    counts = np.bincount(where, minlength=images).astype(float)
-    return Roc(found, above.cumsum(-1), tied, counts)
+    return Roc(
+        counted(image[present], own),
+        counted(where[equal], place[equal]),
+        counted(where[inside], later[inside]),
+        absent,
+    )
 
 
 def probability(margin: ArrayLike) -> Floats:
