@@ -165,7 +165,9 @@ def _parser() -> argparse.ArgumentParser:
         if name in FOLDERS:
             command.add_argument("--name", required=True, help=f"the name of a data/{FOLDERS[name]}/<name>.yaml")
         if name == "export_scenes":
-            command.add_argument("--as", dest="form", required=True, metavar="FORMAT", help="pope, vqav2, gqa or coco")
+            command.add_argument(
+                "--as", dest="form", required=True, metavar="FORMAT", help="such as pope; a wrong one lists all"
+            )
             command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a new or an empty folder")
         if name == "export_results":
             command.add_argument("--method", required=True, help="an id of `methods` in params.yaml")
