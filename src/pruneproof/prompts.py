@@ -61,6 +61,22 @@ def applied(settings: BackboneSettings) -> BackboneSettings:
     return settings if settings.prompt is None else settings.model_copy(update=dict(RECORDS[settings.prompt].values))
 
 
+def decoding(settings: BackboneSettings) -> dict[str, Any]:
+    """How a backbone is asked and decoded, and what the authors of its prompt did; stored with its scores."""
+    said: dict[str, Any] = {"search": "greedy", **{name: getattr(settings, name) for name in FIELDS}}
+    if settings.prompt is None:
+        return said
+    record = RECORDS[settings.prompt]
+    authors = {
+        "title": record.title,
+        "beams": record.beams,
+        "length_penalty": record.length_penalty,
+        "otherwise_here": list(record.departures),
+        "sources": list(record.sources),
+    }
+    return {**said, "prompt": settings.prompt, "authors": authors}
+
+
 _LLAVA = "haotian-liu/LLaVA c121f04"
 _LAVIS = "salesforce/LAVIS 506965b"
 _M4 = "huggingface/smollm a041759, vision/m4"

@@ -217,24 +217,25 @@ def _time_once(
     backbone.answer(
         [one.shown for one in seen],
         [prompt_text(q, settings) for q in questions],
-        settings.max_new_tokens,
+        settings.max_caption_tokens if questions[0].caption else settings.max_new_tokens,
         narrowing=narrowing(method, [stream] * len(questions), weights),
     )
     return time.perf_counter() - begin
 
 
 def _clean_images(study: Study, folders: Folders) -> list[AskedImage]:
-    """The first images with their questions, captions left out."""
+    """The first images with their questions: captions are left out, unless nothing else is asked."""
     (clean,) = sheets(study, folders, False, [CLEAN])
-    asked = (
-        replace(image, questions=tuple(question for question in image.questions if not question.caption))
-        for batch in clean.batches
-        for image in batch.images
-    )
-    found = [image.held() for image in islice((image for image in asked if image.questions), study.costs.images)]
-    if not found:
-        raise PruneProofError("no clean image has a question that is not a caption: costs cannot be measured")
-    return found
+    for caption in (False, True):
+        asked = (
+            replace(image, questions=tuple(question for question in image.questions if question.caption == caption))
+            for batch in clean.batches
+            for image in batch.images
+        )
+        found = [image.held() for image in islice((image for image in asked if image.questions), study.costs.images)]
+        if found:
+            return found
+    raise PruneProofError("no clean image is asked about: costs cannot be measured")
 
 
 def _csv(rows: Sequence[FlopRow] | Sequence[LatencyRow]) -> str:

@@ -30,6 +30,7 @@ def setup(report: Report) -> dict[str, str]:
         "Primary methods": ", ".join(scoring.primary),
         "Versions": _versions(report),
     }
+    found |= _decodings(report)
     found |= {_heading(key): str(value) for key, value in sorted(report.machine.items()) if key != "torch"}
     found |= {f"Digest of {name}": digest[:DIGITS] for name, digest in _digests(report).items()}
     return {heading: text for heading, text in found.items() if text}
@@ -41,6 +42,24 @@ def _benchmark(report: Report) -> str:
     left_out = len(files.read_json(path).get("left_out", ())) if path.exists() else 0
     note = f", without {left_out} lines or pictures that cannot be used" if left_out else ""
     return report.study.benchmark.name + note
+
+
+def _decodings(report: Report) -> dict[str, str]:
+    """How each backbone was asked and decoded, in one line."""
+    path = report.folders.scores / "decoding.json"
+    stored = files.read_json(path) if path.exists() else {}
+    return {f"Decoding of {name}": _decoding(stored[name]) for name in report.backbones if name in stored}
+
+
+def _decoding(said: dict[str, Any]) -> str:
+    lengths = f"at most {said['max_new_tokens']} tokens an answer, {said['max_caption_tokens']} a caption"
+    parts = [f"{said['search']}, {lengths}, answers converted by `{said['answer_conversion']}`"]
+    if "prompt" in said:
+        authors = said["authors"]
+        parts.append(f"prompt `{said['prompt']}` ({authors['title']}; {'; '.join(authors['sources'])})")
+        otherwise = "; ".join(authors["otherwise_here"])
+        parts.append(f"otherwise than its authors: {otherwise}" if otherwise else "as its authors do")
+    return "; ".join(parts)
 
 
 def _accuracy(report: Report) -> str:

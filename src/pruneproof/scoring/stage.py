@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from pruneproof import pruning
+from pruneproof import prompts, pruning
 from pruneproof.backbones.checkpoints.depth import language_depth
 from pruneproof.errors import PruneProofError
-from pruneproof.files import read_table, replacing, write_text
+from pruneproof.files import read_table, replacing, write_json, write_text
 from pruneproof.folders import Folders
 from pruneproof.patches import read_patches
 from pruneproof.records import ANSWERS, TOKENS
@@ -69,6 +69,8 @@ def run(study: Study, folders: Folders) -> None:
         draws=draw_images(questions.images, study.scoring.resamples, generator(study.study.seed, "bootstrap")),
         halves=split_images(questions.images, generator(study.study.seed, "halves")),
     )
+    decodings = {name: prompts.decoding(backbone) for name, backbone in study.backbones.items()}
+    write_json(folders.scores / "decoding.json", decodings)
     tables = _Tables([], [], [], [], [], RivalRows())
     with (
         replacing(folders.scores / "per_answer.parquet") as path,
