@@ -149,6 +149,7 @@ def _score_backbone(
         return score(answers, logits, conditions, questions, targets, CONVERSIONS[named])
 
     full = scored_answers(settings.baseline, answers)
+    del answers  # of a large benchmark, more than a gigabyte
     found = _Found({settings.baseline: questions.by_unit(full.correct)}, {name: {} for name in LEVELS}, {})
     correct = found.correct
     live = live_conditions(conditions, retention(correct[settings.baseline], questions, bench.draws).value)
