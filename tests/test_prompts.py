@@ -109,6 +109,17 @@ def test_decoding_is_the_authors_and_what_is_not_is_said() -> None:
     assert prompts.applied(blip2_settings("t5").model_copy(update={"prompt": "blip2_t5_gqa"})).max_new_tokens == 10
 
 
+def test_what_is_stored_with_scores() -> None:
+    plain = prompts.decoding(blip2_settings("t5", max_new_tokens=6))
+    assert (plain["search"], plain["max_new_tokens"], plain["chat_template"]) == ("greedy", 6, None)
+    assert "authors" not in plain
+    said = prompts.decoding(
+        prompts.applied(blip2_settings("t5", max_new_tokens=6).model_copy(update={"prompt": "blip2_t5_gqa"}))
+    )
+    assert (said["prompt"], said["max_new_tokens"], said["answer_conversion"]) == ("blip2_t5_gqa", 10, "vqa")
+    assert (said["authors"]["beams"], said["authors"]["length_penalty"]) == (5, -1.0)
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_record_sets_fields_and_names_its_sources(name: str) -> None:
     record = RECORDS[name]

@@ -216,11 +216,14 @@ def test_a_ready_study_ends_in_its_scorers_metrics(name: str, tmp_path: Path, mo
 
 
 @pytest.mark.slow
-def test_a_ready_study_runs_under_dvc(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["llava15_pope", "idefics_gqa"])
+def test_a_ready_study_runs_under_dvc(name: str, tmp_path: Path) -> None:
+    """Not BLIP-2's: its small text tower is known to the tests' own process alone."""
     project = new_project(tmp_path / "project")
-    folder = project / "studies/llava15_pope"
+    folder = project / "studies" / name
     folder.mkdir(parents=True)
-    shutil.copy(PROJECT / "studies/llava15_pope/dvc.yaml", folder)
-    ready("llava15_pope", folder, saved("llava", project / "data/backbones/small"), "../..")
+    shutil.copy(PROJECT / f"studies/{name}/dvc.yaml", folder)
+    family = {"llava15_pope": "llava", "idefics_gqa": "flamingo"}[name]
+    ready(name, folder, saved(family, project / "data/backbones/small"), "../..")
     repro(folder)
     require_scores(folder)

@@ -276,7 +276,7 @@ def test_paths_read_as_one_would_write_them() -> None:
 
 
 def test_allowed_keys_are_found_through_mappings_and_defaults() -> None:
-    assert keys_at(Study, ("perturbations", "image")) == ["names", "severities", "resolution", "model_pixels"]
+    assert keys_at(Study, ("perturbations", "image")) == ["names", "severities", "resolution", "model_pixels", "stored"]
     assert "checkpoint" in keys_at(Study, ("backbones", "any"))
 
 
