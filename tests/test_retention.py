@@ -61,8 +61,8 @@ def test_scenes_are_never_the_study_s_own() -> None:
         pictures, _ = scenes(changed, 2, Path())
         module = registry.load_module("pruneproof.benchmarks", study.benchmark.name, "benchmark")
         own = module.build(Request(2, seed), module.Options())
-        assert not {picture.png for picture in pictures} & {row["png"] for row in own.images}
-        drawn[seed] = [picture.png for picture in pictures]
+        assert not {picture.picture.read() for picture in pictures} & {row["png"] for row in own.images}
+        drawn[seed] = [picture.picture.read() for picture in pictures]
     assert drawn[2026] == drawn[42] != drawn[41]
 
 

@@ -114,7 +114,7 @@ def made(draw: st.DrawFn) -> Benchmark:
 def suited(benchmark: Benchmark) -> Study:
     """The study, without dialogues where no image has questions enough."""
     asked = {(sample.image_id, sample.question) for sample in benchmark.samples if sample.asks != "caption"}
-    if max(Counter(image_id for image_id, _ in asked).values()) > 1:
+    if max(Counter(image_id for image_id, _ in asked).values(), default=0) > 1:
         return STUDY
     return STUDY.model_copy(update={"answering": STUDY.answering.model_copy(update={"dialogues": DialogueSettings()})})
 

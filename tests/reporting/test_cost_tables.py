@@ -85,6 +85,7 @@ def test_a_file_that_is_no_result_is_named(report: Report, tmp_path: Path, chang
 
 def test_the_claims_page_shows_them(report: Report, tmp_path: Path) -> None:
     measured = with_results(report, tmp_path)
+    shutil.copytree(report.folders.benchmark, measured.folders.benchmark)
     page = claims_page(measured, judgements(measured), tables(measured))
     assert "## Costs at the published shapes" in page
     assert "| 1 | 64 | 0.67 | not supported | 1.20 [1.10, 1.30] | not supported |" in page

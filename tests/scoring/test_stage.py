@@ -476,7 +476,7 @@ def test_primary_contrasts_alone_are_corrected(scored: Folders) -> None:
 
 def test_same_answers_in_any_order_give_the_same_bytes(study: Study, scored: Folders) -> None:
     paths = sorted(scored.scores.iterdir())
-    assert len(paths) == 11
+    assert len(paths) == 12
     before = [path.read_bytes() for path in paths]
     for method in ("full", "thin", "thinner"):
         path = scored.answers_of("tiny", method)

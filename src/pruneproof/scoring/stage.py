@@ -69,8 +69,6 @@ def run(study: Study, folders: Folders) -> None:
         draws=draw_images(questions.images, study.scoring.resamples, generator(study.study.seed, "bootstrap")),
         halves=split_images(questions.images, generator(study.study.seed, "halves")),
     )
-    decodings = {name: prompts.decoding(backbone) for name, backbone in study.backbones.items()}
-    write_json(folders.scores / "decoding.json", decodings)
     tables = _Tables([], [], [], [], [], RivalRows())
     with (
         replacing(folders.scores / "per_answer.parquet") as path,
@@ -95,6 +93,8 @@ def run(study: Study, folders: Folders) -> None:
         ("picks", to_csv(PickRow, tables.rivals.picks)),
     ):
         write_text(folders.scores / f"{name}.csv", text)
+    decodings = {name: prompts.decoding(backbone) for name, backbone in study.backbones.items()}
+    write_json(folders.scores / "decoding.json", decodings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
