@@ -156,13 +156,13 @@ def test_missing_and_changed_files_of_a_benchmark_are_told_one_by_one(tmp_path: 
         return list(fetching.benchmark_faults(asked, tmp_path, quick=quick))
 
     assert faults() == [
-        f"{raw}/a.json is missing: fetch https://example.org/a.json (1 MB)",
+        f"{raw}/a.json is missing: fetch https://example.org/a.json (1 kB)",
         f"{raw}/pictures is missing: fetch https://example.org/p.zip (6.0 GB), unpack p.zip here",
     ]
     (raw / "pictures").mkdir(parents=True)
     (raw / "a.json").write_text("four")
     assert faults() == [
-        f"{raw}/a.json has 4 bytes, the published file 3: fetch https://example.org/a.json (1 MB) again"
+        f"{raw}/a.json has 4 bytes, the published file 3: fetch https://example.org/a.json (1 kB) again, or name your own otherwise"
     ]
     (raw / "a.json").write_text("abc")
     assert len(faults()) == 1

@@ -69,7 +69,7 @@ def test_what_is_there_is_not_needed_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 MB"), (1, "1 MB"), (240_000_000, "240 MB"), (3_440_000_000, "3.4 GB")]
+    ("count", "text"), [(0, "0 kB"), (1, "1 kB"), (3577, "4 kB"), (240_000_000, "240 MB"), (3_440_000_000, "3.4 GB")]
 )
 def test_sizes_are_said_as_a_person_says_them(count: int, text: str) -> None:
     assert space.size(count) == text

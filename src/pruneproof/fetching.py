@@ -36,14 +36,16 @@ def benchmark_faults(study: Study, folder: Path, *, quick: bool) -> Iterator[str
 
 def _fault(need: Need, study: Study, folder: Path, digests: Digests | None) -> str:
     place = _place(need, study, folder)
-    source = f"{need.url} ({size(need.bytes)})" if need.bytes else need.url
+    published = f"{need.url} ({size(need.bytes)})" if need.bytes else need.url
+    source = f"fetch {published}" if "://" in need.url else f"it is {need.url}"
     if not place.exists():
         how = f", {need.what}" if need.what else ""
-        return f"{place} is missing: fetch {source}{how}"
+        return f"{place} is missing: {source}{how}"
     if need.bytes and place.is_file() and place.stat().st_size != need.bytes:
-        return f"{place} has {place.stat().st_size} bytes, the published file {need.bytes}: fetch {source} again"
+        held = place.stat().st_size
+        return f"{place} has {held} bytes, the published file {need.bytes}: {source} again, or name your own otherwise"
     if need.sha256 and digests is not None and place.is_file() and (found := digests.of(place)) != need.sha256:
-        return f"{place} is not the published file (SHA-256 {found}, not {need.sha256}): fetch {source} again"
+        return f"{place} is not the published file (SHA-256 {found}, not {need.sha256}): {source} again"
     return ""
 
 

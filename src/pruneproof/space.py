@@ -84,5 +84,7 @@ def free(folder: Path) -> int:
 
 
 def size(count: int) -> str:
-    """Bytes in readable units: `240 MB`, `3.4 GB`."""
+    """Bytes in readable units: `4 kB`, `240 MB`, `3.4 GB`."""
+    if count < 1e6:
+        return f"{ceil(count / 1e3)} kB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{ceil(count / 1e6)} MB"

@@ -186,3 +186,9 @@ def test_dialogues_of_more_turns_than_questions_are_refused(tmp_path: Path, monk
     stage.run(study(2), Folders(tmp_path))
     with pytest.raises(PruneProofError, match=r"turns is 3, but no image has so many different questions"):
         list(sheets(asking, Folders(tmp_path), True, [Condition("dialogue", "dialogue_first", 1)]))
+
+
+def test_kinds_that_are_not_asked_are_refused_before_anything_is_answered(tmp_path: Path) -> None:
+    scoring = {"scoring": {"kinds": ["sound"]}}
+    with pytest.raises(PruneProofError, match=r"scoring.kinds: benchmark scenes asks no sound; its kinds: existence, "):
+        stage.run(Study.model_validate(study(2).model_dump() | scoring), Folders(tmp_path))

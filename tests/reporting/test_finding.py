@@ -26,7 +26,8 @@ def test_the_sentence_follows_the_rules(report: Report) -> None:
     assert finding(with_effective(report, atp_60=2.0, atp_25=-3.0), "builtin_llava") == (
         "On `builtin_llava`, ATP 60% (+2.0 points [+1.0, +3.0]) is more robust to corrupted pictures than clean "
         "accuracy predicts, ATP 25% (\N{MINUS SIGN}3.0 points [\N{MINUS SIGN}4.0, \N{MINUS SIGN}2.0]) is less robust; "
-        "at the full model's recall ATP 25% (+3.0 points [+2.0, +4.0]) invents more absent objects."
+        "at the full model's recall ATP 25% (+3.0 points [+2.0, +4.0]) invents more absent objects; "
+        "ATP 60% is undecided."
     )
     assert "no primary method is more robust" in finding(
         with_effective(report, atp_60=0.5, atp_25=0.5), "builtin_llava"

@@ -100,7 +100,7 @@ def test_questions_for_the_sake_of_others_do_not_count(folders: Folders) -> None
 
 
 def test_scorers_that_do_not_exist_and_kinds_that_are_not_asked_are_named(folders: Folders) -> None:
-    with pytest.raises(PruneProofError, match=r"scoring.kinds: 'sound' is not asked; .*kinds: existence, "):
+    with pytest.raises(PruneProofError, match=r"scoring.kinds: sound is not asked; .*kinds: existence, "):
         load_questions(folders, ("sound",))
     rewrite(folders, [replace(read(folders)[0], scorers=("pop",))])
     with pytest.raises(PruneProofError, match=r"scorer 'pop'.*pope"):

@@ -41,6 +41,7 @@ def run(study: Study, folders: Folders) -> None:
         log.warning("benchmark %s: left out: %d, listed in %s", settings.name, len(left_out), folders.benchmark)
     require_sound(settings.name, benchmark)
     _require_turns(study, benchmark)
+    _require_kinds(study, benchmark)
     nouns = {row["noun"] for row in benchmark.objects} | {sample.target for sample in benchmark.samples} - {""}
     samples, protected = fill_protected(benchmark.samples, nouns)
     write_pictures(folders.benchmark / "images.parquet", benchmark.images, IMAGES)
@@ -59,6 +60,18 @@ def run(study: Study, folders: Folders) -> None:
             "files": {os.path.relpath(path, folders.study): sha256(path) for path in read},
         },
     )
+
+
+def _require_kinds(study: Study, benchmark: Benchmark) -> None:
+    """Refused here, and not only when scoring, which comes after all answers; few pictures may lack some kinds."""
+    asked = list(dict.fromkeys(sample.kind for sample in benchmark.samples if sample.asks != "caption"))
+    lacking = [kind for kind in study.scoring.kinds if kind not in asked]
+    named, known = ", ".join(lacking), ", ".join(asked)
+    said = f"scoring.kinds: benchmark {study.benchmark.name} asks no {named}; its kinds: {known}"
+    if lacking and len(lacking) == len(study.scoring.kinds):
+        raise PruneProofError(said)
+    if lacking:
+        log.warning("%s", said)
 
 
 def _require_turns(study: Study, benchmark: Benchmark) -> None:

@@ -30,7 +30,7 @@ def finding(report: Report, backbone: str) -> str:
     robust = [(m, report.effective_robustness(backbone, m.id, "image")) for m in methods]
     invents = [(m, report.contrast(backbone, m.id, "clean/hallucination/matched")) for m in methods]
     more, less, open_ = _sorted([(e, claims.more_robust(e[1], level)) for e in robust if e[1].known])
-    fewer, added, _ = _sorted([(e, claims.better(e[1], level)) for e in invents if e[1].known])
+    fewer, added, unsure = _sorted([(e, claims.better(e[1], level)) for e in invents if e[1].known])
     parts = []
     if more or less or open_:
         all_ = len(more) + len(less) + len(open_)
@@ -43,6 +43,7 @@ def finding(report: Report, backbone: str) -> str:
         parts.append(
             f"at the full model's recall {_who(added, name, len(invents), verb='invent')} more absent objects"
             + (f", and {_who(fewer, name, len(invents), most=-1, verb='invent')} fewer" if fewer else "")
+            + (f"; {_who(unsure, name, len(invents), values=False)} undecided" if unsure else "")
         )
     return f"On `{backbone}`, {'; '.join(parts) or 'nothing was measured that decides it'}."
 

@@ -27,6 +27,7 @@ def setup(report: Report) -> dict[str, str]:
         "Baseline": scoring.baseline,
         "Benchmark": _benchmark(report),
         "What accuracy is": _accuracy(report),
+        "Questions answered": _unanswered(report),
         "Primary methods": ", ".join(scoring.primary),
         "Versions": _versions(report),
     }
@@ -37,11 +38,31 @@ def setup(report: Report) -> dict[str, str]:
 
 
 def _benchmark(report: Report) -> str:
-    """Name and what was left out of it."""
-    path = report.folders.benchmark / "manifest.json"
+    """Name, options, and what was left out of it."""
+    path, settings = report.folders.benchmark / "manifest.json", report.study.benchmark
     left_out = len(files.read_json(path).get("left_out", ())) if path.exists() else 0
-    note = f", without {left_out} lines or pictures that cannot be used" if left_out else ""
-    return report.study.benchmark.name + note
+    options = ", ".join(f"{name}: {value}" for name, value in settings.options.items())
+    note = (
+        f"; {left_out} faulty lines, files or pictures are left out, which its manifest.json lists" if left_out else ""
+    )
+    return settings.name + (f" ({options})" if options else "") + note
+
+
+def _unanswered(report: Report) -> str:
+    """Image conditions under which fewer questions were answered than on clean pictures."""
+    table = report.summary
+    own = table[(table["method"] == report.baseline) & (table["metric"] == "accuracy/all")]
+    clean = own[own["family"] == "clean"].set_index("backbone")["n"]
+    rows = own[(own["family"] == "image") & own["severity"].astype(str).str.isdigit()]
+    fewer = rows[rows["n"] < rows["backbone"].map(clean)]
+    if fewer.empty:
+        return ""
+    first = fewer.iloc[0]
+    example = f"{first['perturbation']}_{first['severity']}, {int(first['n'])} of {int(clean[first['backbone']])}"
+    return (
+        f"fewer than on clean pictures under {len(fewer)} of {len(rows)} image conditions ({example}), because some "
+        "pictures could not be corrupted; drops and differences compare the same questions"
+    )
 
 
 def _decodings(report: Report) -> dict[str, str]:

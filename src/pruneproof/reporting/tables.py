@@ -86,7 +86,7 @@ def main_table(report: Report, backbone: str) -> Table:
         f"{backbone}_main", "Cost, accuracy and hallucination",
         f"{token_note(tokens)}; prompt: all tokens that the language model's first layer reads; FLOPs of one question "
         "relative to the full model (%), latency of the full model divided by the method's, accuracy over the study's "
-        "claimed kinds, share of absent objects affirmed, and mean F1 of POPE's three splits (all in %); clean, and "
+        "claimed kinds, share of absent objects affirmed, and mean F1 of POPE's splits (all in %); clean, and "
         f"means over all image corruptions and all rewordings. {chance_note(report)}",
         ("Method", *tokens, "Prompt", "FLOPs", "Speed-up", *("clean", "corrupted", "reworded") * 2, "clean",
          "corrupted"),

@@ -118,7 +118,7 @@ def load_questions(folders: Folders, kinds: Collection[str] = ()) -> Questions:
 
     Raises:
         PruneProofError: if it is missing or empty, names a scorer that there is not, an existence question's truth is
-            neither yes nor no, a kind is not asked, or true answers are not published.
+            neither yes nor no, none of the kinds is asked, or true answers are not published.
     """
     table = read_table(folders.benchmark / "samples.parquet", _COLUMNS)
     rows = table.to_pydict()
@@ -149,8 +149,9 @@ def load_questions(folders: Folders, kinds: Collection[str] = ()) -> Questions:
     judged, first_rule = _judged(rows, read_json(folders.benchmark / "shared.json"))
     scored = _scored(judged, first_rule) | caption
     known = tuple(dict.fromkeys(kind[~caption].tolist()))
-    if unknown := [name for name in kinds if name not in known]:
-        raise PruneProofError(f"scoring.kinds: {unknown[0]!r} is not asked; the benchmark's kinds: {', '.join(known)}")
+    if kinds and known and not set(kinds).intersection(known):
+        named, asked_kinds = ", ".join(kinds), ", ".join(known)
+        raise PruneProofError(f"scoring.kinds: {named} is not asked; the benchmark's kinds: {asked_kinds}")
     chosen = np.isin(kind[first].astype(str), list(kinds or known)) & ~caption[first] & scored[first]
     asked = first[~caption[first]].tolist()
     frequent = most_frequent([rows["kind"][i] for i in asked], [_written(rows, i) for i in asked])

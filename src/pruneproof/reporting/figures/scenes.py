@@ -14,7 +14,7 @@ from pruneproof.reporting.report import Report
 from pruneproof.reporting.style import PAGE, Sheet
 
 ORDER = 5
-TITLE = "The scenes"
+TITLE = "The pictures"
 PICTURES = True
 COUNT = 24
 
