@@ -162,7 +162,8 @@ def test_missing_and_changed_files_of_a_benchmark_are_told_one_by_one(tmp_path: 
     (raw / "pictures").mkdir(parents=True)
     (raw / "a.json").write_text("four")
     assert faults() == [
-        f"{raw}/a.json has 4 bytes, the published file 3: fetch https://example.org/a.json (1 kB) again, or name your own otherwise"
+        f"{raw}/a.json has 4 bytes, the published file 3: fetch https://example.org/a.json (1 kB) again, "
+        "or name your own otherwise"
     ]
     (raw / "a.json").write_text("abc")
     assert len(faults()) == 1
