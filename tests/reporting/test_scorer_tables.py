@@ -9,6 +9,7 @@ import pytest
 
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.scorer_tables import consensus_table, harness_table, scorer_tables
+from pruneproof.reporting.setup import setup
 
 
 def with_metrics(report: Report, values: dict[str, float]) -> Report:
@@ -46,3 +47,16 @@ def test_consensus_needs_human_rephrasings(report: Report) -> None:
     rows = rows.assign(perturbation="paraphrase_human", metric="robust/consensus_2", value=40.0)
     added = replace(report, summary=pd.concat([report.summary, rows], ignore_index=True))
     assert consensus_table(added, report.backbones[0]).rows[0][2].startswith("40.0")
+
+
+def test_pictures_that_could_not_be_corrupted_are_told(report: Report) -> None:
+    assert "Questions answered" not in setup(report)
+    table = report.summary.copy()
+    here = (table["method"] == report.baseline) & (table["metric"] == "accuracy/all")
+    here &= (table["perturbation"] == "fog") & (table["severity"].astype(str) == "3")
+    table.loc[here, "n"] = table.loc[here, "n"] - 1
+    said = setup(replace(report, summary=table))["Questions answered"]
+    assert said.startswith("fewer than on clean pictures under ")
+    assert "(fog_3, " in said
+    none = table[table["family"] != "image"]
+    assert "Questions answered" not in setup(replace(report, summary=none))

@@ -52,12 +52,12 @@ def _unanswered(report: Report) -> str:
     """Image conditions under which fewer questions were answered than on clean pictures."""
     table = report.summary
     own = table[(table["method"] == report.baseline) & (table["metric"] == "accuracy/all")]
-    clean = own[own["family"] == "clean"].set_index("backbone")["n"]
-    rows = own[(own["family"] == "image") & own["severity"].astype(str).str.isdigit()]
-    fewer = rows[rows["n"] < rows["backbone"].map(clean)]
-    if fewer.empty:
+    clean = {row["backbone"]: row["n"] for row in own[own["family"] == "clean"].to_dict("records")}
+    rows = own[(own["family"] == "image") & own["severity"].astype(str).str.isdigit()].to_dict("records")
+    fewer = [row for row in rows if row["n"] < clean.get(row["backbone"], 0)]
+    if not fewer:
         return ""
-    first = fewer.iloc[0]
+    first = fewer[0]
     example = f"{first['perturbation']}_{first['severity']}, {int(first['n'])} of {int(clean[first['backbone']])}"
     return (
         f"fewer than on clean pictures under {len(fewer)} of {len(rows)} image conditions ({example}), because some "
