@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pruneproof.reporting.estimates import interval
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.table import Table, known
@@ -22,17 +24,7 @@ def harness_table(report: Report, backbone: str) -> Table:
     """POPE's F1 over its splits by every harness that reads it, clean and corrupted; empty for one reading alone."""
     metrics = set(report.summary["metric"])
     readers = {scorer: who for scorer, who in POPE.items() if f"{scorer}/f1_mean" in metrics}
-    rows = [
-        (
-            method.label,
-            *(
-                interval(report.estimate(backbone, method.id, f"{scorer}/f1_mean", family))
-                for family in ("clean", "image")
-                for scorer in readers
-            ),
-        )
-        for method in report.methods_of(backbone)
-    ]
+    rows = _rows(report, backbone, [f"{scorer}/f1_mean" for scorer in readers])
     return Table(
         f"{backbone}_pope_harnesses", "POPE as three harnesses read it",
         "F1 in %, mean of the splits, from the same answers: published numbers differ because POPE's own script, "
@@ -68,17 +60,7 @@ def scorer_tables(report: Report, backbone: str) -> list[Table]:
 def _table(report: Report, backbone: str, scorer: str) -> Table:
     found = dict.fromkeys(str(name) for name in report.summary["metric"] if str(name).startswith(f"{scorer}/"))
     scores = [name.removeprefix(f"{scorer}/") for name in found]
-    rows = [
-        (
-            method.label,
-            *(
-                interval(report.estimate(backbone, method.id, f"{scorer}/{score}", family))
-                for family in ("clean", "image")
-                for score in scores
-            ),
-        )
-        for method in report.methods_of(backbone)
-    ]
+    rows = _rows(report, backbone, list(found))
     return Table(
         f"{backbone}_{scorer}", f"{NAMES[scorer]} by its official scorer",
         f"What {NAMES[scorer]}'s own scorer gives, in % (lengths in words, CIDEr-D times 100), on clean input and over "
@@ -86,3 +68,12 @@ def _table(report: Report, backbone: str, scorer: str) -> Table:
         ("Method", *(_WORDS.get(score, score).replace("_", " ") for score in scores * 2)),
         known(rows) if scores else (), (("", 1), ("Clean", len(scores)), ("Corrupted", len(scores))),
     )  # fmt: skip
+
+
+def _rows(report: Report, backbone: str, metrics: Sequence[str]) -> list[tuple[str, ...]]:
+    """A row a method: the metrics on clean input, then over all image corruptions."""
+    families = ("clean", "image")
+    return [
+        (method.label, *(interval(report.estimate(backbone, method.id, name, f)) for f in families for name in metrics))
+        for method in report.methods_of(backbone)
+    ]

@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pruneproof import wording
-
 Floats = NDArray[np.float64]
 
 
@@ -24,15 +22,12 @@ class CaptionCounts(NamedTuple):
     """Different true classes that are mentioned."""
     true: int
     """Different true classes."""
-    words: int
-    """Length of the caption."""
 
 
-def count(caption: str, named: Sequence[str], present: Collection[str]) -> CaptionCounts:
+def count(named: Sequence[str], present: Collection[str]) -> CaptionCounts:
     """Count one caption.
 
     Args:
-        caption: the generated text.
         named: the classes it mentions with repeats, from `matching.mentions`.
         present: classes in the image. The official code adds the objects that five human captions mention, because
             its annotations are incomplete; a complete ground truth needs no such help.
@@ -43,7 +38,6 @@ def count(caption: str, named: Sequence[str], present: Collection[str]) -> Capti
         hallucinated=sum(name not in truth for name in named),
         recalled=len(truth.intersection(named)),
         true=len(truth),
-        words=len(wording.words(caption)),
     )
 
 
@@ -51,17 +45,15 @@ def ratios(counts: Floats) -> dict[str, tuple[Floats, Floats]]:
     """CHAIR's numbers as (numerator, denominator) of every caption: sum both over captions, then divide.
 
     `i`: hallucinated mentions over all mentions (0/0, nan, if nothing is mentioned); `s`: captions with at least one
-    hallucinated mention over captions; `recall`: true classes mentioned over true classes; `length`: words per
-    caption, because a shorter caption has fewer chances to hallucinate.
+    hallucinated mention over captions; `recall`: true classes mentioned over true classes.
 
     Args:
-        counts: `CaptionCounts` as the last axis, (..., 5).
+        counts: `CaptionCounts` as the last axis, (..., 4).
     """
-    mentioned, hallucinated, recalled, true, words = np.moveaxis(np.asarray(counts, float), -1, 0)
+    mentioned, hallucinated, recalled, true = np.moveaxis(np.asarray(counts, float), -1, 0)
     captions = np.ones(mentioned.shape)
     return {
         "i": (hallucinated, mentioned),
         "s": ((hallucinated > 0).astype(float), captions),
         "recall": (recalled, true),
-        "length": (words, captions),
     }

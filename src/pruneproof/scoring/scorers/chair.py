@@ -41,8 +41,7 @@ def mark(prediction: str, truth: Truth) -> float:
 def ratios(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) -> Ratios:
     """CHAIR_i (`i`), CHAIR_s (`s`) and recall of the classes in the picture (`recall`)."""
     counts = np.array([_count(said, truth) for said, truth in zip(predictions, truths, strict=True)], float)
-    found = hallucination.ratios(counts.reshape(-1, len(hallucination.CaptionCounts._fields)))
-    return {name: found[name] for name in ("i", "s", "recall")}
+    return hallucination.ratios(counts.reshape(-1, len(hallucination.CaptionCounts._fields)))
 
 
 def figures(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) -> dict[str, float]:
@@ -57,4 +56,4 @@ def figures(predictions: Sequence[str], marks: Floats, truths: Sequence[Truth]) 
 
 def _count(prediction: str, truth: Truth) -> hallucination.CaptionCounts:
     named = prediction.split(_BETWEEN) if prediction else []
-    return hallucination.count("", named, truth.facts["objects"])
+    return hallucination.count(named, truth.facts["objects"])
