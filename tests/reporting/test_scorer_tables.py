@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from pruneproof.files import write_json
+from pruneproof.folders import Folders
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.scorer_tables import consensus_table, harness_table, scorer_tables
-from pruneproof.reporting.setup import setup
+from pruneproof.reporting.setup import _card, setup
 
 
 def with_metrics(report: Report, values: dict[str, float]) -> Report:
@@ -60,3 +63,10 @@ def test_pictures_that_could_not_be_corrupted_are_told(report: Report) -> None:
     assert "(fog_3, " in said
     none = table[table["family"] != "image"]
     assert "Questions answered" not in setup(replace(report, summary=none))
+
+
+def test_the_card_of_the_benchmark_is_shown(report: Report, tmp_path: Path) -> None:
+    moved = replace(report, folders=Folders(tmp_path))
+    write_json(moved.folders.benchmark / "manifest.json", {"card": {"licence": "MIT", "scored_by": "POPE's rule"}})
+    shown = _card(moved)
+    assert shown == {"Benchmark: licence": "MIT", "Benchmark: scored by": "POPE's rule"}

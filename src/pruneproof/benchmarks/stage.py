@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from dataclasses import asdict
 
-from pruneproof.benchmarks import Benchmark, build, input_files
+from pruneproof.benchmarks import Benchmark, build, card, input_files
 from pruneproof.benchmarks._faults import refuse
 from pruneproof.benchmarks._pictures import looked_at
 from pruneproof.benchmarks._protect import fill_protected
 from pruneproof.benchmarks._types import image_problems
 from pruneproof.benchmarks._validation import require_sound
+from pruneproof.digests import remembered
 from pruneproof.errors import PruneProofError
-from pruneproof.files import sha256, write_json, write_rows
+from pruneproof.files import write_json, write_rows
 from pruneproof.folders import Folders
 from pruneproof.records import IMAGES, OBJECTS, SAMPLES, sample_to_row
 from pruneproof.settings import Study
@@ -48,16 +50,19 @@ def run(study: Study, folders: Folders) -> None:
     write_pictures(folders.benchmark / "objects.parquet", benchmark.objects, OBJECTS, group=100)
     write_rows(folders.benchmark / "samples.parquet", [sample_to_row(s) for s in samples], SAMPLES)
     write_json(folders.benchmark / "shared.json", dict(benchmark.shared))
+    with remembered(folders.cells / "digests.json") as digests:
+        known = {os.path.relpath(path, folders.study): digests.of(path) for path in read}
     kinds = Counter(f"{s.kind}/{s.split}" if s.split else s.kind for s in benchmark.samples)
     write_json(
         folders.benchmark / "manifest.json",
         {
             "benchmark": settings.name,
+            "card": asdict(card(settings.name)),
             "images": len(benchmark.images),
             "samples": dict(sorted(kinds.items())),
             "protected": protected,
             "left_out": left_out,
-            "files": {os.path.relpath(path, folders.study): sha256(path) for path in read},
+            "files": known,
         },
     )
 

@@ -26,6 +26,7 @@ def setup(report: Report) -> dict[str, str]:
         "Statistics": f"{scoring.resamples} resamples of images, {100 * scoring.confidence:g}% intervals",
         "Baseline": scoring.baseline,
         "Benchmark": _benchmark(report),
+        **_card(report),
         "What accuracy is": _accuracy(report),
         "Questions answered": _unanswered(report),
         "Primary methods": ", ".join(scoring.primary),
@@ -46,6 +47,13 @@ def _benchmark(report: Report) -> str:
         f"; {left_out} faulty lines, files or pictures are left out, which its manifest.json lists" if left_out else ""
     )
     return settings.name + (f" ({options})" if options else "") + note
+
+
+def _card(report: Report) -> dict[str, str]:
+    """Whose benchmark it is, and how it is scored, as its card says."""
+    path = report.folders.benchmark / "manifest.json"
+    card = files.read_json(path).get("card", {}) if path.exists() else {}
+    return {f"Benchmark: {key.replace('_', ' ')}": str(text) for key, text in card.items()}
 
 
 def _unanswered(report: Report) -> str:

@@ -147,7 +147,7 @@ def load_questions(folders: Folders, kinds: Collection[str] = ()) -> Questions:
     _, unit = _codes(keys)
     _, first = np.unique(unit, return_index=True)
     judged, first_rule = _judged(rows, read_json(folders.benchmark / "shared.json"))
-    scored = _scored(judged, first_rule) | caption
+    scored = _scored(judged, first_rule, caption)
     known = tuple(dict.fromkeys(kind[~caption].tolist()))
     if kinds and known and not set(kinds).intersection(known):
         named, asked_kinds = ", ".join(kinds), ", ".join(known)
@@ -213,12 +213,15 @@ def _prepared(rule: Scorer, truths: Sequence[Truth], shared: Mapping[str, Any]) 
     return [Truth(tuple(found[answer] for answer in truth.answers), truth.facts) for truth in truths]
 
 
-def _scored(judged: Sequence[Judged], first_rule: Ints) -> Bools:
-    """(S) whether a sample has a share in the first ratio of its first scorer, which no prediction decides."""
+def _scored(judged: Sequence[Judged], first_rule: Ints, caption: Bools) -> Bools:
+    """(S) whether a sample has a share in the first ratio of its first scorer, which no prediction decides; always, for
+    captions."""
     found = np.ones(len(first_rule), bool)
     for number, own in enumerate(judged):
+        chosen = (first_rule[own.samples] == number) & ~caption[own.samples]
+        if not chosen.any():
+            continue
         ratios = own.rule.ratios([""] * len(own.truths), np.zeros(len(own.truths)), own.truths)
-        chosen = first_rule[own.samples] == number
         for _, whole in list(ratios.values())[:1]:
             found[own.samples[chosen]] = whole[chosen] > 0
     return found
