@@ -1,0 +1,192 @@
+"""PruneProof's answers against those of lmms-eval 0.7.3: the same weights, pictures and questions, in turns.
+
+    python -m performance.against_lmms_eval                        # everything, about two hours on two cores
+    python -m performance.against_lmms_eval --rounds 1 --rows 360 --threads 2        # a look, a few minutes
+    python -m performance.against_lmms_eval --rounds 1 --threads 2 --questions rows --methods full    # one cell
+    python -m performance.against_lmms_eval --add --rounds 2       # two more rounds of what the results have
+
+Run it in the repository's root on a machine that does nothing else. The first call installs lmms-eval (`--environment`,
+by default in the user's cache). Rows are drawn scenes as official POPE files, 18 rows a picture of which about half
+repeat an earlier one. What is counted, how both sides are run and what else there is: `performance/README.md`.
+Writes `performance/results/against_lmms_eval.json` after every round; exit code 1 if answers of trained weights differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from performance._lmms_comparison import METHODS, QUESTIONS, Comparison, Weights
+from performance._lmms_ratios import THEIRS, Agreement, Case, Run, ratios, table
+from performance._lmms_result import Result
+from performance._lmms_rows import TASK, without_repeats, write_scenes
+from performance._lmms_sides import LmmsEval, PruneProof, Setting
+
+from performance import _lmms_environment as environment
+from pruneproof.answering.costs import _processor
+from pruneproof.errors import PruneProofError
+from pruneproof.files import write_json
+
+HOME = Path(__file__).resolve().parents[1]
+SETTINGS = {
+    "sdpa": Setting({"attn_implementation": "sdpa"}),
+    "eager": Setting({"attn_implementation": "eager"}),
+    "sdpa without cache": Setting({"attn_implementation": "sdpa", "use_cache": "False"}),
+    "sdpa on one thread": Setting({"attn_implementation": "sdpa"}, threads=1),
+}
+"""Of lmms-eval; the fastest is taken, by method and number of threads."""
+TRIED_ROWS = 90
+SEED = 2026
+
+
+def cases(chosen: argparse.Namespace) -> list[Case]:
+    """What is compared in every round, in this order."""
+    found = []
+    for threads, questions in product(chosen.threads, chosen.questions):
+        found += [Case(questions, (method,), threads) for method in chosen.methods]
+        if len(chosen.methods) > 1:
+            found.append(Case(questions, tuple(chosen.methods), threads))
+    return found
+
+
+def tried(comparison: Comparison, case: Case) -> tuple[str, dict[str, float]]:
+    """lmms-eval's best of `SETTINGS`, and the rows a second of each on a few rows; this also fills its caches."""
+    settings = {name: setting for name, setting in SETTINGS.items() if setting.threads != case.threads}
+    task, theirs = comparison.task(case), comparison.theirs
+    theirs.answer(task, case, limit=TRIED_ROWS)
+    speeds = {
+        name: theirs.answer(task, case, setting, TRIED_ROWS).run(0, THEIRS, case, 0).speed
+        for name, setting in settings.items()
+    }
+    return max(speeds, key=speeds.__getitem__), {name: round(speed, 2) for name, speed in speeds.items()}
+
+
+def conditions(chosen: argparse.Namespace, weights: Weights, python: Path, rows: dict[str, int]) -> dict[str, Any]:
+    """Machine, versions, weights and rows."""
+    device = torch.cuda.get_device_name(chosen.device) if chosen.device.startswith("cuda") else _processor()
+    return {
+        "device": device,
+        "platform": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": environment.versions(python, "lmms-eval", "datasets", "accelerate", *environment.SHARED),
+        "pruneproof": version("pruneproof"),
+        "weights": weights.checkpoint.name,
+        "trained": weights.trained,
+        "dtype": weights.dtype,
+        "answer_tokens_at_most": weights.longest,
+        "rows": rows,
+    }
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="against_lmms_eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--rounds", type=_natural, default=3, help="of everything, PruneProof and lmms-eval in turns")
+    add("--rows", type=_natural, default=5040, help="POPE rows, 18 a picture; lmms-eval answers every one")
+    add("--threads", nargs="+", type=_natural, default=[1, 2], help="cores and threads that a side may use")
+    add("--questions", nargs="+", choices=list(QUESTIONS), default=list(QUESTIONS), help="with repeats, or without")
+    add("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    add("--checkpoint", type=Path, default=HOME / "data/backbones/builtin_llava", help="a LLaVA's folder")
+    add("--text-tower", type=Path, help="its CLIP in open_clip's layout; default: `clip` in the checkpoint's folder")
+    add("--suffix", default="", help="added to every question")
+    add("--dtype", choices=["float32", "float16", "bfloat16"], default="float32")
+    add("--device", default="cpu", help="cpu, cuda or cuda:<n>")
+    add("--environment", type=Path, default=environment.default_folder(), help="where lmms-eval is, or is installed")
+    add("--work", type=Path, help="a new or an empty folder for pictures, studies and logs; default: a temporary one")
+    add("--output", type=Path, default=HOME / "performance/results/against_lmms_eval.json")
+    add("--add", action="store_true", help="add rounds to the results that are there")
+    return parser.parse_args(arguments)
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
+def run(chosen: argparse.Namespace, work: Path) -> Result:
+    """Prepare, measure and write.
+
+    Raises:
+        PruneProofError: if lmms-eval cannot be installed, or a side fails.
+    """
+    python = environment.ready(chosen.environment.resolve())
+    checkpoint = chosen.checkpoint.resolve()
+    tower = (chosen.text_tower or checkpoint / "clip").resolve()
+    weights = Weights(checkpoint, tower, chosen.dtype, chosen.suffix, 8, trained=True)
+    repeated = write_scenes(work, chosen.rows, SEED)
+    rows = {"rows": repeated, "unique": without_repeats(repeated)}
+    arguments = {
+        "pretrained": str(checkpoint), "device": chosen.device, "device_map": chosen.device, "dtype": weights.dtype
+    }  # fmt: skip
+    pruned = {"atp_60": {"text_tower": str(tower), "keep": str(METHODS["atp_60"]["keep"])}}
+    comparison = Comparison(work, rows, PruneProof(chosen.device), LmmsEval(python, work, arguments, pruned))
+    wanted = cases(chosen)
+    comparison.prepare(weights, wanted)
+    measured = conditions(chosen, weights, python, {name: len(own) for name, own in rows.items()})
+    result = Result.read(chosen.output, measured) if chosen.add else Result(measured)
+    best = {}
+    for threads, method in product(chosen.threads, chosen.methods):
+        name, speeds = tried(comparison, Case(chosen.questions[0], (method,), threads))
+        result.settings[f"{method}/{threads}"] = {"chosen": name, "rows_per_s": speeds}
+        print(f"lmms-eval, {method}, {threads} threads: {name} of {speeds}", flush=True)
+        best |= {Case(questions, (method,), threads): SETTINGS[name] for questions in chosen.questions}
+    comparison = replace(comparison, theirs=replace(comparison.theirs, best=best))
+    first = 1 + max((run.round for run in result.runs), default=0)
+    for number in range(first, first + chosen.rounds):
+        for case in wanted:
+            for found in comparison.measure(number, case, result.runs):
+                if isinstance(found, Agreement):
+                    result.agree(found)
+                    print(f"  answers equal: {found.equal} of {found.rows}", flush=True)
+                else:
+                    result.runs.append(found)
+                    print(_line(found), flush=True)
+        write_json(chosen.output, result.as_json())
+    return result
+
+
+def _line(found: Run) -> str:
+    case = found.case
+    inside = f", {found.speed:.1f} rows/s once it answers" if found.rows_inside else ""
+    start = f"{found.whole_s:.1f} s, {found.start_s:.1f} s of them to the first answers{inside}"
+    return f"round {found.round}, {case.questions}, {case.method}, {case.threads} threads: {found.side} {start}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare and print the table; 1 if answers of trained weights differ, 2 if something fails."""
+    chosen = parse(arguments)
+    with ExitStack() as stack:
+        work = chosen.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=TASK)))
+        try:
+            result = run(chosen, work.resolve())
+        except PruneProofError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    print(table(ratios(result.runs), result.runs))
+    off = [line for found in result.agreements.values() for line in found.different]
+    for found in result.agreements.values():
+        print(f"{found.questions}, {found.method}: {found.equal} of {found.rows} answers are equal")
+    for line in off[:20]:
+        print(f"  {line}")
+    return 1 if off and result.conditions["trained"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
