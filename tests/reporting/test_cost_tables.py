@@ -58,7 +58,7 @@ def with_results(report: Report, folder: Path, **changes: Any) -> Report:
     results = folder / "performance/results"
     results.mkdir(parents=True)
     (results / "true_shapes_cuda.json").write_text(json.dumps(RESULT | changes))
-    (results / "answering_profile.json").write_text("{}")
+    (results / "profile.json").write_text("{}")
     return dataclasses.replace(report, folders=dataclasses.replace(report.folders, study=folder))
 
 

@@ -97,14 +97,14 @@ def show(backbone: Backbone, method: Method, pictures: Sequence[Picture]) -> lis
     if isinstance(method, Selects) and method.door == "before_connector":
         kept = [_select(backbone, method, picture, picture.looked_at or picture.tokens) for picture in pictures]
         reads = [[(picture.tokens, one) for one in own] for picture, own in zip(pictures, kept, strict=True)]
-        connected = _connect(backbone, [read for own in reads for read in own])
-        return [
-            [
-                Seen((tokens, one), connected[id(one)], one.count + _with_cls(one, tokens), _own(tokens, one))
-                for tokens, one in own
-            ]
-            for own in reads
-        ]
+        # Selections that serve several questions are one object.
+        different = {id(one): (tokens, one) for own in reads for tokens, one in own}
+        connected = _connect(backbone, list(different.values()))
+        seen = {
+            number: Seen((tokens, one), connected[number], one.count + _with_cls(one, tokens), _own(tokens, one))
+            for number, (tokens, one) in different.items()
+        }
+        return [[seen[id(one)] for _, one in own] for own in reads]
     reading = [(picture.tokens, everything(picture.tokens)) for picture in pictures]
     connected = _connect(backbone, reading)
     found: list[list[Seen]] = []

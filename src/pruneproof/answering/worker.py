@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from pruneproof import machine, pruning
+from pruneproof.allocator import keep_freed_memory
 from pruneproof.answering.batch import Batch
 from pruneproof.answering.store import CELL, Store, unanswered
 from pruneproof.pruning.protocol import Signals, encodes_itself
@@ -74,6 +75,7 @@ def load(job: Job) -> Answerer:
 
     if job.device == "cpu":
         torch.set_num_threads(1)
+        keep_freed_memory()
     if job not in _LOADED:
         _LOADED.clear()
         features = FeatureStore(job.features, job.encoder, machine.feature_bytes())

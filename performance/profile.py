@@ -1,15 +1,23 @@
-"""How fast questions are answered, and how much of the time is spent inside the model's forwards.
+"""How fast questions are answered, what share of the time is inside the model's forwards, and how near that is to the
+machine's own speed.
 
-    python -m performance.answering_profile [--images 10] [--checkpoint FOLDER]
+    python -m performance.profile [--images 20] [--rounds 3] [--checkpoint FOLDER]
 
-One process, one thread, clean scenes, all questions but captions; `builtin_llava` unless another LLaVA is named.
-Writes `performance/results/answering_profile.json`.
+One process, one thread, as each worker of a study computes; clean scenes, all questions but captions; `builtin_llava`
+unless another LLaVA is named. Writes `performance/results/profile.json`:
+
+- `answers_per_s`: different questions, vision tower included (`tower_included`) or on images encoded before.
+- `share_in_forwards`: of the wall time, by part in `share_by_part`.
+- `share_of_products`: the time that the same matrix products take alone, one after another at the same shapes and in
+  the same run, over the wall time; what is missing is attention, norms, activations, and everything outside forwards.
+- `gflop_per_s` of those products over the whole wall time, beside `peak_gflop_per_s`, that of one large product.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from performance._products import counted, gflop, peak_gflop_per_s, seconds_alone
 
 from pruneproof import machine, pruning
+from pruneproof.allocator import keep_freed_memory
 from pruneproof.answering import costs
 from pruneproof.answering.answerer import Answerer, load_answerer
 from pruneproof.answering.batch import AskedImage, Batch
@@ -105,9 +115,9 @@ def clean_batches(folder: Path, images: int) -> list[Batch]:
 
 
 def measure(
-    settings: BackboneSettings, root: Path, method: dict[str, Any], asked: list[Batch], found: bool
+    settings: BackboneSettings, root: Path, method: dict[str, Any], asked: list[Batch], found: bool, rounds: int
 ) -> dict[str, Any]:
-    """Answers per second and shares of wall time of one method, after a warm-up that is not counted.
+    """Medians over some rounds of one method, after a warm-up that is not counted.
 
     With `found` the encoded images lie on disk already, as they do for a method that joins a study later.
     """
@@ -115,32 +125,50 @@ def measure(
     chosen = pruning.load(MethodSettings.model_validate(method))
     answerer = load_answerer(settings, 0, root, "cpu", features, chosen.signals)
 
-    def answer(batch: Batch) -> None:
-        answerer.answer(batch, answerer.encode(batch), chosen, "profiled", str(method))
-
-    for batch in asked if found else asked[:1]:
-        answer(batch)
-    answerer.backbone.clip.forget()
-    watch = Stopwatch()
-    with watch.watching(answerer):
-        begin = time.perf_counter()
+    def answer() -> None:
+        answerer.backbone.clip.forget()
         for batch in asked:
-            answer(batch)
-        wall = time.perf_counter() - begin
+            answerer.answer(batch, answerer.encode(batch), chosen, "profiled", str(method))
+
+    if found:
+        answer()
+    products = counted(answer)
     questions = sum(len(image.questions) for batch in asked for image in batch.images)
+    turns = []
+    for _ in range(rounds):
+        watch = Stopwatch()
+        with watch.watching(answerer):
+            begin = time.perf_counter()
+            answer()
+            wall = time.perf_counter() - begin
+        turns.append(
+            {
+                "answers_per_s": questions / wall,
+                "share_in_forwards": sum(watch.seconds.values()) / wall,
+                "share_of_products": seconds_alone(products) / wall,
+                "gflop_per_s": gflop(products) / wall,
+                "peak_gflop_per_s": peak_gflop_per_s(),
+                "share_by_part": {name: seconds / wall for name, seconds in sorted(watch.seconds.items())},
+            }
+        )
+    return {"questions": questions, "gflop_per_answer": round(gflop(products) / questions, 4)} | _medians(turns)
+
+
+def _medians(turns: list[dict[str, Any]]) -> dict[str, Any]:
+    """Number by number, records in records."""
     return {
-        "questions": questions,
-        "wall_s": round(wall, 3),
-        "answers_per_s": round(questions / wall, 1),
-        "share_in_forwards": round(sum(watch.seconds.values()) / wall, 3),
-        "share_by_part": {name: round(seconds / wall, 3) for name, seconds in sorted(watch.seconds.items())},
+        name: _medians([turn[name] for turn in turns])
+        if isinstance(value, dict)
+        else round(statistics.median(turn[name] for turn in turns), 3)
+        for name, value in turns[0].items()
     }
 
 
 def main() -> None:
     """Measure every method and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=10, help="scenes asked about")
+    parser.add_argument("--images", type=int, default=20, help="scenes asked about")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the medians are given")
     parser.add_argument(
         "--checkpoint",
         type=Path,
@@ -149,14 +177,15 @@ def main() -> None:
     )
     chosen = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as name:
         work, folder = Path(name), chosen.checkpoint.resolve()
         settings = BackboneSettings(family="llava", checkpoint=str(folder), text_tower=str(folder / "clip"))
         asked = clean_batches(work, chosen.images)
         measured = {
             name: {
-                "tower_included": measure(settings, work, method, asked, found=False),
-                "images_encoded_before": measure(settings, work, method, asked, found=True),
+                "tower_included": measure(settings, work, method, asked, False, chosen.rounds),
+                "images_encoded_before": measure(settings, work, method, asked, True, chosen.rounds),
             }
             for name, method in METHODS.items()
         }
@@ -168,10 +197,14 @@ def main() -> None:
         "weights": chosen.checkpoint.name,
         "methods": measured,
     }
-    write_json(HOME / "performance/results/answering_profile.json", result)
+    write_json(HOME / "performance/results/profile.json", result)
     for method, ways in measured.items():
         for way, row in ways.items():
-            print(f"{method:10s} {way:22s} {row['answers_per_s']:7.1f}/s, {row['share_in_forwards']:.0%} in forwards")
+            print(
+                f"{method:10s} {way:22s} {row['answers_per_s']:7.1f}/s, {row['share_in_forwards']:.0%} in forwards, "
+                f"{row['share_of_products']:.0%} in matrix products alone, {row['gflop_per_s']:.0f} of "
+                f"{row['peak_gflop_per_s']:.0f} GFLOP/s"
+            )
 
 
 if __name__ == "__main__":
