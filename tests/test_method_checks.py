@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pruneproof import pruning
-from pruneproof.method_checks import door_problems, layer_problems
+from pruneproof.backbones import families
+from pruneproof.method_checks import door_problems, layer_problems, tower_problems
 
 SOUND = """
 from dataclasses import dataclass
@@ -67,3 +68,59 @@ def test_what_cannot_be_is_one_line(
     assert what in found
     assert "mine_to_check.py" in found
     assert "\n" not in found
+
+
+BARE = """
+LACKING = {
+    "cls_attention": "its vision tower has no class token",
+    "aligned": "no CLIP was trained with its vision tower",
+}
+"""
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
+    """Backbones of a family whose tower is bare, and of one that has everything."""
+    (tmp_path / "bare.py").write_text(BARE)
+    monkeypatch.setattr(families, "__path__", [*families.__path__, str(tmp_path)])
+    return {"naked": {"family": "bare"}, "tiny": {"family": "llava", "text_tower": "here"}}
+
+
+@pytest.mark.parametrize(
+    ("method", "signal", "why"),
+    [
+        ({"method": "fastervlm", "keep": 0.5}, "cls_attention", "its vision tower has no class token"),
+        ({"method": "atp", "keep": 0.5}, "cls_attention", "its vision tower has no class token"),
+        ({"method": "atp", "keep": 0.5, "text_tower": "control"}, "cls_attention", "its vision tower has no class"),
+        ({"method": "cdpruner", "keep": 0.5}, "aligned", "no CLIP was trained with its vision tower"),
+    ],
+    ids=lambda value: value["method"] if isinstance(value, dict) else None,
+)
+def test_a_signal_that_a_family_lacks_is_one_line_that_says_what_to_take(
+    bare: dict[str, dict[str, str]], method: dict[str, object], signal: str, why: str
+) -> None:
+    found = [problem for problem in door_problems({"it": method}, bare) if "control" not in problem.what]
+    assert [problem.where for problem in found] == [("methods", "it")]
+    what = found[0].what
+    assert what.startswith(f"looks at `{signal}`, which naked does not have: {why}")
+    assert "; take `atp_received`, which goes by the attention that tokens receive, or `random`; " in what
+    assert what.endswith("leave it out of `backbones.naked.methods`")
+    assert "\n" not in what
+
+
+@pytest.mark.parametrize("method", ["atp_received", "random", "divprune", "mmtok"])
+def test_a_method_that_looks_at_what_there_is_is_let_through(bare: dict[str, dict[str, str]], method: str) -> None:
+    assert list(door_problems({"it": {"method": method, "keep": 0.5}}, bare)) == []
+
+
+def test_a_text_tower_is_named_where_there_is_a_clip_and_nowhere_else(bare: dict[str, dict[str, str]]) -> None:
+    assert list(tower_problems(bare)) == []
+    (missing,) = tower_problems({"tiny": {"family": "llava"}})
+    assert missing.where == ("backbones", "tiny", "text_tower")
+    assert missing.what.startswith("is missing: give the open_clip name of the text tower")
+    (useless,) = tower_problems({"naked": {"family": "bare", "text_tower": "ViT-L-14"}})
+    assert useless.where == ("backbones", "naked", "text_tower")
+    assert useless.what == "'ViT-L-14', but the vision tower of bare is not CLIP's and has none: leave it out"
+    (other,) = tower_problems({"naked": {"family": "bare", "control_text_tower": "ViT-L-14"}})
+    assert other.where == ("backbones", "naked", "control_text_tower")
+    assert list(tower_problems({"a": 5, "b": {"family": ["x"]}, "c": {}})) == []

@@ -60,7 +60,7 @@ def left_bytes(study: Study, folder: Path) -> int:
         (one.checkpoint, one.revision) for one in study.backbones.values() if one.checkpoint in published.CHECKPOINTS
     }
     weights = sum(2 * published.CHECKPOINTS[name].parameters for name, revision in names if not _cached(name, revision))
-    asked = {(one.text_tower, one.text_tower_pretrained or "") for one in study.backbones.values()}
+    asked = {(one.text_tower or "", one.text_tower_pretrained or "") for one in study.backbones.values()}
     towers = [published.TOWERS[tower] for tower in asked if tower in published.TOWERS]
     return data + weights + sum(4 * tower.parameters for tower in towers if not _cached(tower.repository, None))
 

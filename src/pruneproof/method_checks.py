@@ -6,6 +6,7 @@ As in `validation`, raw values are read, and what has the wrong type is passed o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +16,7 @@ from pruneproof import registry
 from pruneproof.backbones import family_names
 from pruneproof.backbones.checkpoints.depth import language_depth, tower_depth
 from pruneproof.errors import PruneProofError, failure
-from pruneproof.problems import Location, Problem
+from pruneproof.problems import Location, Problem, short
 from pruneproof.pruning.protocol import Door, Kind, Method, Narrows, Reduces, Resizes, Selects
 from pruneproof.settings import MethodSettings
 
@@ -32,13 +33,14 @@ _COUNT, _LAYERS = 256, 32
 
 
 def door_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any]) -> Iterator[Problem]:
-    """Methods at a door that a family does not have, that look at patches where there are none, or at a text tower that
-    a backbone does not name.
+    """Methods at a door that a family does not have, that look at patches where there are none or at signals that the
+    tower does not give, or at a text tower that a backbone does not name.
 
     Args:
         methods: raw values of `methods`.
         backbones: raw values of `backbones`.
     """
+    families = {name: declared(own.get("family")) for name, own in backbones.items() if isinstance(own, dict)}
     for name, settings in methods.items():
         try:
             method = _method(settings)
@@ -53,15 +55,14 @@ def door_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any]) -> I
             yield Problem(("methods", name), f"{settings['method']}.py: {wrong}")
             continue
         users = _users(name, backbones)
-        for backbone, settings in users.items():
-            closed, mixing = _declared(settings.get("family"))
-            if method.door in closed:
-                why = f"acts at the door {method.door!r}, which {backbone} does not have: {closed[method.door]}"
+        for backbone in users:
+            if why := _refused(method, backbone, families[backbone]):
                 yield Problem(("methods", name), f"{why}; {_remedy(backbone)}")
-            elif method.door == "after_connector" and method.signals.of_patches and mixing:
-                why = f"looks at patches after the connector, where {backbone} has none: {mixing}"
-                yield Problem(("methods", name), f"{why}; {_remedy(backbone)}")
-        lacking = [backbone for backbone, own in users.items() if own.get("control_text_tower") is None]
+        lacking = [
+            backbone
+            for backbone, own in users.items()
+            if own.get("control_text_tower") is None and not families[backbone].clipless
+        ]
         if method.signals.text_tower == "control" and lacking:
             yield Problem(
                 _where(name, methods[name], "control"),
@@ -92,6 +93,19 @@ def layer_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any], roo
             checkpoint = root / str(own.get("checkpoint"))
             yield from _tower_layers(name, settings, method, backbone, tower_depth(checkpoint))
             yield from _language_layers(name, method, backbone, language_depth(checkpoint))
+
+
+def _refused(method: Method, backbone: str, family: Declared) -> str:
+    """Why a method cannot act in a family; empty if it can."""
+    if method.door in family.closed:
+        return f"acts at the door {method.door!r}, which {backbone} does not have: {family.closed[method.door]}"
+    if method.door == "after_connector" and method.signals.of_patches and family.mixing:
+        return f"looks at patches after the connector, where {backbone} has none: {family.mixing}"
+    for signal, layers in method.signals.by_name().items():
+        if layers and signal in family.lacking:
+            why = f"looks at `{signal}`, which {backbone} does not have: {family.lacking[signal]}"
+            return f"{why}; take `atp_received`, which goes by the attention that tokens receive, or `random`"
+    return ""
 
 
 def _misdeclared(method: Method) -> str:
@@ -171,12 +185,49 @@ def _runs(method: str, chosen: Any) -> bool:
     return method in chosen if isinstance(chosen, list) else True
 
 
-def _declared(family: Any) -> tuple[Mapping[str, str], str]:
-    """The doors that a family does not have, with the reason, and why its connector's output is not patches."""
-    if family not in family_names():
-        return {}, ""
-    read = registry.constants("pruneproof.backbones.families", family)
-    return read.get("CLOSED_DOORS", {}), read.get("MIXING", "")
+def tower_problems(backbones: Mapping[str, Any]) -> Iterator[Problem]:
+    """Text towers that a family needs and a backbone does not name, or names where the family has no use for it.
+
+    Args:
+        backbones: raw values of `backbones`.
+    """
+    for name, own in backbones.items():
+        family = own.get("family") if isinstance(own, dict) else None
+        if family not in family_names():
+            continue
+        if not declared(family).clipless:
+            if own.get("text_tower") is None:
+                what = "is missing: give the open_clip name of the text tower that matches the vision tower"
+                yield Problem(("backbones", name, "text_tower"), what)
+            continue
+        for key in ("text_tower", "control_text_tower"):
+            if own.get(key) is not None:
+                what = f"{short(own[key])}, but the vision tower of {family} is not CLIP's and has none: leave it out"
+                yield Problem(("backbones", name, key), what)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a family's module says that its models do not have."""
+
+    closed: Mapping[str, str]
+    """Doors, with the reason."""
+    mixing: str
+    """Why its connector's output is not patches."""
+    lacking: Mapping[str, str]
+    """Signals of the vision tower, with the reason."""
+
+    @property
+    def clipless(self) -> bool:
+        """Whether there is no space in which patches and questions can be compared."""
+        return "aligned" in self.lacking
+
+
+def declared(family: Any) -> Declared:
+    """The constants of a family's module; none for an unknown one."""
+    known = family in family_names()
+    read = registry.constants("pruneproof.backbones.families", family) if known else {}
+    return Declared(read.get("CLOSED_DOORS", {}), read.get("MIXING", ""), read.get("LACKING", {}))
 
 
 def _where(name: str, settings: Mapping[str, Any], value: Any) -> Location:

@@ -17,6 +17,7 @@ from pruneproof.answering.answerer import Answerer
 from pruneproof.answering.batch import AskedImage, Batch, Question
 from pruneproof.answering.features import FeatureStore
 from pruneproof.backbones import History, Reply, Shown
+from pruneproof.backbones.clip.vision import USUAL
 from pruneproof.errors import PruneProofError
 from pruneproof.pruning import top_k
 from pruneproof.pruning.protocol import Kept, Method, Selects, Signals, Texts, VisualTokens
@@ -28,14 +29,15 @@ from pruneproof.stored import Held
 class PatchCounter:
     """A backbone with one patch for every 10 x 10 pixels that answers with the number of tokens it was shown."""
 
-    device, layers, mixing = "cpu", 2, ""
+    device, layers, mixing, usual, set_aside = "cpu", 2, "", USUAL, 0
     clip = SimpleNamespace(embed=lambda questions, tower: torch.ones(len(questions), 2))
 
     def encode(self, images: Sequence[Image.Image]) -> list[Any]:
         numbers = [(image.width // 10) * (image.height // 10) for image in images]
         return [
             SimpleNamespace(
-                features=torch.ones(n, 2), cls=torch.ones(0, 2), places=torch.zeros(n, 3, dtype=torch.long),
+                features=torch.ones(n, 2), tower_features=torch.ones(n, 2), cls=torch.ones(0, 2),
+                places=torch.zeros(n, 3, dtype=torch.long),
                 aligned=lambda _, n=n: torch.ones(n, 2), cls_attention=lambda _, n=n: torch.arange(float(n)),
             )
             for n in numbers

@@ -129,7 +129,7 @@ def count_flops(
     def see(tokens: VisualTokens) -> Seen:
         return show(backbone, method, [Picture(tokens, (question.text,), stream)])[0][0]
 
-    backbone.clip.forget()
+    _forget_texts(backbone)
     vision, encoded = _count(read)
     with_text, _ = _count(lambda: see(encoded))
     # A fresh encoding has no remembered scores; the question's embedding is remembered.
@@ -210,7 +210,7 @@ def _time_once(
     questions = image.questions[:batch]
     stream = partial(pruning_stream, seed, image.image_id, CLEAN.condition_id)
     picture = read_picture(image.png)
-    backbone.clip.forget()
+    _forget_texts(backbone)
     begin = time.perf_counter()
     tokens = encode(backbone, method, [picture], [stream])[0]
     seen = show(backbone, method, [Picture(tokens, tuple(q.text for q in questions), stream)])[0]
@@ -221,6 +221,12 @@ def _time_once(
         narrowing=narrowing(method, [stream] * len(questions), weights),
     )
     return time.perf_counter() - begin
+
+
+def _forget_texts(backbone: Backbone) -> None:
+    """Make questions cost again what they cost when they are new."""
+    if backbone.clip is not None:
+        backbone.clip.forget()
 
 
 def _clean_images(study: Study, folders: Folders) -> list[AskedImage]:

@@ -113,7 +113,7 @@ def show(backbone: Backbone, method: Method, pictures: Sequence[Picture]) -> lis
         if not isinstance(method, Selects):
             found.append([Seen(read, shown, read[0].count, _own(*read))] * len(picture.questions))
             continue
-        tokens = ConnectedTokens(shown.rows, None if backbone.mixing else read[0], shown.size)
+        tokens = _connected(backbone, shown, read[0])
         chosen: dict[tuple[object, ...], Seen] = {}
         for one in (own := _select(backbone, method, picture, _looked_at(backbone, picture) or tokens)):
             if one.key not in chosen:
@@ -182,8 +182,19 @@ def _looked_at(backbone: Backbone, picture: Picture) -> ConnectedTokens | None:
     """The tokens after the connector of the picture that a method looks at, if that is another one."""
     if picture.looked_at is None:
         return None
-    connected = whole(backbone, picture.looked_at)
-    return ConnectedTokens(connected.rows, None if backbone.mixing else picture.looked_at, connected.size)
+    return _connected(backbone, whole(backbone, picture.looked_at), picture.looked_at)
+
+
+def _connected(backbone: Backbone, shown: Shown, tokens: VisualTokens) -> ConnectedTokens:
+    """What a method sees of a picture after the connector.
+
+    Args:
+        backbone: a loaded model.
+        shown: all of the picture.
+        tokens: what the connector read.
+    """
+    rows = shown.rows[:, : shown.rows.shape[1] - backbone.set_aside]
+    return ConnectedTokens(rows, None if backbone.mixing else tokens, shown.size)
 
 
 def _select(backbone: Backbone, method: Selects, picture: Picture, tokens: VisualTokens) -> list[Kept]:

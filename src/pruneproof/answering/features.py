@@ -24,9 +24,6 @@ from pruneproof.files import digest, sealed, unsealed, write_bytes
 from pruneproof.pictures import read_picture
 from pruneproof.pruning.protocol import Signals, VisualTokens
 
-ALWAYS = Signals(cls_attention=(-1, -2), aligned=(-1,))
-"""Signals that are always kept: methods that need no others share their files."""
-
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
@@ -34,6 +31,8 @@ class StoredImage:
 
     size: tuple[int, int]
     features: Tensor
+    width: int
+    """Columns of them that are `tower_features`; the others are what the connector gets of earlier layers."""
     cls: Tensor
     places: Tensor
     signals: Mapping[tuple[str, int], Tensor]
@@ -56,8 +55,8 @@ class StoredImage:
 
     @property
     def tower_features(self) -> Tensor:
-        """[N, D] what the connector receives."""
-        return self.features
+        """[N, D] as the tower leaves them."""
+        return self.features[:, : self.width]
 
     def cls_attention(self, layer: int) -> Tensor:
         """[N] of a layer that was kept."""
@@ -110,14 +109,19 @@ class FeatureStore:
             pngs: pixels as PNG, kept and found together.
             signals: that will be asked for.
         """
-        wanted = [(name, layer) for name, layers in (ALWAYS | signals).by_name().items() for layer in layers]
+        wanted = [(name, layer) for name, layers in (backbone.usual | signals).by_name().items() for layer in layers]
         pictures = [read_picture(png) for png in pngs]
         key = digest(self.base.encode(), str(wanted).encode(), *pngs)
         tensors = self._kept(
             key,
             backbone,
             lambda: [
-                {"features": image.features, "cls": image.cls, "places": image.places}
+                {
+                    "features": image.features,
+                    "width": torch.tensor(image.tower_features.shape[-1]),
+                    "cls": image.cls,
+                    "places": image.places,
+                }
                 | {f"{name}{layer}": getattr(image, name)(layer) for name, layer in wanted}
                 for image in backbone.encode(pictures)
             ],
@@ -126,6 +130,7 @@ class FeatureStore:
             StoredImage(
                 picture.size,
                 tensors[f"{i}.features"],
+                int(tensors[f"{i}.width"]),
                 tensors[f"{i}.cls"],
                 tensors[f"{i}.places"],
                 {(name, layer): tensors[f"{i}.{name}{layer}"] for name, layer in wanted},

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pruneproof.backbones import Backbone
+from pruneproof.backbones.clip.text_towers import ClipSpace
 from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import TextTowerName, VisualTokens
 
@@ -24,12 +25,21 @@ class Questions:
     @property
     def in_clip(self) -> Tensor:
         """[Q, E]."""
-        return self.backbone.clip.embed(self.questions, self.tower)
+        return self._clip.embed(self.questions, self.tower)
 
     @property
     def projected(self) -> Tensor:
         """[Q, E]."""
-        return self.backbone.clip.embed(self.questions, self.tower, unit=False)
+        return self._clip.embed(self.questions, self.tower, unit=False)
+
+    @property
+    def _clip(self) -> ClipSpace:
+        if self.backbone.clip is None:
+            raise PruneProofError(
+                "a method compares questions with patches in CLIP space, and the backbone has none: its `signals` must "
+                "say `aligned` or `projected`"
+            )
+        return self.backbone.clip
 
     def words(self, index: int) -> Tensor:
         """[W, D]."""
@@ -79,7 +89,7 @@ class ConnectedTokens:
     @property
     def tower_features(self) -> Tensor:
         """[N, D]."""
-        return self._patches.features
+        return self._patches.tower_features
 
     def cls_attention(self, layer: int) -> Tensor:
         """[N]."""

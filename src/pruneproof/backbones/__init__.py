@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pruneproof.backbones.clip.patch_boxes import PatchBoxes
     from pruneproof.backbones.clip.text_towers import ClipSpace
-    from pruneproof.pruning.protocol import Kept, LanguageLayer, TowerLayer, VisualTokens
+    from pruneproof.pruning.protocol import Kept, LanguageLayer, Signals, TowerLayer, VisualTokens
 
 History: TypeAlias = tuple[tuple[str, str], ...]
 """Earlier turns of a dialogue on one image, oldest first: (question, answer)."""
@@ -59,7 +59,8 @@ class Shown:
     """What the language model is given of one picture, after the connector and after every selection before it."""
 
     rows: Tensor
-    """[K, W] its tokens: rows of the language model's own sequence, or what its cross-attention reads."""
+    """[K, W] its tokens: rows of the language model's own sequence, or what its cross-attention reads; with the columns
+    that are set aside for later layers, if there are any."""
     origin: Tensor
     """int64 [K] number of the patch that each is, as of `VisualTokens.origin`."""
     size: tuple[int, int]
@@ -97,8 +98,13 @@ class Backbone(Protocol):
         ...
 
     @property
-    def clip(self) -> ClipSpace:
-        """Where patches and questions can be compared."""
+    def clip(self) -> ClipSpace | None:
+        """Where patches and questions can be compared; None for a vision tower that is not CLIP's."""
+        ...
+
+    @property
+    def usual(self) -> Signals:
+        """Signals that most methods look at: they are kept with every encoded picture, whoever asks for it."""
         ...
 
     @property
@@ -114,6 +120,12 @@ class Backbone(Protocol):
     @property
     def mixing(self) -> str:
         """Why what leaves the connector is not patches; empty if it passes them on one by one."""
+        ...
+
+    @property
+    def set_aside(self) -> int:
+        """Last columns of what `connect` gives that methods do not see, because the language model does not read them
+        at its input: some add them to the token in a later layer (DeepStack)."""
         ...
 
     def encode(
@@ -132,7 +144,7 @@ class Backbone(Protocol):
         ...
 
     def connect(self, read: Sequence[tuple[VisualTokens, Kept]]) -> list[Tensor]:
-        """[L, W] what the connector makes of some of a picture's tokens, for each of them."""
+        """[L, W] what the connector makes of some of a picture's tokens, for each of them; see `set_aside`."""
         ...
 
     def words(self, question: str) -> Tensor:

@@ -208,7 +208,8 @@ class VisualTokens(Protocol):
 
     @property
     def tower_features(self) -> Tensor:
-        """[N, D] the patches as the vision tower leaves them: the `features` before the connector."""
+        """[N, D] the patches as the vision tower leaves them: the first columns of the `features` before the connector,
+        and all of them unless the connector gets earlier layers' too (Qwen3-VL)."""
         ...
 
     @property

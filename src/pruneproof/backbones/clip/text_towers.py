@@ -118,8 +118,14 @@ def load_clip_space(settings: BackboneSettings, root: Path, device: str, depth: 
 
     Raises:
         PruneProofError: if a tower is neither a local folder nor a name that open_clip knows, cannot be read, is of a
-            kind whose patches cannot be taken into CLIP space, or embeds in another number of dimensions.
+            kind whose patches cannot be taken into CLIP space, or embeds in another number of dimensions; or if none is
+            named, which validation finds before.
     """
+    if settings.text_tower is None:
+        raise PruneProofError(
+            f"family {settings.family!r} needs a `text_tower`: give the open_clip name of the one that matches the "
+            "vision tower, or a local folder"
+        )
     pair = _read("text_tower", settings.text_tower, settings.text_tower_pretrained, root, device)
     image_end(pair.model.visual, depth)
     control = None

@@ -10,6 +10,10 @@ from torch import Tensor
 
 from pruneproof.backbones.clip.text_towers import ClipSpace
 from pruneproof.errors import PruneProofError
+from pruneproof.pruning.protocol import Signals
+
+USUAL = Signals(cls_attention=(-1, -2), aligned=(-1,))
+"""What most methods look at in a CLIP tower; see `Backbone.usual`."""
 
 
 def cls_attention(layer: Any, state: Tensor, heads: int | None = None) -> Tensor:

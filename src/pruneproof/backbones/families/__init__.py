@@ -1,6 +1,7 @@
 """Families of models, one module each.
 
 A member exposes `load(settings, root, device) -> Backbone`, `patch_boxes(settings, root) -> PatchBoxes`, and, where
-they apply, `CLOSED_DOORS` (door to the reason why no method acts there) and `MIXING` (why its connector
-gives no patches).
+they apply, `CLOSED_DOORS` (door to the reason why no method acts there), `MIXING` (why its connector gives no patches)
+and `LACKING` (signal of `VisualTokens` to the reason why its pictures have none). These are literals, which validation
+reads without importing the family. A family that lacks `aligned` has no CLIP and takes no `text_tower`.
 """

@@ -40,13 +40,14 @@ class Prompt:
 
 
 class CausalBase(ABC):
-    """A loaded model; implements `Backbone` but for `clip`.
+    """A loaded model; implements `Backbone` but for `clip` and `usual`.
 
     A family says how a picture becomes tokens (`encode`) and what its connector makes of some of them (`projected`),
     and may put rows of its own between these (`laid_out`).
     """
 
     mixing = ""
+    set_aside = 0
 
     def __init__(self, model: Any, processor: Any, decoder: Any, device: str) -> None:
         self.model, self.processor, self.device = model, processor, device

@@ -12,7 +12,7 @@ from torch import Tensor
 from pruneproof.backbones.checkpoints.loading import load_pretrained
 from pruneproof.backbones.clip.pairing import check_pairing
 from pruneproof.backbones.clip.text_towers import ClipSpace, load_clip_space
-from pruneproof.backbones.clip.vision import ClipImage
+from pruneproof.backbones.clip.vision import USUAL, ClipImage
 from pruneproof.backbones.families._causal_base import CausalBase
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
@@ -20,6 +20,8 @@ from pruneproof.settings import BackboneSettings
 
 class LlavaBase(CausalBase):
     """A loaded model; implements `Backbone`. A family says how a picture becomes `ClipImage`s (`encode`)."""
+
+    usual = USUAL
 
     def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
         super().__init__(model, processor, model.model.language_model, device)

@@ -23,6 +23,7 @@ from pruneproof.backbones.clip.pairing import check_pairing
 from pruneproof.backbones.clip.patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones.clip.text_towers import ClipSpace, load_clip_space
 from pruneproof.backbones.clip.tower import Tower, read_reduced
+from pruneproof.backbones.clip.vision import USUAL
 from pruneproof.backbones.families._blip2_seq2seq import EncoderDecoder
 from pruneproof.backbones.families._blip2_vision import Blip2Image, split_layer
 from pruneproof.backbones.families._connecting import by_length, require_whole, with_cls
@@ -68,6 +69,8 @@ class Blip2:
     """A loaded BLIP-2; implements `Backbone`."""
 
     mixing = MIXING
+    usual = USUAL
+    set_aside = 0
 
     def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
         self.model, self.processor, self.clip, self.device = model, processor, clip, device

@@ -25,7 +25,7 @@ from pruneproof.backbones.clip.pairing import check_pairing
 from pruneproof.backbones.clip.patch_boxes import PatchBoxes, square_patches
 from pruneproof.backbones.clip.text_towers import ClipSpace, load_clip_space
 from pruneproof.backbones.clip.tower import Tower, read_reduced
-from pruneproof.backbones.clip.vision import ClipImage
+from pruneproof.backbones.clip.vision import USUAL, ClipImage
 from pruneproof.backbones.families._connecting import by_length, require_whole, with_cls
 from pruneproof.backbones.families._flamingo_decoder import LookingCache, LookingDecoder
 from pruneproof.backbones.families._flamingo_prompts import END, FAKE, IMAGE, Prompt, build_prompt, prompt_text
@@ -53,6 +53,8 @@ class Flamingo:
     """
 
     mixing = MIXING
+    usual = USUAL
+    set_aside = 0
 
     def __init__(self, model: Any, processor: Any, clip: ClipSpace, device: str) -> None:
         self.model, self.processor, self.clip, self.device = model, processor, clip, device
