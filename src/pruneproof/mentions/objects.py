@@ -8,12 +8,15 @@ or `mentions.wordnet` derives another.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-
-from nltk.tokenize.destructive import NLTKWordTokenizer
-from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
+from functools import cache
+from typing import TYPE_CHECKING
 
 from pruneproof.errors import PruneProofError
 from pruneproof.mentions.singular import singular
+
+if TYPE_CHECKING:
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+    from nltk.tokenize.punkt import PunktSentenceTokenizer
 
 Lexicon = Mapping[str, str]
 """A word or double word in the singular -> the class that it names: `puppy` -> `dog`."""
@@ -150,14 +153,16 @@ def _merged(words: list[str]) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    return [word for sentence in _SENTENCES.tokenize(text) for word in _WORDS.tokenize(sentence)]
+    sentences, words = _tokenizers()
+    return [word for sentence in sentences.tokenize(text) for word in words.tokenize(sentence)]
 
 
-def _sentence_ends() -> PunktSentenceTokenizer:
+@cache
+def _tokenizers() -> tuple[PunktSentenceTokenizer, NLTKWordTokenizer]:
+    """Of sentences and of words; importing NLTK takes longer than a second, and most who know this module cut none."""
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+    from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
+
     parameters = PunktParameters()
     parameters.abbrev_types.update(_ABBREVIATIONS)
-    return PunktSentenceTokenizer(parameters)
-
-
-_SENTENCES = _sentence_ends()
-_WORDS = NLTKWordTokenizer()
+    return PunktSentenceTokenizer(parameters), NLTKWordTokenizer()
