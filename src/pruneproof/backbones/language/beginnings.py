@@ -23,6 +23,22 @@ class WholePrompt:
     """Tokens after the image."""
     beginning: Hashable = None
     """Equal for prompts that are the same up to the end of the image; None for one that is like no other."""
+    places: Tensor | None = None
+    """int64 [T, A] positions of its tokens on A axes; None for one axis, on which they are numbered from 0."""
+    next_place: int | None = None
+    """Position of the token that follows, the same on all axes; None with `places`: T."""
+    deep: tuple[Tensor, ...] = ()
+    """[N, D] each: what the first layers, one by one, add to the visual tokens that leave them (DeepStack)."""
+
+    @property
+    def numbered(self) -> Tensor:
+        """int64 [T] or [T, A] positions of its tokens."""
+        return torch.arange(len(self.embedded), device=self.embedded.device) if self.places is None else self.places
+
+    @property
+    def following(self) -> int:
+        """Position of the token that follows."""
+        return len(self.embedded) if self.next_place is None else self.next_place
 
     @property
     def start(self) -> int:

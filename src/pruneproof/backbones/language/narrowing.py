@@ -26,6 +26,7 @@ from pruneproof.backbones.language.generation import CausalModel, Generated
 from pruneproof.backbones.language.greedy import greedy
 from pruneproof.backbones.language.narrowing_view import Entering, PromptLayer, require_rotary
 from pruneproof.backbones.language.skipping import run_at
+from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import Kept
 
 
@@ -36,11 +37,15 @@ class _Row:
     state: Tensor
     """[T, D]."""
     places: Tensor
-    """int64 [T] positions that its tokens are numbered by."""
+    """int64 [T], or [T, A] on several axes: positions that its tokens are numbered by."""
+    following: int
+    """Position of the token that follows."""
     visual: Tensor
     """int64 [N] where its visual tokens stand among the T."""
     left: Tensor
     """int64 [N] which of the shown tokens they are; -1 for a merged one."""
+    deep: tuple[Tensor, ...]
+    """[N, D] each: what they are given after the first layers; as of `WholePrompt`."""
 
 
 class _Layers:
@@ -156,7 +161,8 @@ def _read(
         if alike and whole and len(alike.first) < len(prompts) and not last:
             rows = _through_once(decoder, layer, rows, alike, layers)
         else:
-            rows = _through(decoder, layer, rows, prompts, narrowing, layers, at_the_end=last and alike is not None)
+            rows = _through(decoder, layer, rows, layers, at_the_end=last and alike is not None)
+        rows = [_deepened(row, number) for row in rows]
     return rows, decoder.norm(torch.stack([row.state[-1] for row in rows]))
 
 
@@ -164,10 +170,19 @@ def _row(prompt: WholePrompt) -> _Row:
     device = prompt.embedded.device
     return _Row(
         prompt.embedded,
-        torch.arange(len(prompt.embedded), device=device),
+        prompt.numbered,
+        prompt.following,
         prompt.visual,
         torch.arange(len(prompt.visual), device=device),
+        prompt.deep,
     )
+
+
+def _deepened(row: _Row, layer: int) -> _Row:
+    """A row after a layer has given its visual tokens what is theirs there."""
+    if layer >= len(row.deep):
+        return row
+    return replace(row, state=row.state.index_add(0, row.visual, row.deep[layer].to(row.state.dtype)))
 
 
 def _narrow(row: _Row, kept: Kept, renumbers: bool) -> _Row:
@@ -184,17 +199,30 @@ def _narrow(row: _Row, kept: Kept, renumbers: bool) -> _Row:
     places = torch.cat([row.places[text], row.places[row.visual[own]]])[order]
     visual = (order >= len(text)).nonzero()[:, 0]
     left = torch.where(index < 0, -1, row.left[own])[order[visual] - len(text)]
+    following = row.following
     if renumbers:
-        places = torch.arange(len(state), device=device)
-    return _Row(state, places, visual, left)
+        _require_one_axis(places)
+        places, following = torch.arange(len(state), device=device), len(state)
+    return _Row(state, places, following, visual, left, tuple(kept.apply(deep) for deep in row.deep))
+
+
+def _require_one_axis(places: Tensor) -> None:
+    """Refuse to number tokens anew that have several numbers each; validation does before.
+
+    Raises:
+        PruneProofError: saying so.
+    """
+    if places.ndim > 1:
+        raise PruneProofError(
+            "a method numbers the tokens that are left anew, and this language model numbers visual tokens by row and "
+            "column: choose a method that leaves the numbers as they are, such as fastv"
+        )
 
 
 def _through(
     decoder: Any,
     layer: Any,
     rows: Sequence[_Row],
-    prompts: Sequence[WholePrompt],
-    narrowing: Narrowing,
     layers: _Layers,
     at_the_end: bool,
 ) -> list[_Row]:
@@ -208,8 +236,7 @@ def _through(
     layers.seen.append(torch.arange(state.shape[1], device=state.device)[None] < lengths[:, None])
     inputs = _inputs(decoder, state, places, mask, layers.cache)
     state = run_at(layer, state, lengths[:, None] - 1, **inputs) if at_the_end else layer(state, **inputs)
-    whole = torch.tensor([len(prompt.embedded) for prompt in prompts], device=state.device)
-    layers.next.append(lengths if narrowing.renumbers else whole)
+    layers.next.append(torch.tensor([row.following for row in rows], device=state.device))
     return [replace(row, state=own[: len(row.state)]) for row, own in zip(rows, state, strict=True)]
 
 
@@ -217,7 +244,7 @@ def _through_once(decoder: Any, layer: Any, rows: Sequence[_Row], alike: Alike, 
     """Rows that have lost nothing through one layer: every beginning once, then what follows it in each row."""
     start, device = alike.start, alike.group.device
     begin = torch.stack([rows[i].state[:start] for i in alike.first])
-    places = torch.arange(start, device=device)[None]
+    places = torch.stack([rows[i].places[:start] for i in alike.first])
     causal = create_causal_mask(
         config=decoder.config, inputs_embeds=begin, attention_mask=None, past_key_values=None, position_ids=None
     )
@@ -227,11 +254,11 @@ def _through_once(decoder: Any, layer: Any, rows: Sequence[_Row], alike: Alike, 
     width = rest.shape[1]
     sees = torch.ones(width, start + width, dtype=torch.bool, device=device).tril(start)
     mask = torch.zeros_like(sees, dtype=rest.dtype).masked_fill(~sees, torch.finfo(rest.dtype).min)
-    places = start + torch.arange(width, device=device)[None]
+    places = pad_sequence([row.places[start:] for row in rows], batch_first=True)
     rest = layer(rest, **_inputs(decoder, rest, places, mask[None, None], layers.cache))
     lengths = torch.tensor([len(row.state) for row in rows], device=device)
     layers.seen.append(torch.arange(start + width, device=device)[None] < lengths[:, None])
-    layers.next.append(lengths)
+    layers.next.append(torch.tensor([row.following for row in rows], device=device))
     groups = alike.group.tolist()
     return [
         replace(row, state=torch.cat([begin[group], own[: len(row.state) - start]]))

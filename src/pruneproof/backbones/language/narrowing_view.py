@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from transformers.models.llama import modeling_llama
-from transformers.models.mistral import modeling_mistral
 
 from pruneproof.errors import PruneProofError
 
-_KINDS = (modeling_llama.LlamaDecoderLayer, modeling_mistral.MistralDecoderLayer)
+_KINDS = frozenset(
+    {
+        "LlamaDecoderLayer",
+        "MistralDecoderLayer",
+        "Qwen2DecoderLayer",
+        "Qwen2_5_VLDecoderLayer",
+        "Qwen3VLTextDecoderLayer",
+    }
+)
+"""Classes of layers in transformers whose attention is Llama's, or Llama's with a norm of queries and keys."""
 
 
 def require_rotary(decoder: Any) -> None:
-    """Refuse a decoder whose layers are not Llama's or Mistral's, or see a window only.
+    """Refuse a decoder whose layers are not Llama's, Mistral's or Qwen's, or see a window only.
 
     Raises:
         PruneProofError: naming the kind of layer.
     """
-    kind = type(decoder.layers[0])
+    kind = type(decoder.layers[0]).__name__
     if kind not in _KINDS:
         raise PruneProofError(
-            f"visual tokens cannot be dropped between layers of the kind {kind.__name__}, but only between Llama's and "
-            "Mistral's: choose a method at another door"
+            f"visual tokens cannot be dropped between layers of the kind {kind}, but only between Llama's, Mistral's "
+            "and Qwen's: choose a method at another door"
         )
     if getattr(decoder.config, "sliding_window", None) is not None:
         raise PruneProofError(
@@ -44,14 +52,14 @@ class Entering:
     state: Tensor
     """[T, D]."""
     places: Tensor
-    """int64 [T] positions."""
+    """int64 [T] positions, or [T, A] on several axes."""
 
     def attention(self, rows: Tensor) -> Tensor:
         """[H, R, T] what `LanguageLayer.attention` gives. Source: transformers `LlamaAttention.forward`."""
         attention = self.layer.self_attn
         normed = self.layer.input_layernorm(self.state)
-        query = self._turned(attention.q_proj(normed[rows]), self.places[rows])
-        key = self._turned(attention.k_proj(normed), self.places)
+        query = self._turned("q", normed[rows], self.places[rows])
+        key = self._turned("k", normed, self.places)
         key = key.repeat_interleave(len(query) // len(key), dim=0)
         scores = (query @ key.transpose(-1, -2) * attention.scaling).float()
         later = torch.arange(len(self.state), device=rows.device)[None] > rows[:, None]
@@ -61,11 +69,18 @@ class Entering:
     def keys(self) -> Tensor:
         """[G, T, W] what `LanguageLayer.keys` gives."""
         normed = self.layer.input_layernorm(self.state)
-        return self._turned(self.layer.self_attn.k_proj(normed), self.places)
+        return self._turned("k", normed, self.places)
 
-    def _turned(self, projected: Tensor, places: Tensor) -> Tensor:
-        """[heads, T, W] with rotary positions. Source: transformers `apply_rotary_pos_emb`."""
-        heads = projected.view(len(projected), -1, self.layer.self_attn.head_dim).transpose(0, 1)
+    def _turned(self, part: Literal["q", "k"], normed: Tensor, places: Tensor) -> Tensor:
+        """[heads, T, W] queries or keys with rotary positions. Source: transformers `apply_rotary_pos_emb`.
+
+        Qwen3's pass a norm of their own before; see its `Qwen3VLTextAttention.forward`.
+        """
+        attention = self.layer.self_attn
+        heads = getattr(attention, f"{part}_proj")(normed).view(len(normed), -1, attention.head_dim)
+        if hasattr(attention, f"{part}_norm"):
+            heads = getattr(attention, f"{part}_norm")(heads)
+        heads = heads.transpose(0, 1)
         cos, sin = self.rotary(heads, position_ids=places[None])
         rotate_half: Callable[[Tensor], Tensor] = modeling_llama.rotate_half
         turned: Tensor = heads * cos + rotate_half(heads) * sin

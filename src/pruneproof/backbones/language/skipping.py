@@ -14,10 +14,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from transformers.models.idefics import modeling_idefics
 from transformers.models.llama import modeling_llama
-from transformers.models.mistral import modeling_mistral
-from transformers.models.opt import modeling_opt
 
 KeysValues: TypeAlias = tuple[Tensor, Tensor]
 """[B, heads, T, width of a head] each."""
@@ -38,7 +35,7 @@ def last_states(decoder: Any, columns: Tensor, **inputs: Any) -> Tensor:
         [B, n, D] last hidden states.
     """
     layer = decoder.layers[-1]
-    if type(layer) not in _MAKERS:
+    if type(layer).__name__ not in _MAKERS:
         whole: Tensor = decoder(**inputs).last_hidden_state
         return _picked(whole, columns)
 
@@ -62,7 +59,7 @@ def run_at(layer: Any, states: Tensor, columns: Tensor, **kwargs: Any) -> Tensor
         columns: int64 [B, n].
         kwargs: of its forward, with a cache as `past_key_values`.
     """
-    if type(layer) not in _MAKERS:
+    if type(layer).__name__ not in _MAKERS:
         whole: Tensor = layer(states, **kwargs)
         return _picked(whole, columns)
     found: Tensor = layer(_picked(states, columns), **_narrowed(layer, states, columns, kwargs))
@@ -87,7 +84,7 @@ class _Made:
 
 def _narrowed(layer: Any, states: Tensor, columns: Tensor, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The keyword arguments of a layer for a few of its positions, after the keys and values of all were made."""
-    made = _MAKERS[type(layer)](layer, states, kwargs)
+    made = _MAKERS[type(layer).__name__](layer, states, kwargs)
     keys, values = kwargs["past_key_values"].update(*made, layer.self_attn.layer_idx)
     changed = dict(kwargs)
     changed["past_key_values"] = _Made(keys, values)
@@ -125,7 +122,7 @@ def _by_heads(projected: Tensor, width: int) -> Tensor:
 
 
 def _llama(layer: Any, states: Tensor, kwargs: Mapping[str, Any]) -> KeysValues:
-    """Source: transformers `LlamaAttention.forward`, which is also Mistral's."""
+    """Source: transformers `LlamaAttention.forward`, which is also Mistral's and, with biases, Qwen2's."""
     attention, normed = layer.self_attn, layer.input_layernorm(states)
     keys, values = (_by_heads(part(normed), attention.head_dim) for part in (attention.k_proj, attention.v_proj))
     cos, sin = kwargs["position_embeddings"]
@@ -137,7 +134,7 @@ def _idefics(layer: Any, states: Tensor, kwargs: Mapping[str, Any]) -> KeysValue
     attention, normed = layer.self_attn, layer.input_layernorm(states)
     keys, values = (_by_heads(part(normed), attention.head_dim) for part in (attention.k_proj, attention.v_proj))
     cos, sin = attention.rotary_emb(values, kwargs["position_ids"])
-    return _turned(keys, cos, sin, modeling_idefics.rotate_half), values
+    return _turned(keys, cos, sin, modeling_llama.rotate_half), values
 
 
 def _opt(layer: Any, states: Tensor, kwargs: Mapping[str, Any]) -> KeysValues:
@@ -154,10 +151,22 @@ def _turned(keys: Tensor, cos: Tensor, sin: Tensor, rotate_half: Callable[[Tenso
     return keys * cos.unsqueeze(1) + rotate_half(keys) * sin.unsqueeze(1)
 
 
-_MAKERS: Mapping[type, Callable[[Any, Tensor, Mapping[str, Any]], KeysValues]] = {
-    modeling_llama.LlamaDecoderLayer: _llama,
-    modeling_mistral.MistralDecoderLayer: _llama,
-    modeling_idefics.IdeficsDecoderLayer: _idefics,
-    modeling_opt.OPTDecoderLayer: _opt,
+def _qwen3_vl(layer: Any, states: Tensor, kwargs: Mapping[str, Any]) -> KeysValues:
+    """Source: transformers `Qwen3VLTextAttention.forward`."""
+    attention, normed = layer.self_attn, layer.input_layernorm(states)
+    keys, values = (_by_heads(part(normed), attention.head_dim) for part in (attention.k_proj, attention.v_proj))
+    cos, sin = kwargs["position_embeddings"]
+    return _turned(attention.k_norm(keys), cos, sin, modeling_llama.rotate_half), values
+
+
+_MAKERS: Mapping[str, Callable[[Any, Tensor, Mapping[str, Any]], KeysValues]] = {
+    "LlamaDecoderLayer": _llama,
+    "MistralDecoderLayer": _llama,
+    "IdeficsDecoderLayer": _idefics,
+    "OPTDecoderLayer": _opt,
+    "Qwen2DecoderLayer": _llama,
+    "Qwen2_5_VLDecoderLayer": _llama,
+    "Qwen3VLTextDecoderLayer": _qwen3_vl,
 }
-"""What makes the keys and values of a kind of layer, as the layer itself would, before they enter the cache."""
+"""What makes the keys and values of a kind of layer, as the layer itself would, before they enter the cache; by the
+name of its class in transformers, so that only the model that is loaded is imported."""
