@@ -35,12 +35,53 @@ def test_cpu_needs_no_torch() -> None:
     assert machine.device({"PRUNEPROOF_DEVICE": "cpu"}) == "cpu"
 
 
-@pytest.mark.parametrize("text", ["gpu", "tpu", "cuda:", "cuda:x", "cuda:12345", "CPU"])
+@pytest.mark.parametrize(
+    "text", ["gpu", "tpu", "cuda:", "cuda:x", "cuda:12345", "CPU", "auto,cpu", "cpu,", "cuda:all,cpu"]
+)
 def test_malformed_devices_are_refused(text: str) -> None:
     with pytest.raises(PruneProofError, match="use auto, cpu, cuda"):
         machine.device({"PRUNEPROOF_DEVICE": text})
 
 
 def test_an_accelerator_that_is_not_there_is_refused() -> None:
-    with pytest.raises(PruneProofError, match="does not find here"):
+    with pytest.raises(PruneProofError, match="torch finds no cuda:4096 here"):
         machine.device({"PRUNEPROOF_DEVICE": "cuda:4096"})
+
+
+def test_devices_may_be_several() -> None:
+    assert machine.devices({"PRUNEPROOF_DEVICE": "cpu"}) == ("cpu",)
+    assert machine.devices({"PRUNEPROOF_DEVICE": "cpu, cpu"}) == ("cpu", "cpu")
+    assert machine.device({"PRUNEPROOF_DEVICE": "cpu,cpu"}) == "cpu"
+
+
+def test_devices_are_found_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert machine.devices({}) == ("cuda",)
+    assert machine.devices({"PRUNEPROOF_DEVICE": "cuda:all"}) == ("cuda:0", "cuda:1", "cuda:2")
+    assert machine.devices({"PRUNEPROOF_DEVICE": "cuda:2,cuda:0"}) == ("cuda:2", "cuda:0")
+    assert machine.device({"PRUNEPROOF_DEVICE": "cuda:2,cuda:0"}) == "cuda:2"
+    with pytest.raises(PruneProofError, match="torch finds no cuda:3 here"):
+        machine.devices({"PRUNEPROOF_DEVICE": "cuda:0,cuda:3"})
+
+
+def test_all_of_no_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(PruneProofError, match="torch finds no cuda:all here"):
+        machine.devices({"PRUNEPROOF_DEVICE": "cuda:all"})
+
+
+def test_an_engine_is_one_of_two() -> None:
+    assert machine.engine({}) == "pool"
+    assert machine.engine({"PRUNEPROOF_ENGINE": " ray "}) == "ray"
+    with pytest.raises(PruneProofError, match="PRUNEPROOF_ENGINE is 'dask': use pool or ray"):
+        machine.engine({"PRUNEPROOF_ENGINE": "dask"})
+
+
+def test_the_number_of_workers_may_be_left_open() -> None:
+    assert machine.wanted_workers({}) is None
+    assert machine.wanted_workers({"PRUNEPROOF_WORKERS": "5"}) == 5

@@ -49,6 +49,14 @@ class Stored(Protocol):
         """
         ...
 
+    def carried(self) -> Stored:
+        """The same picture, to be read where its files are not.
+
+        Raises:
+            PruneProofError: as `read` does.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -64,6 +72,10 @@ class Held:
     def read(self) -> bytes:
         """As they are."""
         return self.content
+
+    def carried(self) -> Stored:
+        """Itself."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,10 @@ class InFile:
         except OSError as error:
             raise PruneProofError(f"picture {self.path} cannot be read ({failure(error)}): restore it") from error
         return _unchanged(content, self.digest, f"picture {self.path}")
+
+    def carried(self) -> Stored:
+        """Its bytes; see `Stored`."""
+        return Held(self.read())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +124,10 @@ class InTable:
         except (pa.ArrowException, OSError, IndexError) as error:
             raise _damaged(self.path, error) from None
         return _unchanged(content, self.digest, f"row {self.row} of {self.path}")
+
+    def carried(self) -> Stored:
+        """Its bytes; see `Stored`."""
+        return Held(self.read())
 
 
 def columns(png: bytes) -> dict[str, Any]:

@@ -11,9 +11,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from threading import Thread
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pruneproof.errors import PruneProofError
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -52,11 +55,12 @@ def run_in_order(
     if len(first) < 2:
         yield from ((task, function(task)) for task in chain(first, coming))
         return
+    context = multiprocessing.get_context(start)
     pool = ProcessPoolExecutor(
         len(first),
-        mp_context=multiprocessing.get_context(start),
+        mp_context=context,
         initializer=_prepare,
-        initargs=(prepare,),
+        initargs=(prepare, context.Value("i", 0)),
     )
     try:
         waiting: deque[tuple[Task, Future[Result]]] = deque()
@@ -79,8 +83,20 @@ def _result(task: Task, future: Future[Result]) -> tuple[Task, Result]:
     return task, future.result()
 
 
-def _prepare(prepare: Callable[[], None] | None) -> None:
-    """A worker leaves interrupts to its parent, and exits when its parent dies."""
+_number = 0
+
+
+def number() -> int:
+    """Number of this process among the workers that were started together, from 0; 0 in any other process."""
+    return _number
+
+
+def _prepare(prepare: Callable[[], None] | None, started: Synchronized[int]) -> None:
+    """A worker takes a number, leaves interrupts to its parent, and exits when its parent dies."""
+    global _number
+    with started.get_lock():
+        _number = started.value
+        started.value += 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     if prepare is not None:

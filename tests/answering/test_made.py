@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pruneproof.answering import stage, worker
+from pruneproof.answering import engines, stage, worker
 from pruneproof.answering.grid import IMAGES_PER_BATCH, sheets
 from pruneproof.files import read_rows, write_rows
 from pruneproof.folders import Folders
@@ -92,7 +92,7 @@ def test_the_same_answers_logits_and_warnings_either_way(
         assert answers(asked(study, False), folders) == stored
         assert sorted(record.message for record in caplog.records) == said
     caplog.clear()
-    monkeypatch.setattr(stage, "load", lambda _: pytest.fail("everything is answered"))
+    monkeypatch.setattr(engines, "load", lambda _: pytest.fail("everything is answered"))
     assert answers(asked(study, False), folders) == stored
     assert sorted(record.message for record in caplog.records) == said, "a second run says it again"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pruneproof.answering import features, stage, worker
+from pruneproof.answering import engines, features, stage, worker
 from pruneproof.answering.answerer import Answerer
 from pruneproof.answering.store import Store
 from pruneproof.backbones.families.llava import Llava
@@ -227,7 +227,7 @@ def test_a_second_run_answers_nothing_and_loads_nothing(
     def refuse(*_: object) -> None:
         raise AssertionError("a model was loaded although everything is answered")
 
-    monkeypatch.setattr(stage, "load", refuse)
+    monkeypatch.setattr(engines, "load", refuse)
     assert answer("random_25") == first
     assert len(calls) == 4
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from operator import or_
 from pathlib import Path
 
@@ -18,10 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pruneproof import machine, pruning
-from pruneproof.answering import manifest
+from pruneproof.answering import engines, manifest
 from pruneproof.answering.grid import Asking, Rows, read_asking, sheets
 from pruneproof.answering.store import CELL, Store, fingerprint
-from pruneproof.answering.worker import Cell, Job, Task, finish, load
+from pruneproof.answering.worker import Cell, Job, Origin, Task
 from pruneproof.digests import remembered
 from pruneproof.errors import PruneProofError
 from pruneproof.files import replacing
@@ -29,7 +28,6 @@ from pruneproof.folders import Folders
 from pruneproof.pruning.protocol import Signals
 from pruneproof.records import ANSWERS, LOGITS
 from pruneproof.settings import MethodSettings, Study
-from pruneproof.workers import Start, run_in_order
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +45,7 @@ def run(study: Study, folders: Folders, backbone: str) -> None:
     """Write `answers/<backbone>/` and `logits/<backbone>/`, one table per method; stored cells are not asked again.
 
     Raises:
-        PruneProofError: if a checkpoint is missing or a worker was killed.
+        PruneProofError: if a checkpoint is missing, a worker was killed, or the engine cannot do what is asked of it.
     """
     with remembered(folders.cells / "digests.json") as digests:
         facts = manifest.of_backbone(study, folders, backbone, digests)
@@ -66,14 +64,14 @@ def run(study: Study, folders: Folders, backbone: str) -> None:
             reduce(or_, wanted, Signals()),
             study.study.seed,
             folders.study / study.study.root,
-            machine.device(),
             store,
             folders.features,
             facts.encoder,
         )
         left = sum(map(len, missing.values()))
         total = sum(len(own.keys) for own in cells.values())
-        _answer(job, _tasks(study, folders, methods, facts, missing), left, total, backbone)
+        origin = Origin(study, folders, backbone, facts)
+        _answer(job, origin, _tasks(study, folders, methods, facts, missing), left, total)
     lacking: Counter[str] = Counter()
     for method, own in cells.items():
         lacking |= _write(folders, backbone, method, own, store)
@@ -122,24 +120,17 @@ def _tasks(
                     yield Task(batch, tuple(cells))
 
 
-def _answer(job: Job, tasks: Iterable[Task], missing: int, total: int, title: str) -> None:
-    """Answer what is missing of all cells, on all cores of a CPU or in one process on an accelerator."""
+def _answer(job: Job, origin: Origin, tasks: Iterable[Task], missing: int, total: int) -> None:
+    """Answer what is missing of all cells with the engine that the environment names."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    workers = machine.workers() if job.device == "cpu" else 1
-    start: Start = "fork" if sys.platform == "linux" and job.device == "cpu" else "spawn"
-    if workers == 1 or start == "fork":
-        load(job)
-    columns = (TextColumn(f"answering {title}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    answer = engines.load(machine.engine())
+    columns = (TextColumn(f"answering {origin.backbone}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=total, completed=total - missing)
-        for _, finished in run_in_order(partial(finish, job), tasks, workers, partial(_prepare, job), start):
+        for finished in answer(job, origin, tasks):
             progress.advance(bar, finished)
-
-
-def _prepare(job: Job) -> None:
-    load(job)
 
 
 def _write(folders: Folders, backbone: str, method: str, own: Cells, store: Store) -> Counter[str]:

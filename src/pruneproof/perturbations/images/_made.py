@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pruneproof.files import digest
 from pruneproof.perturbations.images._pictures import StoredPicture
 from pruneproof.records import Condition
+from pruneproof.stored import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,7 @@ class Made:
         from pruneproof.perturbations.images._work import make
 
         return make(self.condition, self.original, self.study_seed, self.model_pixels)
+
+    def carried(self) -> Stored:
+        """The same with its original in memory: it is made where it is read."""
+        return replace(self, original=self.original.held())

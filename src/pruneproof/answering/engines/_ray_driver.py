@@ -1,0 +1,197 @@
+"""The process between the stage and Ray: it connects, starts actors, hands out tasks and passes on what is finished.
+
+Ray is imported here alone, and inside functions, because the stage's process imports this module for its messages.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pruneproof.answering.worker import Job, Origin
+from pruneproof.errors import PruneProofError
+
+_STORE_BYTES = 2**28
+"""Of Ray's object store, where the pictures of tasks in hand lie; what has no room goes to Ray's folder on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be done, and with what."""
+
+    job: Job
+    origin: Origin
+    address: str
+    """RAY_ADDRESS; empty for a Ray of this machine."""
+    device: str
+    """`auto`, `cpu` or `cuda`."""
+    workers: int | None
+    """How many; None for as many as there is room for."""
+    cores: int
+    """Of this machine, for a Ray of its own."""
+    variables: dict[str, str]
+    """Environment of the actors."""
+    folder: Path
+    """For Ray's files and the log of this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Workers are being started; a line says how many and where."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A task is wanted: the answer is one, or None if there are no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A cell."""
+
+    key: str
+    table: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that the user should know, and that stops nothing."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that the user must mend."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """A defect, with its traceback."""
+
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """All tasks are finished."""
+
+
+def drive(pipe: Connection, request: Request) -> None:
+    """Body of the process; it ends when the stage's end of the pipe is closed, and Ray with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _silence(request.folder / "driver.log")
+    try:
+        pipe.send(_drive(pipe, request))
+    except (EOFError, ConnectionError):  # the stage has ended
+        pass
+    except PruneProofError as error:
+        pipe.send(Refused(str(error)))
+    except Exception:
+        pipe.send(Broke(traceback.format_exc()))
+    finally:
+        if "ray" in sys.modules:
+            sys.modules["ray"].shutdown()
+        shutil.rmtree(request.folder, ignore_errors=True)
+
+
+def _drive(pipe: Connection, request: Request) -> Ended:
+    import ray
+
+    from pruneproof.answering.engines._ray_crew import Crew
+
+    _connect(request)
+    device, count, line = plan(ray.nodes(), request)
+    pipe.send(Connected(line))
+    Crew(pipe, replace(request.job, devices=(device,)), request.origin).answer_all(count)
+    return Ended()
+
+
+def _silence(log: Path) -> None:
+    """Send what this process and Ray write to the terminal into a file."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+
+
+def _connect(request: Request) -> None:
+    """Connect to the cluster, or start Ray on this machine.
+
+    Raises:
+        PruneProofError: with the first line of what Ray says.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
+    own: dict[str, Any] = {
+        "num_cpus": request.cores,
+        "include_dashboard": False,
+        "object_store_memory": _STORE_BYTES,
+        "_temp_dir": str(request.folder),
+    }
+    try:
+        ray.init(
+            address=request.address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": request.variables},
+            **({} if request.address else own),
+        )
+    except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
+        said = next(iter(str(error).splitlines()), repr(error))
+        raise PruneProofError(f"Ray cannot be used {_place(request)}: {said}") from None
+
+
+def plan(nodes: Sequence[Mapping[str, Any]], request: Request) -> tuple[str, int, str]:
+    """Decide on the device and the number of workers; each takes one CPU, and on an accelerator one GPU.
+
+    Args:
+        nodes: what `ray.nodes()` gives.
+        request: what is asked for.
+
+    Returns:
+        The device, the number, and a line that says so.
+
+    Raises:
+        PruneProofError: if the nodes together have no room for that, even when nothing else runs on them.
+    """
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    gpus, cpus = (int(sum(node.get(kind, 0) for node in alive)) for kind in ("GPU", "CPU"))
+    cluster = f"Ray {_place(request)} ({len(alive)} nodes, {cpus} CPUs, {gpus} GPUs)"
+    device = "cuda" if request.device == "cuda" or (request.device == "auto" and gpus) else "cpu"
+    each = "one CPU and one GPU" if device == "cuda" else "one CPU"
+    room = sum(room_of(node, device) for node in alive)
+    if not room:
+        raise PruneProofError(f"{cluster} has no room for a worker with {each}: set PRUNEPROOF_DEVICE or add nodes")
+    if request.workers is not None and request.workers > room:
+        raise PruneProofError(
+            f"PRUNEPROOF_WORKERS is {request.workers}, but {cluster} has room for {room} workers with {each}: lower it "
+            "or add nodes"
+        )
+    count = request.workers or room
+    return device, count, f"answering on {cluster}: {count} workers with {each} each"
+
+
+def room_of(resources: Mapping[str, float], device: str) -> int:
+    """How many workers fit on a node with these resources."""
+    cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
+    return min(cpus, gpus) if device == "cuda" else cpus
+
+
+def _place(request: Request) -> str:
+    return f"at {request.address}" if request.address else "on this machine"

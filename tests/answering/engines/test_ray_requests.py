@@ -1,0 +1,154 @@
+"""What is refused before Ray starts anything, and what a machine without the study's files gets to see."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pruneproof.answering import manifest
+from pruneproof.answering.batch import AskedImage, Batch, Question
+from pruneproof.answering.engines import ray as engine
+from pruneproof.answering.engines._ray_actor import require_same
+from pruneproof.answering.engines._ray_driver import Request, plan
+from pruneproof.answering.worker import Origin, Task
+from pruneproof.digests import Digests
+from pruneproof.errors import PruneProofError
+from pruneproof.files import sha256
+from pruneproof.folders import Folders
+from pruneproof.perturbations.images._made import Made
+from pruneproof.perturbations.images._pictures import StoredPicture
+from pruneproof.records import CLEAN, Condition
+from pruneproof.settings import Study
+from pruneproof.stored import Held, InFile, InTable
+
+
+def nodes(*resources: dict[str, float]) -> list[dict[str, Any]]:
+    return [{"Alive": True, "Resources": one} for one in resources]
+
+
+def request(device: str = "auto", workers: int | None = None, address: str = "head:6379") -> Request:
+    unused: Any = None
+    return Request(unused, unused, address, device, workers, 2, {}, Path())
+
+
+TWO_BOXES = nodes({"CPU": 4, "GPU": 1}, {"CPU": 1, "GPU": 4})
+"""Room for two workers with a GPU: one on each, since the second has a single CPU."""
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "expected"),
+    [("auto", None, ("cuda", 2)), ("cuda", 1, ("cuda", 1)), ("cpu", None, ("cpu", 5)), ("cpu", 3, ("cpu", 3))],
+)
+def test_workers_fill_the_nodes(device: str, workers: int | None, expected: tuple[str, int]) -> None:
+    assert plan(TWO_BOXES, request(device, workers))[:2] == expected
+
+
+def test_nodes_that_are_gone_have_no_room() -> None:
+    gone = [{"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}, *nodes({"CPU": 2.0})]
+    assert plan(gone, request())[:2] == ("cpu", 2)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "said"),
+    [
+        (nodes({"CPU": 2}), request("cuda"), r"Ray at head:6379 \(1 nodes, 2 CPUs, 0 GPUs\) has no room for a worker"),
+        (nodes({"CPU": 0.5}), request(), "has no room for a worker with one CPU"),
+        (TWO_BOXES, request("cuda", 3), "PRUNEPROOF_WORKERS is 3, but .* room for 2 workers with one CPU and one GPU"),
+        (nodes({"CPU": 2}), request("cpu", 3, ""), "3, but Ray on this machine .* has room for 2 workers with one CPU"),
+    ],
+)
+def test_what_can_never_be_is_refused(found: Any, wanted: Request, said: str) -> None:
+    with pytest.raises(PruneProofError, match=said):
+        plan(found, wanted)
+
+
+@pytest.mark.parametrize("address", ["auto", "local", "head", "head:", "ray://head:10001", "head:99999", ":6379"])
+def test_addresses_of_other_kinds_are_refused(address: str) -> None:
+    with pytest.raises(PruneProofError, match=r"RAY_ADDRESS is .*: use <host>:<port> of the head"):
+        engine.require(address)
+
+
+@contextmanager
+def free_port() -> Iterator[int]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_an_address_where_nothing_answers_is_refused() -> None:
+    with (
+        free_port() as port,
+        pytest.raises(PruneProofError, match=r"no Ray cluster answers at RAY_ADDRESS=127\.0\.0\.1:"),
+    ):
+        engine.require(f"127.0.0.1:{port}")
+
+
+def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "find_spec", lambda _: None)
+    with pytest.raises(PruneProofError, match=r"Ray is not installed: pip install '\.\[ray\]'"):
+        engine.require("")
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "cuda:all", "cpu,cpu", "mps"])
+def test_ray_gives_out_the_devices(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRUNEPROOF_DEVICE", device)
+    with pytest.raises(PruneProofError, match="Ray gives each worker its own GPU: use auto, cpu or cuda"):
+        engine.refuse_devices()
+
+
+def test_folders_of_ray_are_short_and_without_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / "a long name with blanks in it"
+    long.mkdir()
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with engine.temporary_folder() as folder:
+        assert len(str(folder)) <= 32 + 13
+        assert " " not in str(folder)
+    assert not folder.exists()
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with engine.temporary_folder() as folder:
+        assert folder.parent == tmp_path
+
+
+def test_pictures_travel_without_their_files(tmp_path: Path, folders: Folders) -> None:
+    held = Held(b"pixels")
+    file, table = tmp_path / "one.png", folders.benchmark / "images.parquet"
+    file.write_bytes(b"a file")
+    in_table = InTable(table, 1, digest_of(table, 1))
+    pictures = [held, InFile(file, sha256(file)), in_table]
+    made = Made(Condition("image", "pixel_shift", 2), StoredPicture("two", in_table), 1, None, "recipe")
+    pictures.append(made)
+    expected = [(one.digest, one.read()) for one in pictures]
+    images = tuple(AskedImage(str(n), one, (Question("?", False),), clean=in_table) for n, one in enumerate(pictures))
+    sent = engine.carried(Task(Batch(CLEAN, images), ()))
+    content = Batch(CLEAN, images).content
+    file.unlink()
+    table.unlink()
+    assert [(image.picture.digest, image.picture.read()) for image in sent.batch.images] == expected
+    assert {image.clean.read() for image in sent.batch.images if image.clean} == {expected[2][1]}
+    assert sent.batch.content == content
+
+
+def digest_of(table: Path, row: int) -> str:
+    import pyarrow.parquet as pq
+
+    digest: str = pq.read_table(table, columns=["sha256"])["sha256"][row].as_py()
+    return digest
+
+
+def test_a_node_with_other_weights_packages_or_code_is_refused(study: Study, folders: Folders) -> None:
+    facts = manifest.of_backbone(study, folders, "tiny", Digests())
+    require_same(Origin(study, folders, "tiny", facts))
+    for part, told in (
+        ({"packages": {**facts.packages, "torch": "1.0"}}, r"packages differ .* \(torch\): give every node the same"),
+        ({"weights": {**facts.weights, "model": "0" * 64}}, "weights differ"),
+        ({"sources": {**facts.sources, "pruneproof.answering.doors": ""}}, r"sources differ .* \(pruneproof.answering"),
+    ):
+        with pytest.raises(PruneProofError, match=told):
+            require_same(Origin(study, folders, "tiny", replace(facts, **part)))
