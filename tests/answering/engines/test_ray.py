@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -21,6 +22,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.settings import Study
 
+pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
 NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 * 2**20}
@@ -32,7 +34,8 @@ CELLS = 4 * 4
 def cluster() -> Iterator[Any]:
     """Two nodes with one CPU each."""
     environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(prefix="ray", dir="/tmp") as place:
+        patch.setenv("RAY_TMPDIR", place)
         for name, value in environment.items():
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
