@@ -13,9 +13,11 @@ from ruamel.yaml import YAML
 from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
+from tests.backbones._llava_onevision_checkpoint import save_llava_onevision
 
 from pruneproof.cli import main
 from pruneproof.files import read_rows
+from pruneproof.method_checks import declared
 
 PROJECT = Path(__file__).parents[1]
 METHODS: dict[str, dict[str, Any]] = {
@@ -23,12 +25,16 @@ METHODS: dict[str, dict[str, Any]] = {
     "random_25": {"method": "random", "keep": 0.25},
     "atp_25": {"method": "atp", "keep": 0.25},
 }
+CLIPLESS = {"method": "atp_received", "keep": 0.25}
+"""In the place of ATP where there is no CLIP."""
 FAMILIES: dict[str, tuple[Callable[[Path], None], int]] = {
     "llava_next": (save_llava_next, 16 + 64),
+    "llava_onevision": (save_llava_onevision, 16 + 25),
     "blip2": (lambda folder: save_blip2(folder, "t5"), 16),
     "flamingo": (lambda folder: save_flamingo(folder), 16),
 }
-"""How a checkpoint is saved, and its visual tokens of a scene: LLaVA-NeXT's come from the scene and from four tiles."""
+"""How a checkpoint is saved, and its visual tokens of a scene: LLaVA-NeXT's come from the scene and from four tiles,
+which LLaVA-OneVision makes smaller."""
 
 
 @pytest.fixture(params=FAMILIES)
@@ -45,7 +51,8 @@ def folder(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     backbone: dict[str, Any] = {"family": family}
     if family == "blip2":
         backbone = blip2_settings("checkpoint").model_dump(mode="json", exclude_none=True)
-    backbone |= {"checkpoint": str(checkpoint), "text_tower": str(checkpoint / "clip")}
+    clipless = declared(family).clipless
+    backbone |= {"checkpoint": str(checkpoint)} | ({} if clipless else {"text_tower": str(checkpoint / "clip")})
     params = {
         "study": {"name": "tiny", "root": str(PROJECT), "seed": 5},
         "benchmark": {"name": "scenes", "images": 2},
@@ -54,7 +61,7 @@ def folder(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
             "text": {"names": ["typo_keyboard"], "severities": [3]},
         },
         "backbones": {"tiny": backbone},
-        "methods": METHODS,
+        "methods": METHODS | ({"atp_25": CLIPLESS} if clipless else {}),
         "answering": {"caption_conditions": ["clean"]},
         "scoring": {"resamples": 100, "primary": ["atp_25"]},
         "costs": {"images": 1, "repeats": 3},

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.backbones._blip2_checkpoint import blip2_settings
-from tests.backbones.language.test_histories import CASES
+from tests.backbones.language.test_histories import CASES, settings_of
 from tests.conftest import save_llava
 
 from pruneproof import backbones, pruning, registry
 from pruneproof.answering.doors import Picture, encode, narrowing, require_budget, show
 from pruneproof.backbones import Reply
+from pruneproof.backbones.families._causal_base import CausalBase
 from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import Door, Kept, Method, Resizes, Selects, Texts, VisualTokens
 from pruneproof.settings import BackboneSettings, MethodSettings
@@ -53,14 +53,15 @@ WHOLE: dict[Door, Method] = {
 
 @pytest.fixture(scope="module", params=["llava", *CASES])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    family, save = ("llava", save_llava) if request.param == "llava" else CASES[request.param][:2]
-    folder = tmp_path_factory.mktemp("doors")
-    save(folder / request.param)
-    settings = blip2_settings(request.param)
-    if family != "blip2":
-        settings = BackboneSettings(family=family, checkpoint=request.param, text_tower=f"{request.param}/clip")
+    case, folder = request.param, tmp_path_factory.mktemp("doors")
+    if case == "llava":
+        save_llava(folder / case)
+        settings = BackboneSettings(family=case, checkpoint=case, text_tower=f"{case}/clip")
+    else:
+        CASES[case][1](folder / case)
+        settings = settings_of(case)
     loaded: Any = backbones.load(settings, folder, "cpu")
-    loaded.family = family
+    loaded.family = settings.family
     return loaded
 
 
@@ -172,13 +173,15 @@ def test_each_question_may_keep_its_own_number_of_tokens(model: Any, pictures: l
 
 
 def test_merged_tokens_reach_the_connector_merged(model: Any, pictures: list[Image.Image]) -> None:
+    if model.family == "llava_onevision":
+        pytest.skip("mixes tokens of large pictures; see its own tests")
     (tokens,) = encode(model, Mean(), pictures[:1], [partial(np.random.default_rng, 0)])
     ((seen, *_),) = show(model, Mean(), [Picture(tokens, QUESTIONS, partial(np.random.default_rng, 0))])
     half = tokens.count // 2
     merged = tokens.features[: 2 * half].view(half, 2, -1).mean(dim=1)
     with torch.inference_mode():
-        if model.family in ("llava", "llava_next"):
-            expected = model.model.model.multi_modal_projector(torch.cat([tokens.cls, merged]))
+        if isinstance(model, CausalBase):
+            expected = model.project(torch.cat([tokens.cls, merged]))
         else:
             work = model.q_former if model.family == "blip2" else model.resample
             expected = work(torch.cat([tokens.cls, merged])[None])[0]

@@ -120,7 +120,8 @@ class FeatureStore:
                     "features": image.features,
                     "width": torch.tensor(image.tower_features.shape[-1]),
                     "cls": image.cls,
-                    "places": image.places,
+                    # Pictures of one size may share theirs, which safetensors refuses.
+                    "places": image.places.clone(),
                 }
                 | {f"{name}{layer}": getattr(image, name)(layer) for name, layer in wanted}
                 for image in backbone.encode(pictures)

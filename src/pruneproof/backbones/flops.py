@@ -50,14 +50,19 @@ def patches(vision: Any) -> int:
     return int(vision.image_size // vision.patch_size) ** 2
 
 
-def vision_tower(vision: Any) -> int:
-    """A vision transformer with CLS, all of its layers.
+def vision_tower(vision: Any, cls: int = 1) -> int:
+    """A vision transformer, all of its layers.
 
-    Source: transformers `CLIPVisionModel`, `Blip2VisionModel` and `IdeficsVisionTransformer`, which agree in shape.
+    Source: transformers `CLIPVisionModel`, `Blip2VisionModel` and `IdeficsVisionTransformer`, which agree in shape, and
+    without CLS `SiglipVisionModel` (its pooling head left out) and `SmolVLMVisionTransformer`.
+
+    Args:
+        vision: its config.
+        cls: tokens besides the patches.
     """
     count, width = patches(vision), vision.hidden_size
     embedding = linear(count, 3 * vision.patch_size**2, width)
-    return int(embedding + vision.num_hidden_layers * _encoder_layer(count + 1, width, vision.intermediate_size))
+    return int(embedding + vision.num_hidden_layers * _encoder_layer(count + cls, width, vision.intermediate_size))
 
 
 def text_tower(clip: ClipConfig) -> int:
@@ -124,7 +129,10 @@ def perceiver_resampler(config: Any, tokens: int) -> int:
 
 
 def llama(text: Any, new: Tokens, cached: Tokens) -> int:
-    """`new` tokens after `cached` ones, and the logits of the last. Source: transformers `LlamaForCausalLM`."""
+    """`new` tokens after `cached` ones, and the logits of the last.
+
+    Source: transformers `LlamaForCausalLM`, which Mistral's and Qwen2's agree with in shape.
+    """
     width, layers = text.hidden_size, text.num_hidden_layers
     queries, keys = _llama_widths(text)
 
@@ -260,6 +268,54 @@ def llava_next(
         words,
         scoring,
         llava_projector(config, kept),
+        llama(config.text_config, prompt, 0),
+        llama(config.text_config, 1, prompt + generated - 1),
+    )
+
+
+def llava_onevision(
+    config: Any, crops: int, patches: int, kept: int, newlines: int, text: int, generated: int = 1
+) -> Flops:
+    """LLaVA-OneVision with `kept` of the visual tokens of all crops.
+
+    Args:
+        config: a `LlavaOnevisionConfig`.
+        crops: as of `llava_next`.
+        patches: that the kept tokens are made of: as many as tokens, or more where the grid was made smaller.
+        kept: as of `llava`.
+        newlines: as of `llava_next`.
+        text: as of `llava`.
+        generated: as of `llava`.
+    """
+    prompt = kept + newlines + text
+    return Flops(
+        crops * vision_tower(config.vision_config, cls=0),
+        0,
+        0,
+        llava_projector(config, patches),
+        llama(config.text_config, prompt, 0),
+        llama(config.text_config, 1, prompt + generated - 1),
+    )
+
+
+def smolvlm(config: Any, crops: int, kept: int, markers: int, text: int, generated: int = 1) -> Flops:
+    """SmolVLM with `kept` of the visual tokens of all crops.
+
+    Args:
+        config: a `SmolVLMConfig`.
+        crops: as of `llava_next`.
+        kept: as of `llava`.
+        markers: tokens of the text that stands before, between and after the crops.
+        text: as of `llava`.
+        generated: as of `llava`.
+    """
+    vision, prompt = config.vision_config, kept + markers + text
+    block = vision.hidden_size * config.scale_factor**2
+    return Flops(
+        crops * vision_tower(vision, cls=0),
+        0,
+        0,
+        linear(kept, block, config.text_config.hidden_size),
         llama(config.text_config, prompt, 0),
         llama(config.text_config, 1, prompt + generated - 1),
     )

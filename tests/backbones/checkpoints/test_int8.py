@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 from tests.backbones._asking import ask
-from tests.backbones._blip2_checkpoint import blip2_settings
-from tests.backbones.language.test_histories import CASES
+from tests.backbones.language.test_histories import CASES, settings_of
 from tests.conftest import save_llava
 from torch import Tensor, nn
 
@@ -71,12 +70,12 @@ def test_a_layer_computes_in_its_input_s_type_with_the_weights_multiplied_out(dt
 def checkpoint(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[BackboneSettings, Path]:
-    family, save = ("llava", save_llava) if request.param == "llava" else CASES[request.param][:2]
-    folder = tmp_path_factory.mktemp("int8")
-    save(folder / request.param)
-    if family == "blip2":
-        return blip2_settings(request.param), folder
-    return BackboneSettings(family=family, checkpoint=request.param, text_tower=f"{request.param}/clip"), folder
+    case, folder = request.param, tmp_path_factory.mktemp("int8")
+    if case == "llava":
+        save_llava(folder / case)
+        return BackboneSettings(family=case, checkpoint=case, text_tower=f"{case}/clip"), folder
+    CASES[case][1](folder / case)
+    return settings_of(case), folder
 
 
 def weights(backbone: Any) -> dict[str, Tensor]:

@@ -9,18 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
+from tests.backbones._llava_onevision_checkpoint import save_llava_onevision
 from tests.conftest import save_llava
 from transformers import BlipImageProcessor, CLIPImageProcessor, LlavaImageProcessor
 
 from pruneproof import backbones
 from pruneproof.backbones.clip import patch_boxes
 from pruneproof.backbones.clip.patch_boxes import grid, inside, seen
+from pruneproof.backbones.families._siglip import SiglipImage
 from pruneproof.errors import PruneProofError
+from pruneproof.method_checks import declared
 from pruneproof.settings import BackboneSettings
 
 Floats = NDArray[np.float64]
@@ -29,6 +33,7 @@ SIZES = {"square": (80, 80), "wide": (150, 50), "tall": (53, 151), "narrow": (61
 FAMILIES: dict[str, Callable[[Path], None]] = {
     "llava": save_llava,
     "llava_next": save_llava_next,
+    "llava_onevision": save_llava_onevision,
     "blip2": lambda folder: save_blip2(folder, "opt"),
     "flamingo": lambda folder: save_flamingo(folder),
 }
@@ -76,7 +81,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings_of(family: str) -> BackboneSettings:
     if family == "blip2":
         return blip2_settings("blip2").model_copy(update={"checkpoint": "blip2", "text_tower": "blip2/clip"})
-    return BackboneSettings(family=family, checkpoint=family, text_tower=f"{family}/clip")
+    clip = None if declared(family).clipless else f"{family}/clip"
+    return BackboneSettings(family=family, checkpoint=family, text_tower=clip)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -91,7 +97,10 @@ def test_patches_show_what_their_boxes_say(root: Path, family: str) -> None:
         means = patch_means(255 * (np.asarray(backbone.pixels([picture])) * std + mean), vision.patch_size)
         if family == "llava_next":
             means = means[backbone.layout(size).order]
-        assert len(boxes(size)) == backbone.encode([picture])[0].count
+        image = backbone.encode([picture])[0]
+        if isinstance(image, SiglipImage):
+            means = np.stack([image.packing.pooled(torch.from_numpy(column)) for column in means.T], axis=1)
+        assert len(boxes(size)) == image.count
         check(boxes(size), means, size)
 
 

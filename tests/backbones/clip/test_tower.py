@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.backbones._asking import ask
-from tests.backbones._blip2_checkpoint import blip2_settings
-from tests.backbones.language.test_histories import CASES
+from tests.backbones.language.test_histories import CASES, settings_of
 from tests.conftest import save_llava
 from tests.pruning.test_tome import official
 from torch import Tensor
@@ -20,6 +21,7 @@ from pruneproof import backbones
 from pruneproof.answering.doors import encode
 from pruneproof.backbones import Reduction
 from pruneproof.errors import PruneProofError
+from pruneproof.method_checks import declared
 from pruneproof.pruning import tome
 from pruneproof.pruning.protocol import Kept, TowerLayer
 from pruneproof.seeds import generator
@@ -29,18 +31,22 @@ QUESTIONS = ("is there a dog?", "what is it that you can see there?", "how many?
 LONGEST = 6
 
 
-@pytest.fixture(scope="module", params=["llava", *(case for case in CASES if CASES[case][0] != "llava_next")])
+def closed(case: str) -> Mapping[str, str]:
+    """Doors that the family of a case does not have."""
+    return declared(CASES[case][0]).closed
+
+
+@pytest.fixture(scope="module", params=["llava", *(case for case in CASES if "tower" not in closed(case))])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return load(request.param, tmp_path_factory.mktemp("tower"))
 
 
 def load(case: str, folder: Path) -> Any:
-    family, save = ("llava", save_llava) if case == "llava" else CASES[case][:2]
-    save(folder / case)
-    settings = blip2_settings(case)
-    if family != "blip2":
-        settings = BackboneSettings(family=family, checkpoint=case, text_tower=f"{case}/clip")
-    return backbones.load(settings, folder, "cpu")
+    if case == "llava":
+        save_llava(folder / case)
+        return backbones.load(BackboneSettings(family=case, checkpoint=case, text_tower=f"{case}/clip"), folder, "cpu")
+    CASES[case][1](folder / case)
+    return backbones.load(settings_of(case), folder, "cpu")
 
 
 def test_a_tower_that_drops_nothing_is_the_tower(model: Any, pictures: list[Image.Image]) -> None:
@@ -125,8 +131,10 @@ def test_a_smaller_picture_has_fewer_tokens_and_no_places_of_its_own(model: Any,
     torch.testing.assert_close(same.features, whole.features, atol=1e-4, rtol=1e-3)
 
 
-def test_llava_next_has_no_door_before_the_end_of_its_tower(tmp_path: Path, pictures: list[Image.Image]) -> None:
-    case = next(case for case in CASES if CASES[case][0] == "llava_next")
+@pytest.mark.parametrize("case", [case for case in CASES if "tower" in closed(case)])
+def test_a_family_without_a_door_before_the_end_of_its_tower(
+    case: str, tmp_path: Path, pictures: list[Image.Image]
+) -> None:
     model = load(case, tmp_path)
-    with pytest.raises(PruneProofError, match="crops are laid out patch by patch"):
+    with pytest.raises(PruneProofError, match=re.escape(closed(case)["tower"])):
         model.encode(pictures[:1], reduction=Reduction(lambda *_: None))

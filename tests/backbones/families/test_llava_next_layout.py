@@ -68,7 +68,15 @@ def test_places_by_hand() -> None:
 
 def test_boxes_of_tiles_by_hand() -> None:
     """40 x 20 pixels, once squeezed to 28 x 28 and once as 56 x 28 on two tiles, in patches of 14."""
-    boxes = patch_places((40, 20), [[28, 56]], 28, 2)
+    boxes = patch_places((40, 20), [[28, 56]], 28, 14)
     base = [[0, 0, 20, 10], [20, 0, 40, 10], [0, 10, 20, 20], [20, 10, 40, 20]]
     tiles = [[x, y, x + 10, y + 10] for y in (0, 10) for x in (0, 10, 20, 30)]
+    np.testing.assert_allclose(boxes, base + tiles)
+
+
+def test_pixels_after_the_last_whole_patch_of_a_crop_are_in_no_box() -> None:
+    """80 x 40 pixels on two tiles of 40, each with 2 x 2 patches of 16: 8 pixels of a tile are not read."""
+    boxes = patch_places((80, 40), [[40, 80]], 40, 16)
+    base = [[x, y, x + 32, y + 16] for y in (0, 16) for x in (0, 32)]
+    tiles = [[x, y, x + 16, y + 16] for y in (0, 16) for x in (0, 16, 40, 56)]
     np.testing.assert_allclose(boxes, base + tiles)

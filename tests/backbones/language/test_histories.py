@@ -13,11 +13,13 @@ from tests.backbones._asking import ask
 from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import END, save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
+from tests.backbones._llava_onevision_checkpoint import save_llava_onevision
 
 from pruneproof import backbones
 from pruneproof.backbones import Backbone, History
 from pruneproof.backbones.families.llava import Llava
 from pruneproof.errors import PruneProofError
+from pruneproof.method_checks import declared
 from pruneproof.settings import BackboneSettings
 
 LONGEST = 8
@@ -65,11 +67,21 @@ def base(backbone: Any, picture: Image.Image, history: History) -> Any:
 CASES: dict[str, tuple[str, Callable[[Path], None], Callable[..., Any]]] = {
     "llava_next": ("llava_next", save_llava_next, chat),
     "llava_next_mistral": ("llava_next", lambda folder: save_llava_next(folder, mistral=True), chat),
+    "llava_onevision": ("llava_onevision", save_llava_onevision, chat),
     "opt": ("blip2", lambda folder: save_blip2(folder, "opt"), lavis),
     "t5": ("blip2", lambda folder: save_blip2(folder, "t5"), lavis),
     "instructed": ("flamingo", lambda folder: save_flamingo(folder, seed=10), instructed),
     "base": ("flamingo", lambda folder: save_flamingo(folder, instruct=False, seed=2), base),
 }
+
+
+def settings_of(case: str) -> BackboneSettings:
+    """Of a case's checkpoint, saved under the case's name."""
+    family = CASES[case][0]
+    if family == "blip2":
+        return blip2_settings(case)
+    clip = None if declared(family).clipless else f"{case}/clip"
+    return BackboneSettings(family=family, checkpoint=case, text_tower=clip)
 
 
 def check(backbone: Any, picture: Image.Image, inputs_of: Callable[..., Any]) -> None:
@@ -96,13 +108,9 @@ def check(backbone: Any, picture: Image.Image, inputs_of: Callable[..., Any]) ->
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_question_behind_others_is_stock_generate(case: str, tmp_path: Path, pictures: list[Image.Image]) -> None:
-    family, save, inputs_of = CASES[case]
+    _, save, inputs_of = CASES[case]
     save(tmp_path / case)
-    if family == "blip2":
-        settings = blip2_settings(case)
-    else:
-        settings = BackboneSettings(family=family, checkpoint=case, text_tower=f"{case}/clip")
-    check(backbones.load(settings, tmp_path, "cpu"), pictures[0], inputs_of)
+    check(backbones.load(settings_of(case), tmp_path, "cpu"), pictures[0], inputs_of)
 
 
 def test_llava_too(llava: Llava, pictures: list[Image.Image]) -> None:

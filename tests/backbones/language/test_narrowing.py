@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.backbones._asking import ask, shown
-from transformers import LlamaConfig, LlamaModel, OPTConfig, OPTModel
+from transformers import LlamaConfig, LlamaModel, OPTConfig, OPTModel, Qwen2Config, Qwen2Model
 
 from pruneproof.backbones import Narrowing
 from pruneproof.backbones.families.llava import Llava
@@ -23,16 +23,21 @@ LAYERS, WIDTH, VOCABULARY, LONGEST = 4, 32, 50, 6
 BEFORE, VISUAL = 3, 10
 
 
-@pytest.fixture(scope="module", params=["sdpa", "eager"])
+KINDS: dict[str, tuple[Any, Any]] = {"llama": (LlamaConfig, LlamaModel), "qwen2": (Qwen2Config, Qwen2Model)}
+
+
+@pytest.fixture(scope="module", params=[("llama", "sdpa"), ("llama", "eager"), ("qwen2", "sdpa")], ids="-".join)
 def model(request: pytest.FixtureRequest) -> CausalModel:
     torch.manual_seed(0)
-    config = LlamaConfig(
+    kind, attention = request.param
+    config_class, model_class = KINDS[kind]
+    config = config_class(
         vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=48, num_hidden_layers=LAYERS,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, attn_implementation=request.param,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, attn_implementation=attention,
         initializer_range=0.5,
     )  # fmt: skip
     head = torch.nn.Linear(WIDTH, VOCABULARY, bias=False).requires_grad_(False)
-    return CausalModel(LlamaModel(config).eval().requires_grad_(False), head, frozenset({0}))
+    return CausalModel(model_class(config).eval().requires_grad_(False), head, frozenset({0}))
 
 
 def prompt(number: int, after: int) -> WholePrompt:
@@ -181,7 +186,7 @@ def test_merged_tokens_come_after_the_kept_ones_and_are_mixed(model: CausalModel
 
 def test_the_view_shows_what_the_model_computes(model: CausalModel) -> None:
     one = PROMPTS[0]
-    eager = LlamaModel(model.decoder.config).eval()
+    eager: Any = type(model.decoder)(model.decoder.config).eval()
     eager.load_state_dict(model.decoder.state_dict())
     eager.set_attn_implementation("eager")
     whole = eager(inputs_embeds=one.embedded[None], output_attentions=True, output_hidden_states=True, use_cache=True)

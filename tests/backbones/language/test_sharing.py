@@ -8,23 +8,22 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tests.backbones._asking import ask
-from tests.backbones._blip2_checkpoint import blip2_settings
-from tests.backbones.language.test_histories import CASES
+from tests.backbones.language.test_histories import CASES, settings_of
 
 from pruneproof import backbones
 from pruneproof.backbones import Shown
 from pruneproof.backbones.language.generation import _slots
 from pruneproof.backbones.language.sharing import readings
-from pruneproof.settings import BackboneSettings
 
 WORDS = ("is", "there", "a", "red", "car", "above", "the", "boat", "in", "this", "picture", "what", "colour", "has")
 LONGEST = 6
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 1)), min_size=1, max_size=30))
 def test_questions_are_read_together_if_image_tokens_and_beginning_are_the_same(asked: list[tuple[int, ...]]) -> None:
     different = {pair: Shown(torch.zeros(1, 1), torch.zeros(1), (1, 1)) for pair in product(range(3), range(3))}
@@ -47,12 +46,8 @@ def test_slots_count_what_came_before_in_the_same_row(rows: list[int]) -> None:
 def test_pictures_with_different_numbers_of_questions_answer_as_if_each_were_asked_alone(
     case: str, tmp_path: Path, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    family, save, _ = CASES[case]
-    save(tmp_path / case)
-    settings = blip2_settings(case)
-    if family != "blip2":
-        settings = BackboneSettings(family=family, checkpoint=case, text_tower=f"{case}/clip")
-    backbone: Any = backbones.load(settings, tmp_path, "cpu")
+    CASES[case][1](tmp_path / case)
+    backbone: Any = backbones.load(settings_of(case), tmp_path, "cpu")
     backbone.model.double()  # in float32 the logits of these random models, up to 50, differ by up to 0.006
     first, second = backbone.encode(pictures[:2])
     shown = [(first, [0, 1, 2]), (second, [3, 4, 5]), (second, [0, 1, 2]), (first, [9, 10, 11]), (first, [2, 7, 15])]

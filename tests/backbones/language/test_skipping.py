@@ -21,6 +21,8 @@ from transformers import (
     MistralModel,
     OPTConfig,
     OPTModel,
+    Qwen2Config,
+    Qwen2Model,
 )
 
 from pruneproof.backbones.families._flamingo_decoder import LookingCache, LookingDecoder
@@ -58,6 +60,7 @@ DECODERS: dict[str, Callable[[], Any]] = {
     "llama": lambda: LlamaModel(LlamaConfig(**GROUPED)).eval(),
     "mistral": lambda: MistralModel(MistralConfig(**GROUPED, head_dim=12)).eval(),
     "mistral_sliding": lambda: MistralModel(MistralConfig(**GROUPED, sliding_window=4)).eval(),
+    "qwen2": lambda: Qwen2Model(Qwen2Config(**GROUPED)).eval(),
     "opt": lambda: OPTModel(OPTConfig(**_opt())).eval().decoder,
     "opt_norm_after": lambda: OPTModel(OPTConfig(**_opt(), do_layer_norm_before=False)).eval().decoder,
     "idefics": idefics,

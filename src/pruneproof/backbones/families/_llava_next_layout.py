@@ -13,6 +13,7 @@ from transformers import image_processing_utils
 from transformers.image_utils import ChannelDimension
 from transformers.models.llava_next import modeling_llava_next
 
+from pruneproof.backbones import Shown
 from pruneproof.backbones.clip.patch_boxes import Boxes, Size, grid, inside
 
 
@@ -45,6 +46,19 @@ class Layout:
         rows = torch.where(kept < 0, len(self.order), rows)
         tokens = torch.cat([torch.arange(len(kept), device=kept.device), kept.new_full((len(ended),), len(kept))])
         return tokens[torch.cat([2 * rows, 2 * ended + 1]).argsort(stable=True)]
+
+    def with_newlines(self, shown: Shown, newline: Tensor) -> tuple[Tensor, Tensor]:
+        """What the language model reads of a picture; as of `CausalBase.laid_out`.
+
+        Args:
+            shown: kept patches.
+            newline: [W] the learned one.
+        """
+        reading = self.reading(shown.origin)
+        order = reading[reading < len(shown.rows)]
+        places = torch.empty_like(order)
+        places[order] = (reading < len(shown.rows)).nonzero()[:, 0]
+        return torch.cat([shown.rows, newline[None]])[reading], places
 
     def places(self, side: int) -> Tensor:
         """int64 [N, 3] grid, row and column of each patch; the whole picture is grid 0, its tiles are grid 1.
@@ -89,27 +103,43 @@ def lay_out(size: Size, grids: Sequence[Sequence[int]], crop: int, side: int, de
     )
 
 
-def patch_places(size: Size, grids: Sequence[Sequence[int]], crop: int, side: int) -> Boxes:
+def patch_places(size: Size, grids: Sequence[Sequence[int]], crop: int, patch: int) -> Boxes:
     """(N, 4) where the patches of a layout lie in the picture.
 
     The base crop is the whole picture, squeezed into a square. The tiles cut up the picture at the best resolution,
-    with its proportions and padding around it.
+    with its proportions and padding around it. A crop whose side is not a whole number of patches ends in pixels that
+    no patch reads.
 
-    Source: transformers `LlavaNextImageProcessor._get_image_patches`; arguments as of `lay_out`.
+    Source: transformers `LlavaNextImageProcessor._get_image_patches`.
+
+    Args:
+        size: as of `lay_out`.
+        grids: as of `lay_out`.
+        crop: as of `lay_out`.
+        patch: side of a patch in pixels.
     """
+    return inside(unclipped_places(size, grids, crop, patch), size)
+
+
+def unclipped_places(size: Size, grids: Sequence[Sequence[int]], crop: int, patch: int) -> Boxes:
+    """`patch_places` with what lies in the padding, outside the picture."""
     stock: Any = image_processing_utils
     width, height = size
+    side = crop // patch
     down, across = _tiles(size, grids, crop)
     # An array that takes no memory: only its shape is read.
     shape = np.broadcast_to(np.uint8(0), (1, height, width))
     high, wide = stock.get_patch_output_size(shape, (down * crop, across * crop), ChannelDimension.FIRST)
     by_x, by_y = width / wide, height / high
     left, top = (across * crop - wide) // 2, (down * crop - high) // 2
-    right, bottom = across * crop - left, down * crop - top
-    tiles = grid((-left * by_x, -top * by_y, right * by_x, bottom * by_y), down * side, across * side)
-    by_tile = tiles.reshape(down, side, across, side, 4).swapaxes(1, 2).reshape(-1, 4)
-    places = np.concatenate([grid((0, 0, width, height), side, side), by_tile])
-    return inside(places[lay_out(size, grids, crop, side, "cpu").order.numpy()], size)
+    read = side * patch
+    places = [grid((0, 0, width * read / crop, height * read / crop), side, side)]
+    for row in range(down):
+        for column in range(across):
+            x, y = column * crop - left, row * crop - top
+            places.append(grid((x * by_x, y * by_y, (x + read) * by_x, (y + read) * by_y), side, side))
+    ordered: Boxes = np.concatenate(places)[lay_out(size, grids, crop, side, "cpu").order.numpy()]
+    return ordered
 
 
 def _tiles(size: Size, grids: Sequence[Sequence[int]], crop: int) -> tuple[int, int]:

@@ -136,12 +136,7 @@ class LlavaNext(LlavaBase):
 
     def laid_out(self, shown: Shown) -> tuple[Tensor, Tensor]:
         """Shown tokens, with the newline after each row of which one is kept."""
-        reading = self.layout(shown.size).reading(shown.origin)
-        rows = torch.cat([shown.rows, self.model.model.image_newline[None]])[reading]
-        order = reading[reading < len(shown.rows)]
-        places = torch.empty_like(order)
-        places[order] = (reading < len(shown.rows)).nonzero()[:, 0]
-        return rows, places
+        return self.layout(shown.size).with_newlines(shown, self.model.model.image_newline)
 
     def layout(self, size: tuple[int, int]) -> Layout:
         """The layout of pictures of one size, remembered."""
@@ -162,8 +157,8 @@ def load(settings: BackboneSettings, root: Path, device: str) -> LlavaNext:
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where the patches of all crops lie; see `backbones.patch_boxes`."""
     config = read_config(settings, locate(settings, root), "llava_next")
-    crop, side = config.vision_config.image_size, config.vision_config.image_size // config.vision_config.patch_size
-    return lambda size: patch_places(size, config.image_grid_pinpoints, crop, side)
+    vision = config.vision_config
+    return lambda size: patch_places(size, config.image_grid_pinpoints, vision.image_size, vision.patch_size)
 
 
 def _check_grids(settings: BackboneSettings, backbone: LlavaNext) -> None:
