@@ -19,8 +19,12 @@ def syntax(path: Path) -> str:
 
     How Python prints a tree differs between its versions, so the version belongs with such a digest.
     """
-    tree = _Undocumented().visit(ast.parse(path.read_bytes()))
-    return digest(ast.dump(tree).encode())
+    return _syntax(path.read_bytes())
+
+
+@lru_cache(maxsize=1024)
+def _syntax(source: bytes) -> str:
+    return digest(ast.dump(_Undocumented().visit(ast.parse(source))).encode())
 
 
 class _Undocumented(ast.NodeTransformer):
@@ -38,24 +42,26 @@ def closure(roots: Iterable[str], without: Collection[str] = ()) -> dict[str, Pa
         roots: dotted names of modules.
         without: modules that are left out, with what they alone import.
     """
-    waiting, found = set(roots), dict[str, Path]()
+    waiting, seen, found = set(roots).difference(without), set(without), dict[str, Path]()
     while waiting:
         name = waiting.pop()
+        seen.add(name)
         path = source_of(name)
-        if name in found or name in without or path is None:
+        if path is None:
             continue
         found[name] = path
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        waiting |= {name.rpartition(".")[0], *_imported(package, path.read_bytes())}
+        waiting |= {name.rpartition(".")[0], *_imported(package, path.read_bytes())} - seen
     return dict(sorted(found.items()))
 
 
 def source_of(module: str) -> Path | None:
     """The file of a module of this package, or None if there is none."""
     first, *parts = module.split(".")
+    if first != pruneproof.__name__:
+        return None
     path = HOME.joinpath(*parts)
-    files = (path / "__init__.py", path.with_suffix(".py"))
-    return next((file for file in files if first == pruneproof.__name__ and file.is_file()), None)
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
 
 
 @lru_cache(maxsize=1024)
