@@ -26,7 +26,6 @@ OLD_PROCESSOR = {
     "no_ipp": {"OPENCV_IPP": "disabled"},
     "c_library": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX,-AVX2_Usable,-FMA_Usable"},
     "jpeg": {"JSIMD_FORCENONE": "1"},
-    "numba": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
     "torch": {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"},
 }
 """What makes a library choose the code that it has for a processor without the newer instructions."""
@@ -58,7 +57,7 @@ def test_other_processors_code_gives_the_same_pixels(choice: str) -> None:
 
 @pytest.mark.slow
 def test_the_number_of_threads_changes_no_pixel() -> None:
-    assert different(rendered(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "2"))) == []
+    assert different(rendered(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "2"))) == []
 
 
 def rendered(environment: dict[str, str]) -> dict[str, list[str]]:

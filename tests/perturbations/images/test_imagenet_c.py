@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from itertools import product
 
+import by_the_package
 import cv2
 import numpy as np
 import pytest
@@ -28,7 +31,7 @@ def test_names_are_the_packages_in_its_order() -> None:
     assert list(NAMES) == get_corruption_names("all")
 
 
-def by_the_package(name: str, severity: int, seed: int, image: Pixels) -> Pixels:
+def directly(name: str, severity: int, seed: int, image: Pixels) -> Pixels:
     """What a direct call gives, with OpenCV's own code for spatter: IPP's distances differ."""
     np.random.seed(seed)
     options = {"seed": seed} if name in ("impulse_noise", "glass_blur") else {}
@@ -44,7 +47,7 @@ def by_the_package(name: str, severity: int, seed: int, image: Pixels) -> Pixels
 def test_pixels_are_within_one_grey_level_of_the_packages(name: str) -> None:
     for severity, (height, width) in product(range(1, 6), ((96, 96), (70, 113))):
         seed = int(generator("one stream", severity).integers(2**32))
-        expected = by_the_package(name, severity, seed, pixels(severity, height, width))
+        expected = directly(name, severity, seed, pixels(severity, height, width))
         ours = perturb(name, picture(severity, height, width), severity, generator("one stream", severity))
         assert np.abs(ours.astype(int) - expected).max() <= 1
 
@@ -54,8 +57,39 @@ def test_pixels_are_within_one_grey_level_of_the_packages(name: str) -> None:
 def test_flat_pictures_are_within_one_grey_level_of_the_packages_too(name: str, level: int) -> None:
     flat = Picture(np.full((64, 64, 3), level, np.uint8))
     for severity in range(1, 6):
-        expected = by_the_package(name, severity, 0, flat.pixels)
+        expected = directly(name, severity, 0, flat.pixels)
         assert np.abs(perturb(name, flat, severity, generator(0)).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pixels_equal_the_packages_steps_with_a_steady_cut(name: str) -> None:
+    for severity, (height, width) in product(range(1, 6), ((32, 41), (64, 50))):
+        equal_step_by_step(name, severity, pixels(severity, height, width), severity)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_pixels_equal_the_packages_steps_at_all_sizes(name: str) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [pixels(1, 224, 224), pixels(2, 480, 640), pixels(3, 500, 333), pixels(4, 33, 400), pixels(5, 700, 40)]
+    pictures += [rng.integers(0, 256, (90, 110, 3), dtype=np.uint8), rng.choice(EXTREMES, (70, 64, 3))]
+    pictures += [np.repeat(pixels(6, 80, 60)[..., :1], 3, axis=2)]  # grey
+    pictures += [np.full((40, 64, 3), level, np.uint8) for level in (0, 1, 128, 254, 255)]
+    for (number, image), severity, seed in product(enumerate(pictures), range(1, 6), (0, 1)):
+        equal_step_by_step(name, severity, image, 100 * number + seed)
+
+
+EXTREMES = np.array([0, 1, 254, 255], np.uint8)
+
+
+def equal_step_by_step(name: str, severity: int, image: Pixels, number: int) -> None:
+    try:
+        ours = perturb(name, Picture(image), severity, generator(number))
+    except PruneProofError as error:
+        assert str(error).startswith("spatter")  # noqa: PT017
+        return
+    expected = by_the_package.corrupted(name, image, severity, int(generator(number).integers(2**32)))
+    np.testing.assert_array_equal(ours, expected)
 
 
 def test_a_change_of_the_last_place_moves_no_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,16 +137,17 @@ def test_global_random_states_and_the_picture_stay_as_they_were(name: str) -> No
     np.testing.assert_array_equal(original.pixels, pixels())
 
 
-def test_global_random_state_is_put_back_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: object, **options: object) -> None:
-        np.random.normal(size=3)
-        raise ValueError("no snow today")
-
-    monkeypatch.setattr("pruneproof.perturbations.images._steady.corrupted", fail)
-    np.random.seed(3)
-    with pytest.raises(PruneProofError, match="snow at severity 1 failed: no snow today"):
-        perturb("snow", picture(), 1, generator(0))
-    assert np.random.randint(2**31) == np.random.RandomState(3).randint(2**31)
+def test_the_package_is_not_imported_for_any_corruption() -> None:
+    """Importing it takes a third of a second, and compiling its loop over a second, in every worker."""
+    script = (
+        "import sys, numpy as np\n"
+        "from pruneproof.perturbations.images import Picture, perturb\n"
+        "from pruneproof.perturbations.images.imagenet_c import NAMES\n"
+        "for name in NAMES:\n"
+        "    perturb(name, Picture(np.full((40, 40, 3), 90, np.uint8)), 5, np.random.default_rng(0))\n"
+        "print([m for m in ('imagecorruptions', 'numba', 'skimage', 'scipy.ndimage', 'torch') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_a_picture_that_is_too_small_is_refused() -> None:

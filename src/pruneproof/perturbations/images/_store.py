@@ -22,11 +22,9 @@ from pruneproof.stored import write_pictures
 
 _DISTRIBUTIONS = {
     "imagecorruptions": ("imagecorruptions-imaug", "imagecorruptions"),
-    "numba": ("numba",),
     "numpy": ("numpy",),
     "opencv": ("opencv-python-headless", "opencv-python"),
     "pillow": ("pillow",),
-    "scikit-image": ("scikit-image",),
     "scipy": ("scipy",),
 }
 """What the pixels are computed by, and the distributions that provide it."""

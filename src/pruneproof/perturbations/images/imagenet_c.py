@@ -11,23 +11,22 @@ computed differently, frost draws from six textures instead of five, and nothing
 in pixels of a 224 x 224 image: on 640 x 480 pictures that a model then shrinks to its input, a blur is 2.1 times weaker
 and noise comes out 0.7 times as strong, so that such benchmarks should set `perturbations.image.resolution: model`.
 
-Compared with the package: no pixel depends on the processor (see `_steady`), and every pixel is within one grey level
-of the package's, with one exception. OpenCV's distance transform, inside spatter at severities 1 to 3, has other values
-where Intel's IPP computes it; the result here is within one grey level of the package without IPP, from which the
-package with IPP departs by up to 8 grey levels in a few pixels.
+Compared with the package: no pixel depends on the processor (see `_arithmetic`), and every pixel is within one grey
+level of the package's, with one exception. OpenCV's distance transform, inside spatter at severities 1 to 3, has other
+values where Intel's IPP computes it; the result here is within one grey level of the package without IPP, from which
+the package with IPP departs by up to 8 grey levels in a few pixels.
 
-The package draws from three sources: NumPy's global state; scikit-image's own generator (impulse noise); and Numba's,
-which lives apart from NumPy's (glass blur). The first is seeded and put back here, the other two take a seed with each
-call, which for Numba is applied inside the compiled function.
+The package draws from three sources, and so do the functions here, number by number: NumPy's global state, in whose
+place each takes a `RandomState` of its own; scikit-image's generator (impulse noise); and Numba's (glass blur), which
+gives what a `RandomState` gives. They stand in `_noise`, `_blurs`, `_weather` and `_digital`, written anew for speed;
+the package itself is needed for its photographs of frost alone, and is not imported, since that takes long.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from threading import Lock
+from functools import cache
 
 import numpy as np
 
@@ -60,8 +59,6 @@ NAMES = (
 SMALLEST_SIDE = 32
 """Shortest side in pixels that the package accepts."""
 
-_global_states = Lock()
-
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
@@ -71,31 +68,23 @@ class Corruption:
 
     def __call__(self, picture: Picture, severity: int, rng: np.random.Generator) -> Pixels:
         """Corrupt the picture; see `ImagePerturbation`."""
-        from pruneproof.perturbations.images import _steady
-
         height, width, _ = picture.pixels.shape
         if min(height, width) < SMALLEST_SIDE:
             raise PruneProofError(f"{self.name} needs at least {SMALLEST_SIDE} pixels per side, got {width} x {height}")
         seed = int(rng.integers(2**32))
         try:
-            with _seeded(seed), np.errstate(invalid="raise"):
-                return _steady.corrupted(self.name, picture.pixels, severity, seed)
+            with np.errstate(invalid="raise"):
+                return _functions()[self.name](picture.pixels, severity, seed)
         except (ArithmeticError, ValueError) as error:
             raise PruneProofError(f"{self.name} at severity {severity} failed: {error}") from error
 
 
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global states of `random` and NumPy, one caller at a time, and put them back afterwards."""
-    with _global_states:
-        python_state, numpy_state = random.getstate(), np.random.get_state()
-        random.seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
+@cache
+def _functions() -> Mapping[str, Callable[[Pixels, int, int], Pixels]]:
+    """What computes the pixels, by name; imported when first needed."""
+    from pruneproof.perturbations.images import _blurs, _digital, _noise, _weather
+
+    return {**_noise.CORRUPTIONS, **_blurs.CORRUPTIONS, **_weather.CORRUPTIONS, **_digital.CORRUPTIONS}
 
 
 PERTURBATIONS: Mapping[str, ImagePerturbation] = {name: Corruption(name) for name in NAMES}

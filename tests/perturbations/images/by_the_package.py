@@ -1,12 +1,8 @@
-"""Corruptions of `imagecorruptions` whose pixels depend on the processor, restated so that they do not.
+"""The corruptions as `imagecorruptions` computes them, step by step, in double precision and with a steady cut: what
+the faster functions of `pruneproof.perturbations.images` are compared with, byte for byte.
 
-A picture is cut to whole grey levels at the end, and a value that lies on a whole number in exact arithmetic falls on
-one side or the other by one unit in the last place. Such units come from `exp` (NumPy and the C library choose their
-code by processor), from single precision, and from OpenCV, whose float filters and IPP's resize differ between
-instruction sets. So everything here is computed in double precision, rounded to 6 decimals before each cut, and resized
-by elementwise arithmetic alone. Random numbers are drawn in the package's order, from NumPy's global state as there.
-
-Source: `imagecorruptions.corruptions` (1.1.5), function by function; constants are copied unchanged.
+What the package offers for a step (its resizing, shuffling, streaks and fractals, and twelve corruptions as a whole) is
+called and not restated. Random numbers are drawn from NumPy's global state, as there.
 """
 
 from __future__ import annotations
@@ -34,14 +30,8 @@ DECIMALS = 6
 
 
 def corrupted(name: str, pixels: Pixels, severity: int, seed: int) -> Pixels:
-    """A picture corrupted as the package does it, within a grey level, and the same on every processor.
-
-    Args:
-        name: a corruption of the package.
-        pixels: (height, width, 3).
-        severity: 1 to 5.
-        seed: of what does not draw from NumPy's global state, which the caller seeds.
-    """
+    """A picture corrupted as the package does it, within a grey level, and the same on every processor."""
+    np.random.seed(seed)
     if name in RESTATED:
         return cut(RESTATED[name](pixels, severity, seed))
     options = {"seed": seed} if name == "impulse_noise" else {}
