@@ -51,7 +51,7 @@ def ready(folder: Path) -> Path:
 def versions(python: Path, *names: str) -> dict[str, str]:
     """What an interpreter would import."""
     code = "import json, sys, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
-    printed = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True, env=_clean())
+    printed = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True)
     found: dict[str, str] = json.loads(printed.stdout)
     return found
 
@@ -68,7 +68,7 @@ def _make(folder: Path, python: Path) -> None:
     lines = "".join(f"{path}\n" for path in dict.fromkeys((paths["purelib"], paths["platlib"])))
     write_text(Path(inside) / "shared.pth", lines)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]
-    done = subprocess.run(pip, env=_clean(), text=True, stderr=subprocess.PIPE)
+    done = subprocess.run(pip, text=True, stderr=subprocess.PIPE)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
         raise PruneProofError(f"lmms-eval could not be installed into {folder}: {last}")
@@ -89,8 +89,3 @@ def _made_of(folder: Path) -> object:
         return json.loads((folder / _MADE_OF).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _clean() -> dict[str, str]:
-    """The environment without paths that would let this project's packages in by another way."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}

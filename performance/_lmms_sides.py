@@ -75,7 +75,7 @@ class PruneProof:
         own = {
             "PRUNEPROOF_WORKERS": str(case.threads),
             "PRUNEPROOF_DEVICE": self.device,
-            "PYTHONPATH": str(HOME / "src"),
+            "PYTHONPATH": _paths(HOME / "src"),
         }
         log = folder / "log.txt"
         begin = time.time()
@@ -189,7 +189,7 @@ class LmmsEval:
             told = plugin / "against_lmms_eval-1.dist-info"
             write_text(told / "METADATA", "Metadata-Version: 2.1\nName: against_lmms_eval\nVersion: 1\n")
             write_text(told / "entry_points.txt", "[lmms_eval.models]\natp = performance._lmms_plugin:MANIFEST\n")
-            own["PYTHONPATH"] = os.pathsep.join(map(str, (HOME, HOME / "src", plugin)))
+            own["PYTHONPATH"] = _paths(HOME, HOME / "src", plugin)
         return _environment(threads) | own
 
 
@@ -206,8 +206,12 @@ def _progress(stream: int, log: int) -> list[tuple[float, float]]:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    return kept | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    return dict(os.environ) | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+
+
+def _paths(*first: Path) -> str:
+    """PYTHONPATH with some folders before what it has."""
+    return os.pathsep.join([*map(str, first), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _pinned(threads: int) -> Callable[[], None] | None:

@@ -4,6 +4,7 @@
     python -m performance.against_lmms_eval --rounds 1 --rows 360 --threads 2        # a look, a few minutes
     python -m performance.against_lmms_eval --rounds 1 --threads 2 --questions rows --methods full    # one cell
     python -m performance.against_lmms_eval --add --rounds 2       # two more rounds of what the results have
+    python -m performance.against_lmms_eval --shape llava-1.5-7b --dtype float16 --device cuda --rows 720 --threads 2
 
 Run it in the repository's root on a machine that does nothing else. The first call installs lmms-eval (`--environment`,
 by default in the user's cache). Rows are drawn scenes as official POPE files, 18 rows a picture of which about half
@@ -31,6 +32,7 @@ from performance._lmms_comparison import METHODS, QUESTIONS, Comparison, Weights
 from performance._lmms_ratios import THEIRS, Agreement, Case, Run, ratios, table
 from performance._lmms_result import Result
 from performance._lmms_rows import TASK, without_repeats, write_scenes
+from performance._lmms_shape import SUFFIX, save_shape
 from performance._lmms_sides import LmmsEval, PruneProof, Setting
 
 from performance import _lmms_environment as environment
@@ -61,15 +63,31 @@ def cases(chosen: argparse.Namespace) -> list[Case]:
 
 
 def tried(comparison: Comparison, case: Case) -> tuple[str, dict[str, float]]:
-    """lmms-eval's best of `SETTINGS`, and the rows a second of each on a few rows; this also fills its caches."""
+    """lmms-eval's best of `SETTINGS`, and the rows a second of each on a few rows."""
     settings = {name: setting for name, setting in SETTINGS.items() if setting.threads != case.threads}
-    task, theirs = comparison.task(case), comparison.theirs
-    theirs.answer(task, case, limit=TRIED_ROWS)
+    theirs = comparison.theirs
     speeds = {
-        name: theirs.answer(task, case, setting, TRIED_ROWS).run(0, THEIRS, case, 0).speed
+        name: theirs.answer(comparison.task(case), case, setting, TRIED_ROWS).run(0, THEIRS, case, 0).speed
         for name, setting in settings.items()
     }
     return max(speeds, key=speeds.__getitem__), {name: round(speed, 2) for name, speed in speeds.items()}
+
+
+def with_settings(comparison: Comparison, chosen: argparse.Namespace, found: dict[str, Any]) -> Comparison:
+    """The comparison with lmms-eval's setting for every case: the one that is named, that of earlier rounds, or the
+    best, which is noted in `found`."""
+    best = {}
+    for threads, method in product(chosen.threads, chosen.methods):
+        key = f"{method}/{threads}"
+        if chosen.setting:
+            found[key] = {"chosen": chosen.setting, "rows_per_s": {}}
+        elif key not in found:
+            name, speeds = tried(comparison, Case(chosen.questions[0], (method,), threads))
+            found[key] = {"chosen": name, "rows_per_s": speeds}
+            print(f"lmms-eval, {method}, {threads} threads: {name} of {speeds}", flush=True)
+        setting = SETTINGS[found[key]["chosen"]]
+        best |= {Case(questions, (method,), threads): setting for questions in chosen.questions}
+    return replace(comparison, theirs=replace(comparison.theirs, best=best))
 
 
 def conditions(chosen: argparse.Namespace, weights: Weights, python: Path, rows: dict[str, int]) -> dict[str, Any]:
@@ -103,10 +121,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     add("--checkpoint", type=Path, default=HOME / "data/backbones/builtin_llava", help="a LLaVA's folder")
     add("--text-tower", type=Path, help="its CLIP in open_clip's layout; default: `clip` in the checkpoint's folder")
+    add("--shape", choices=["llava-1.5-7b"], help="random weights at a published shape instead of the checkpoint's")
+    add("--scale", choices=["published", "tiny"], default="published", help="of --shape; tiny is a smoke run")
+    add("--layers", type=_natural, help="of --shape: language layers, if memory does not suffice for all")
     add("--suffix", default="", help="added to every question")
     add("--dtype", choices=["float32", "float16", "bfloat16"], default="float32")
     add("--device", default="cpu", help="cpu, cuda or cuda:<n>")
     add("--environment", type=Path, default=environment.default_folder(), help="where lmms-eval is, or is installed")
+    add("--python", type=Path, help="an interpreter that has lmms-eval; nothing is installed then")
+    add("--setting", choices=list(SETTINGS), help="of lmms-eval; default: all are tried and the fastest is taken")
     add("--work", type=Path, help="a new or an empty folder for pictures, studies and logs; default: a temporary one")
     add("--output", type=Path, default=HOME / "performance/results/against_lmms_eval.json")
     add("--add", action="store_true", help="add rounds to the results that are there")
@@ -126,28 +149,24 @@ def run(chosen: argparse.Namespace, work: Path) -> Result:
     Raises:
         PruneProofError: if lmms-eval cannot be installed, or a side fails.
     """
-    python = environment.ready(chosen.environment.resolve())
-    checkpoint = chosen.checkpoint.resolve()
-    tower = (chosen.text_tower or checkpoint / "clip").resolve()
-    weights = Weights(checkpoint, tower, chosen.dtype, chosen.suffix, 8, trained=True)
+    python = chosen.python or environment.ready(chosen.environment.resolve())
+    weights = _weights(chosen, work)
     repeated = write_scenes(work, chosen.rows, SEED)
     rows = {"rows": repeated, "unique": without_repeats(repeated)}
-    arguments = {
-        "pretrained": str(checkpoint), "device": chosen.device, "device_map": chosen.device, "dtype": weights.dtype
-    }  # fmt: skip
-    pruned = {"atp_60": {"text_tower": str(tower), "keep": str(METHODS["atp_60"]["keep"])}}
+    arguments = {"pretrained": str(weights.checkpoint), "dtype": weights.dtype}
+    arguments |= dict.fromkeys(("device", "device_map"), chosen.device)
+    pruned = {"atp_60": {"text_tower": str(weights.text_tower), "keep": str(METHODS["atp_60"]["keep"])}}
     comparison = Comparison(work, rows, PruneProof(chosen.device), LmmsEval(python, work, arguments, pruned))
     wanted = cases(chosen)
     comparison.prepare(weights, wanted)
     measured = conditions(chosen, weights, python, {name: len(own) for name, own in rows.items()})
     result = Result.read(chosen.output, measured) if chosen.add else Result(measured)
-    best = {}
-    for threads, method in product(chosen.threads, chosen.methods):
-        name, speeds = tried(comparison, Case(chosen.questions[0], (method,), threads))
-        result.settings[f"{method}/{threads}"] = {"chosen": name, "rows_per_s": speeds}
-        print(f"lmms-eval, {method}, {threads} threads: {name} of {speeds}", flush=True)
-        best |= {Case(questions, (method,), threads): SETTINGS[name] for questions in chosen.questions}
-    comparison = replace(comparison, theirs=replace(comparison.theirs, best=best))
+    # A first run of each side fills the caches of the system and of `datasets`.
+    for questions in chosen.questions:
+        case = Case(questions, (chosen.methods[0],), chosen.threads[0])
+        comparison.ours.answer(comparison.study(case), case, len(rows[questions]))
+        comparison.theirs.answer(comparison.task(case), case, limit=2)
+    comparison = with_settings(comparison, chosen, result.settings)
     first = 1 + max((run.round for run in result.runs), default=0)
     for number in range(first, first + chosen.rounds):
         for case in wanted:
@@ -160,6 +179,18 @@ def run(chosen: argparse.Namespace, work: Path) -> Result:
                     print(_line(found), flush=True)
         write_json(chosen.output, result.as_json())
     return result
+
+
+def _weights(chosen: argparse.Namespace, work: Path) -> Weights:
+    """The checkpoint that is named, or one with random weights, which answer two tokens as trained ones do: a word
+    and the end."""
+    if not chosen.shape:
+        checkpoint = chosen.checkpoint.resolve()
+        tower = (chosen.text_tower or checkpoint / "clip").resolve()
+        return Weights(checkpoint, tower, chosen.dtype, chosen.suffix, 8, trained=True)
+    name = f"{chosen.shape}_{chosen.scale}_{chosen.layers or 'all'}_layers"
+    save_shape(work / name, chosen.checkpoint, chosen.scale == "tiny", chosen.layers, chosen.dtype, chosen.device)
+    return Weights(work / name, work / name / "clip", chosen.dtype, chosen.suffix or SUFFIX, 2, trained=False)
 
 
 def _line(found: Run) -> str:
