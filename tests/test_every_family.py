@@ -14,6 +14,7 @@ from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
 from tests.backbones._llava_onevision_checkpoint import save_llava_onevision
+from tests.backbones._smolvlm_checkpoint import save_smolvlm
 
 from pruneproof.cli import main
 from pruneproof.files import read_rows
@@ -30,11 +31,12 @@ CLIPLESS = {"method": "atp_received", "keep": 0.25}
 FAMILIES: dict[str, tuple[Callable[[Path], None], int]] = {
     "llava_next": (save_llava_next, 16 + 64),
     "llava_onevision": (save_llava_onevision, 16 + 25),
+    "smolvlm": (save_smolvlm, 10 * 16),
     "blip2": (lambda folder: save_blip2(folder, "t5"), 16),
     "flamingo": (lambda folder: save_flamingo(folder), 16),
 }
 """How a checkpoint is saved, and its visual tokens of a scene: LLaVA-NeXT's come from the scene and from four tiles,
-which LLaVA-OneVision makes smaller."""
+which LLaVA-OneVision makes smaller, and SmolVLM's from nine tiles and the scene."""
 
 
 @pytest.fixture(params=FAMILIES)

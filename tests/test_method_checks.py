@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pruneproof import pruning
-from pruneproof.backbones import families
-from pruneproof.method_checks import door_problems, layer_problems, tower_problems
+from pruneproof.backbones import families, family_names
+from pruneproof.method_checks import declared, door_problems, layer_problems, tower_problems
 
 SOUND = """
 from dataclasses import dataclass
@@ -124,3 +124,12 @@ def test_a_text_tower_is_named_where_there_is_a_clip_and_nowhere_else(bare: dict
     (other,) = tower_problems({"naked": {"family": "bare", "control_text_tower": "ViT-L-14"}})
     assert other.where == ("backbones", "naked", "control_text_tower")
     assert list(tower_problems({"a": 5, "b": {"family": ["x"]}, "c": {}})) == []
+
+
+@pytest.mark.parametrize("family", [name for name in family_names() if declared(name).clipless])
+def test_every_family_without_clip_refuses_what_needs_one_and_takes_the_rest(family: str) -> None:
+    needing, others = ("atp", "visionzip", "trim"), ("atp_received", "random", "divprune", "mmtok", "uniform_grid")
+    methods = {name: {"method": name, "keep": 0.5} for name in (*needing, *others)}
+    found = list(door_problems(methods, {"it": {"family": family}}))
+    assert [problem.where for problem in found] == [("methods", name) for name in needing]
+    assert list(tower_problems({"it": {"family": family}})) == []

@@ -16,6 +16,7 @@ from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
 from tests.backbones._llava_onevision_checkpoint import save_llava_onevision
+from tests.backbones._smolvlm_checkpoint import save_smolvlm
 from tests.conftest import save_llava
 from transformers import BlipImageProcessor, CLIPImageProcessor, LlavaImageProcessor
 
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Callable[[Path], None]] = {
     "llava": save_llava,
     "llava_next": save_llava_next,
     "llava_onevision": save_llava_onevision,
+    "smolvlm": save_smolvlm,
     "blip2": lambda folder: save_blip2(folder, "opt"),
     "flamingo": lambda folder: save_flamingo(folder),
 }

@@ -14,6 +14,7 @@ from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import END, save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
 from tests.backbones._llava_onevision_checkpoint import save_llava_onevision
+from tests.backbones._smolvlm_checkpoint import save_smolvlm, stock_processor
 
 from pruneproof import backbones
 from pruneproof.backbones import Backbone, History
@@ -31,15 +32,28 @@ HISTORIES: tuple[History, ...] = (
 QUESTION = "is there a car in the image?"
 
 
-def chat(backbone: Any, picture: Image.Image, history: History) -> Any:
-    """LLaVA: messages as a user writes them for the processor's chat template."""
+def messages(history: History) -> list[dict[str, Any]]:
+    """As a user writes them for a processor's chat template."""
     said = [(role, text) for asked, answer in history for role, text in (("user", asked), ("assistant", answer))]
-    messages = [
+    found: list[dict[str, Any]] = [
         {"role": role, "content": [{"type": "text", "text": text}]} for role, text in [*said, ("user", QUESTION)]
     ]
-    messages[0]["content"] = [{"type": "image"}, *messages[0]["content"]]
-    text = backbone.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    found[0]["content"] = [{"type": "image"}, *found[0]["content"]]
+    return found
+
+
+def chat(backbone: Any, picture: Image.Image, history: History) -> Any:
+    """LLaVA."""
+    text = backbone.processor.apply_chat_template(messages(history), add_generation_prompt=True, tokenize=False)
     return backbone.processor(images=[picture], text=[text], return_tensors="pt")
+
+
+def marked(backbone: Any, picture: Image.Image, history: History) -> Any:
+    """SmolVLM: the same, by the processor that transformers would load."""
+    processor = stock_processor(backbone)
+    text = processor.apply_chat_template(messages(history), add_generation_prompt=True, tokenize=False)
+    inputs = processor(images=[[picture]], text=[text], add_special_tokens=False, return_tensors="pt")
+    return {key: inputs[key] for key in ("input_ids", "attention_mask", "pixel_values", "pixel_attention_mask")}
 
 
 def lavis(backbone: Any, picture: Image.Image, history: History) -> Any:
@@ -68,6 +82,7 @@ CASES: dict[str, tuple[str, Callable[[Path], None], Callable[..., Any]]] = {
     "llava_next": ("llava_next", save_llava_next, chat),
     "llava_next_mistral": ("llava_next", lambda folder: save_llava_next(folder, mistral=True), chat),
     "llava_onevision": ("llava_onevision", save_llava_onevision, chat),
+    "smolvlm": ("smolvlm", save_smolvlm, marked),
     "opt": ("blip2", lambda folder: save_blip2(folder, "opt"), lavis),
     "t5": ("blip2", lambda folder: save_blip2(folder, "t5"), lavis),
     "instructed": ("flamingo", lambda folder: save_flamingo(folder, seed=10), instructed),

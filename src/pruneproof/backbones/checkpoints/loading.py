@@ -28,6 +28,7 @@ def load_pretrained(
     model_type: str,
     model_class: Any,
     language: Callable[[Any], Iterable[torch.nn.Module]],
+    processor_of: Callable[[BackboneSettings, str], Any] | None = None,
 ) -> tuple[Any, Any]:
     """Model and processor of a checkpoint, from a local folder or the hub.
 
@@ -38,6 +39,7 @@ def load_pretrained(
         model_type: the `model_type` that the checkpoint's config must have.
         model_class: a transformers class with `from_pretrained`.
         language: the parts of such a model that are its language model.
+        processor_of: reads its processor; None for `read_processor`.
 
     Returns:
         The model on the device, in evaluation mode and without gradients, and its processor.
@@ -51,11 +53,11 @@ def load_pretrained(
         require_memory(Path(source), settings.dtype, device)
     config = read_config(settings, source, model_type)
     if not Path(source).is_dir():
-        with _named(settings):
+        with named(settings):
             needed = model_bytes(model_class, config, settings.dtype)
         require_memory(needed, settings.dtype, device)
-    processor = read_processor(settings, source)
-    with _named(settings), _silent():
+    processor = (processor_of or read_processor)(settings, source)
+    with named(settings), _silent():
         model, report = model_class.from_pretrained(
             source,
             revision=settings.revision,
@@ -83,7 +85,7 @@ def read_config(settings: BackboneSettings, source: str, model_type: str) -> Any
     Raises:
         PruneProofError: if it cannot be read, or is of another family.
     """
-    with _named(settings):
+    with named(settings):
         config = AutoConfig.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
     if config.model_type != model_type:
         raise PruneProofError(
@@ -99,7 +101,7 @@ def read_processor(settings: BackboneSettings, source: str) -> Any:
         PruneProofError: if they cannot be read.
     """
     kind: Any = AutoProcessor
-    with _named(settings):
+    with named(settings):
         processor = kind.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
     if settings.chat_template is not None:
         processor.chat_template = settings.chat_template
@@ -107,7 +109,7 @@ def read_processor(settings: BackboneSettings, source: str) -> Any:
 
 
 @contextmanager
-def _named(settings: BackboneSettings) -> Iterator[None]:
+def named(settings: BackboneSettings) -> Iterator[None]:
     """Errors of `from_pretrained` in one line with the checkpoint's name."""
     try:
         yield
