@@ -6,7 +6,7 @@ import pytest
 from scenery import disc, end_abruptly, pixels, png
 
 from pruneproof.errors import PruneProofError
-from pruneproof.perturbations.images import registered
+from pruneproof.perturbations.images import Picture, _work, registered
 from pruneproof.perturbations.images._pictures import StoredPicture
 from pruneproof.perturbations.images._work import Task, corrupt, prepare_worker
 from pruneproof.records import Condition
@@ -59,6 +59,52 @@ def test_a_worker_that_the_system_ends_is_reported_in_one_line() -> None:
     work = [Task(Condition("image", "pixelate", 1), PICTURES, 0, None)] * 2
     with pytest.raises(PruneProofError, match="run again with a smaller PRUNEPROOF_WORKERS"):
         list(run_in_order(end_abruptly, work, workers=2))
+
+
+class Watched:
+    """A picture or mask that counts how often it is read."""
+
+    def __init__(self, content: bytes) -> None:
+        self.held, self.reads = Held(content), 0
+
+    @property
+    def digest(self) -> str:
+        return self.held.digest
+
+    def read(self) -> bytes:
+        self.reads += 1
+        return self.held.read()
+
+
+def test_a_picture_is_read_once_for_all_conditions_and_its_masks_only_for_those_that_look_at_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_work, "_kept", _work.Kept())
+    picture, mask = Watched(png(pixels(7, 64, 64))), Watched(png(disc(64, 64)))
+    stored = (StoredPicture("watched", picture, (mask,)),)
+    for name in ("contrast", "occlusion_random", "fog", "pixel_shift"):
+        assert corrupt(Task(Condition("image", name, 2), stored, 0, None))[0]["png"]
+    assert (picture.reads, mask.reads) == (1, 0)
+    assert corrupt(Task(Condition("image", "occlusion_object", 2), stored, 0, None))[0]["png"]
+    assert (picture.reads, mask.reads) == (2, 1)
+
+
+def test_no_more_pictures_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_work, "KEPT_BYTES", 2 * 64 * 64 * 3)
+    kept = _work.Kept()
+    for number in range(4):
+        kept.add((number,), Picture(pixels(number, 64, 64)))
+    assert list(kept.pictures) == [(0,), (1,)]
+    assert kept.size == 2 * 64 * 64 * 3
+
+
+def test_a_damaged_mask_costs_only_what_looks_at_it() -> None:
+    stored = (StoredPicture("cut", PICTURES[0].picture, (Held(png(disc(96, 96))[:60]),)),)
+    assert corrupt(Task(Condition("image", "contrast", 1), stored, 0, None))[0]["error"] == ""
+    assert (
+        "mask 0 cannot be decoded"
+        in corrupt(Task(Condition("image", "occlusion_object", 1), stored, 0, None))[0]["error"]
+    )
 
 
 def test_a_failure_becomes_a_row_with_its_reason() -> None:

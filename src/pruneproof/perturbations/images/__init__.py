@@ -60,6 +60,21 @@ class ImagePerturbation(Protocol):
         ...
 
 
+def looks_at_masks(function: ImagePerturbation) -> ImagePerturbation:
+    """Mark a perturbation that looks at masks: for all others they are neither read nor decoded."""
+    vars(function)["needs_masks"] = True
+    return function
+
+
+def needs_masks(name: str) -> bool:
+    """Whether the perturbation of that name looks at masks.
+
+    Raises:
+        PruneProofError: if there is none.
+    """
+    return bool(getattr(perturbation(name), "needs_masks", False))
+
+
 @cache
 def registered() -> Mapping[str, ImagePerturbation]:
     """All image perturbations by name.

@@ -91,7 +91,9 @@ def decode(stored: StoredPicture, model_pixels: int | None = None) -> Picture:
         masks = [
             np.array(_at_model_size(Image.fromarray(mask), model_pixels, Image.Resampling.NEAREST)) for mask in masks
         ]
-    return Picture(np.array(image), tuple(masks))
+    pixels = np.array(image)
+    pixels.flags.writeable = False
+    return Picture(pixels, tuple(masks))
 
 
 def _filled(box: Box, size: tuple[int, int]) -> Mask:

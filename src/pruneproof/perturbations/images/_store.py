@@ -98,6 +98,10 @@ class Store:
         path, note = self.path(key), self._note(key)
         return path.is_file() and note.is_file() and note.read_bytes() == sha256(path).encode()
 
+    def digest(self, key: str) -> str:
+        """SHA-256 of a condition that is held, as its note says."""
+        return self._note(key).read_text(encoding="utf-8")
+
     def put(self, key: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a condition as its rows come, and then the note that makes it count."""
         write_pictures(self.path(key), rows, CORRUPTED)

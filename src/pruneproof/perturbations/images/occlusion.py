@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pruneproof.errors import PruneProofError
-from pruneproof.perturbations.images import ImagePerturbation, Mask, Picture, Pixels
+from pruneproof.perturbations.images import ImagePerturbation, Mask, Picture, Pixels, looks_at_masks
 
 IMAGE_SHARES = (0.10, 0.20, 0.30, 0.40, 0.50)
 """Share of the image that `occlusion_random` covers, by severity."""
@@ -41,6 +41,7 @@ def occlusion_random(picture: Picture, severity: int, rng: np.random.Generator) 
     return _painted(picture, covered)
 
 
+@looks_at_masks
 def occlusion_object(picture: Picture, severity: int, rng: np.random.Generator) -> Pixels:
     """Cover one object, drawn at random, from one side of its bounding box, drawn at random.
 

@@ -48,7 +48,8 @@ def run(study: Study, folders: Folders) -> None:
     inputs, packages = digest(*(sha256(path).encode() for path in tables)), versions()
     of = inputs if settings.stored else ""
     keys = {c: fingerprint(c, study.study.seed, settings, of, packages) for c in conditions}
-    files = _stored(study, folders, keys, pictures) if settings.stored else {}
+    store = Store(folders.study / "data" / ".corrupted")
+    files = _stored(study, store, keys, pictures) if settings.stored else {}
     _publish(files, folders.corrupted)
     failed = failures(files)
     manifest = {
@@ -64,22 +65,21 @@ def run(study: Study, folders: Folders) -> None:
                 "perturbation": condition.perturbation,
                 "severity": condition.severity,
                 "fingerprint": key,
-                "sha256": sha256(files[condition]) if condition in files else "",
+                "sha256": store.digest(key) if condition in files else "",
             }
             for condition, key in keys.items()
         },
         "failures": failed,
     }
     write_json(folders.corrupted / "manifest.json", manifest)
-    Store(folders.study / "data" / ".corrupted").keep_only(set(keys.values()))
+    store.keep_only(set(keys.values()))
     _report(failed)
 
 
 def _stored(
-    study: Study, folders: Folders, keys: Mapping[Condition, str], pictures: Sequence[StoredPicture]
+    study: Study, store: Store, keys: Mapping[Condition, str], pictures: Sequence[StoredPicture]
 ) -> dict[Condition, Path]:
     """Where each condition is, after those that are missing were made."""
-    store = Store(folders.study / "data" / ".corrupted")
     missing = [condition for condition, key in keys.items() if not store.holds(key)]
     for condition, rows in _corrupted(missing, pictures, study, done=len(keys) - len(missing)):
         store.put(keys[condition], rows)
