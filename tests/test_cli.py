@@ -5,8 +5,10 @@ import errno
 import importlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +45,41 @@ def test_a_full_disk_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys
     called_with(monkeypatch, PermissionError(errno.EACCES, "Permission denied"))
     with pytest.raises(PermissionError):
         cli.main(["draw_scenes", "--study", str(SMALL)])
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.EDQUOT, "no space left"), (errno.EFBIG, "ulimit -f"), (errno.EROFS, "only be read")]
+)
+def test_other_faults_of_the_disk_are_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, said: str
+) -> None:
+    called_with(monkeypatch, OSError(number, "whatever"))
+    assert cli.main(["draw_scenes", "--study", str(SMALL)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("pruneproof draw_scenes: ")
+    assert said in told
+    assert told.count("\n") == 1
+
+
+def test_being_terminated_is_said_in_one_line_and_the_signal_is_left_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
+    assert cli.main(["draw_scenes", "--study", str(SMALL)]) == 143
+    assert capsys.readouterr().err == "pruneproof draw_scenes: terminated; finished work is kept\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stage_gets_an_absolute_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = called_with(monkeypatch)
+    monkeypatch.chdir(SMALL)
+    assert cli.main(["draw_scenes"]) == 0
+    assert calls[0][1].study == SMALL.absolute()
 
 
 OWN_OPTIONS = {"answer_questions": ["backbone"], "train_backbone": ["name"], "train_decisions": ["name"]}

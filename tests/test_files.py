@@ -103,3 +103,10 @@ def test_digests_see_where_one_content_ends(tmp_path: Path) -> None:
     second.write_bytes(b"x")
     assert digest_files([first]) != digest_files([second])
     assert digest_files([first, second]) != digest_files([second, first])
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "null", '"a"', "3", "[" * 100_000])
+def test_json_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(PruneProofError, match=r"a\.json .*: delete it and run `dvc repro`"):
+        read_json(tmp_path / "a.json")

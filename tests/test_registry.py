@@ -79,3 +79,25 @@ def test_a_module_without_the_mapping_is_refused(package: Path) -> None:
     (package / "a.py").write_text("TOLS = {}\n")
     with pytest.raises(PruneProofError, match=r"drawer\.a defines no mapping TOOLS"):
         registry.merge("drawer", "TOOLS", "tool")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (b"TINES = 4\ndef x(:\n", r"drawer/fork\.py, line 2: invalid syntax"),
+        (b"TINES = 4\0\n", r"drawer/fork\.py.*: source code .* null bytes"),
+        (b"\xff\xfe", r"drawer/fork\.py, line 1: .*utf-8"),
+    ],
+)
+def test_a_member_that_is_not_python_is_named_with_its_line(package: Path, source: bytes, said: str) -> None:
+    (package / "fork.py").write_bytes(source)
+    with pytest.raises(PruneProofError, match=said):
+        registry.load_module("drawer", "fork", "tool")
+    with pytest.raises(PruneProofError, match=said):
+        registry.constants("drawer", "fork")
+
+
+def test_a_member_that_imports_what_is_not_there_is_named(package: Path) -> None:
+    (package / "fork.py").write_text("from pathlib import nothing_of_the_kind\n")
+    with pytest.raises(PruneProofError, match=r"tool 'fork' cannot be imported: .*nothing_of_the_kind"):
+        registry.load_module("drawer", "fork", "tool")

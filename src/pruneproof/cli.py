@@ -1,21 +1,23 @@
 """The command line: one sub-command for each DVC stage, and a few that only inspect.
 
 A stage reads params.yaml of the study's folder, does its work and exits with 0; what a user can fix is reported in
-plain words with exit code 2; an interrupt exits with 130.
+plain words with exit code 2; an interrupt exits with 130, SIGTERM with 143.
 """
 
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import io
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import PruneProofError, disk_fault
 
 STAGES = {
     "write_manifests": (
@@ -70,26 +72,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the program's name; None for the process's own.
 
     Returns:
-        The exit code: 0 done, 2 the user must fix something, 130 interrupted.
+        The exit code: 0 done, 2 the user must fix something, 130 interrupted, 143 terminated.
     """
     options = _parser().parse_args(arguments)
+    options.study = options.study.absolute()  # a message names a file so that it is found from anywhere
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a path may hold letters that the locale lacks
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("pruneproof").setLevel(logging.INFO)
     try:
-        if options.command in UI:
-            from pruneproof.tracking import ui
-
-            ui.serve(options.study, options.port)
-        if options.command in MEASURES:
-            from pruneproof import retention
-
-            retention.report(options.study, options.backbone, options.images, options.save)
-            return 0
-        if options.command in EXPORTS:
-            return _export(options)
-        return _look(options) if options.command in LOOKS else _stage(options)
+        with _terminable():
+            return _command(options)
     except PruneProofError as error:
         print(f"pruneproof {options.command}: {error}", file=sys.stderr)
         return 2
@@ -99,13 +92,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pruneproof {options.command}: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if (said := disk_fault(error)) is None:
             raise
-        print(f"pruneproof {options.command}: no space left on the disk; free some and run it again", file=sys.stderr)
+        print(f"pruneproof {options.command}: {said}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"pruneproof {options.command}: interrupted; finished work is kept", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        told = "terminated" if isinstance(stop, _Terminated) else "interrupted"
+        print(f"pruneproof {options.command}: {told}; finished work is kept", file=sys.stderr)
+        return 143 if isinstance(stop, _Terminated) else 130
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it before it kills: what is being written is put away, as by an interrupt."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end what runs here as an interrupt does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
+
+
+def _command(options: argparse.Namespace) -> int:
+    if options.command in UI:
+        from pruneproof.tracking import ui
+
+        ui.serve(options.study, options.port)
+    if options.command in MEASURES:
+        from pruneproof import retention
+
+        retention.report(options.study, options.backbone, options.images, options.save)
+        return 0
+    if options.command in EXPORTS:
+        return _export(options)
+    return _look(options) if options.command in LOOKS else _stage(options)
 
 
 def _stage(options: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class PruneProofError(Exception):
     """Bad input, reported in one line: what is wrong, where, the value, and how to fix it.
@@ -16,3 +18,18 @@ def failure(error: OSError) -> str:
     if error.filename:
         return f"{error.filename} ({error.strerror})"
     return (str(error).splitlines() or [repr(error)])[0]
+
+
+_FULL = "no space left on the disk; free some and run it again"
+_DISK = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "a file became larger than is allowed here: raise the limit (`ulimit -f`) and run it again",
+    errno.EROFS: "the disk can only be read: make it writable, or put the study on another one",
+    errno.EIO: "the disk cannot be read or written: see to it, or put the study on another one",
+}
+
+
+def disk_fault(error: OSError) -> str | None:
+    """What to say of an error that lies in the disk, and neither in this program nor in a single file; else None."""
+    return _DISK.get(error.errno or 0)

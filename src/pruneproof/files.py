@@ -45,18 +45,21 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON.
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, as all files of this project that are JSON hold one.
 
     Raises:
-        PruneProofError: if the file is missing, empty or not JSON.
+        PruneProofError: if the file is missing, empty, not JSON, or JSON of another kind.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PruneProofError(f"{path} is missing: run the stage that writes it (`dvc repro`)") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PruneProofError(f"{path} is not valid JSON ({error}): delete it and run `dvc repro`") from None
+    if not isinstance(content, dict):
+        raise PruneProofError(f"{path} holds no JSON object: delete it and run `dvc repro`")
+    return content
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:

@@ -42,8 +42,8 @@ def load_module(package: str, name: str, noun: str, needs: Iterable[str] = ()) -
         needs: What a member of that package must define.
 
     Raises:
-        PruneProofError: if there is no such member, it lacks what it must define, or it needs a distribution that is
-            not installed.
+        PruneProofError: if there is no such member, it lacks what it must define, it is not Python, or it needs a
+            distribution that is not installed.
     """
     known = module_names(package)
     if name not in known:
@@ -54,6 +54,10 @@ def load_module(package: str, name: str, noun: str, needs: Iterable[str] = ()) -
         raise PruneProofError(
             f"{noun} {name!r} needs the module {error.name!r}, which is not installed: run `make setup`"
         ) from error
+    except ImportError as error:
+        raise PruneProofError(f"{noun} {name!r} cannot be imported: {error}") from error
+    except SyntaxError as error:
+        raise _not_python(error, f"{package}.{name}") from error
     lacking = [attribute for attribute in needs if not hasattr(module, attribute)]
     if lacking:
         raise PruneProofError(
@@ -62,18 +66,31 @@ def load_module(package: str, name: str, noun: str, needs: Iterable[str] = ()) -
     return module
 
 
+def _not_python(error: SyntaxError, module: str) -> PruneProofError:
+    spec = importlib.util.find_spec(module)  # a null byte is told without the file that has it
+    where = error.filename or (spec.origin if spec else module)
+    return PruneProofError(f"{where}{f', line {error.lineno}' if error.lineno else ''}: {error.msg}: correct it")
+
+
 def constants(package: str, name: str) -> dict[str, Any]:
     """The top-level names of one member that are given literal values, read from its source without running it.
 
     Args:
         package: Dotted name, such as `pruneproof.backbones.families`.
         name: of a member.
+
+    Raises:
+        PruneProofError: if it is not Python.
     """
     spec = importlib.util.find_spec(f"{package}.{name}") if name in module_names(package) else None
     if spec is None or spec.origin is None:
         return {}
     found: dict[str, Any] = {}
-    for node in ast.parse(Path(spec.origin).read_bytes()).body:
+    try:
+        body = ast.parse(Path(spec.origin).read_bytes(), spec.origin).body
+    except SyntaxError as error:
+        raise _not_python(error, f"{package}.{name}") from error
+    for node in body:
         if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name):
             with suppress(ValueError):
                 found[target.id] = ast.literal_eval(node.value)

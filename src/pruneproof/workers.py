@@ -92,12 +92,13 @@ def number() -> int:
 
 
 def _prepare(prepare: Callable[[], None] | None, started: Synchronized[int]) -> None:
-    """A worker takes a number, leaves interrupts to its parent, and exits when its parent dies."""
+    """A worker takes a number, leaves interrupts to its parent, ends when told to, and exits when its parent dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     global _number
     with started.get_lock():
         _number = started.value
         started.value += 1
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     if prepare is not None:
         prepare()

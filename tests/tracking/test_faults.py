@@ -78,6 +78,23 @@ def test_a_server_that_never_answers(study: Made, monkeypatch: pytest.MonkeyPatc
     assert "no answer within 0.3 seconds" in said(study) or "timed out" in said(study)
 
 
+def test_a_call_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a server sends its answer byte by byte, so that no single byte is late."""
+
+    class Client:
+        def log_text(self, seconds: float, *, text: str) -> str:
+            time.sleep(seconds)
+            return text
+
+    client = store.InTime(Client(), 0.2)  # type: ignore[arg-type]
+    assert client.log_text(0.0, text="kept") == "kept"
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.2 seconds"):
+        client.log_text(5.0, text="late")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    assert store._call_seconds() == 21
+
+
 def test_a_store_that_never_opens(study: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "OPEN_SECONDS", 0.3)
     monkeypatch.setattr(store, "_open", lambda _: time.sleep(5))

@@ -11,6 +11,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from pruneproof.answering.chosen import require_kept, require_selections
 from pruneproof.answering.replay import Replay
 from pruneproof.answering.views import ConnectedTokens, Questions
 from pruneproof.backbones import Backbone, Narrowing, Reduction, Reply, Shown
@@ -136,7 +137,8 @@ def narrowing(method: Method, streams: Sequence[Stream], weights: Mapping[str, T
     rngs = [stream() for stream in streams]
 
     def decide(question: int, layer: int, view: LanguageLayer) -> Kept | None:
-        return method.narrow(layer, view, rngs[question])
+        kept = method.narrow(layer, view, rngs[question])
+        return None if kept is None else require_kept(kept, len(view.visual), method)
 
     return Narrowing(decide, method.renumbers, weights)
 
@@ -200,19 +202,13 @@ def _connected(backbone: Backbone, shown: Shown, tokens: VisualTokens) -> Connec
 def _select(backbone: Backbone, method: Selects, picture: Picture, tokens: VisualTokens) -> list[Kept]:
     """One for each question, indices on the model's device."""
     texts = Questions(picture.questions, backbone, method.signals.text_tower)
-    kept = method.select(tokens, texts, picture.stream())
-    expected = len(picture.questions) if method.per_question else 1
-    if len(kept) != expected:
-        raise PruneProofError(
-            f"{method.title} gave {len(kept)} selections where {expected} were asked for: `per_question` and `select` "
-            "must agree"
-        )
+    kept = require_selections(method.select(tokens, texts, picture.stream()), len(picture.questions), method)
     if picture.looked_at is not None and picture.looked_at.count != picture.tokens.count:
         raise PruneProofError(
             f"`rank_from: clean` needs as many tokens in the clean picture ({picture.looked_at.count}) as in the one "
             f"that is shown ({picture.tokens.count}): their sizes differ"
         )
-    placed = [one.to(backbone.device) for one in kept]
+    placed = [require_kept(one, tokens.count, method).to(backbone.device) for one in kept]
     return placed if method.per_question else placed * len(picture.questions)
 
 
@@ -246,6 +242,7 @@ def _with_cls(kept: Kept, tokens: VisualTokens) -> int:
 
 def _reducing(method: Reduces, rngs: Sequence[np.random.Generator]) -> Callable[[int, int, TowerLayer], Kept | None]:
     def decide(picture: int, layer: int, view: TowerLayer) -> Kept | None:
-        return method.reduce(layer, view, rngs[picture])
+        kept = method.reduce(layer, view, rngs[picture])
+        return None if kept is None else require_kept(kept, view.count, method)
 
     return decide

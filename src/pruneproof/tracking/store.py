@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
@@ -114,7 +114,8 @@ def _store(local: Path) -> Iterator[MlflowClient]:
     if path is not None:
         database.prepare(path, _make)
     if given:
-        yield address.within(OPEN_SECONDS, lambda: _open(given))
+        client = address.within(OPEN_SECONDS, lambda: _open(given))
+        yield cast("MlflowClient", InTime(client, _call_seconds())) if address.is_server(given) else client
         return
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
@@ -125,6 +126,38 @@ def _store(local: Path) -> Iterator[MlflowClient]:
             yield _open(uri)
     finally:
         event.remove(Engine, "connect", database.write_ahead)
+
+
+class InTime:
+    """A client whose calls end in time, also where a server sends its answer byte by byte: MLflow bounds the time from
+    one byte to the next."""
+
+    def __init__(self, client: MlflowClient, seconds: float) -> None:
+        """A client with the methods of another.
+
+        Args:
+            client: the other.
+            seconds: that a call may take.
+        """
+        self._client, self._seconds = client, seconds
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """A method.
+
+        Raises:
+            TimeoutError: when it is called, if it is not done in time.
+        """
+        method = getattr(self._client, name)
+        return lambda *given, **named: address.within(self._seconds, lambda: method(*given, **named))
+
+
+def _call_seconds() -> float:
+    """Time for what MLflow tries, three times by default, and for the pauses between."""
+    try:
+        timeout, retries = (float(os.environ[f"MLFLOW_HTTP_REQUEST_{name}"]) for name in ("TIMEOUT", "MAX_RETRIES"))
+    except ValueError:  # which MLflow itself reports
+        timeout, retries = 30, 2
+    return (retries + 2) * timeout
 
 
 def _sqlite_path(uri: str) -> Path | None:

@@ -253,6 +253,12 @@ def test_truncated_weights(llava_root: Path, llava_settings: BackboneSettings, t
     assert "cannot be read" in broken(llava_settings, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["generation_config.json", "clip/tokenizer.json"])
+def test_a_file_of_another_kind(llava_root: Path, llava_settings: BackboneSettings, tmp_path: Path, name: str) -> None:
+    (copy(llava_root, tmp_path) / name).write_text("[1, 2]")
+    assert "cannot be read" in broken(llava_settings, tmp_path)
+
+
 def test_a_missing_shard(llava_root: Path, llava_settings: BackboneSettings, tmp_path: Path) -> None:
     folder = copy(llava_root, tmp_path)
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")

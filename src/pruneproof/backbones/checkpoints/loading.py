@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoProcessor
 from transformers.utils import logging
 
@@ -110,10 +109,12 @@ def read_processor(settings: BackboneSettings, source: str) -> Any:
 
 @contextmanager
 def named(settings: BackboneSettings) -> Iterator[None]:
-    """Errors of `from_pretrained` in one line with the checkpoint's name."""
+    """Errors of `from_pretrained` in one line with the checkpoint's name: a damaged file makes it raise anything."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (PruneProofError, MemoryError):
+        raise
+    except Exception as error:
         raise PruneProofError(f"checkpoint {settings.checkpoint!r} cannot be read: {reason(error)}") from error
 
 

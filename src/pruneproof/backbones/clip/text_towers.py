@@ -160,7 +160,9 @@ def _read(key: str, name: str, tag: str | None, root: Path, device: str) -> Text
                 source, pretrained=tag, require_pretrained=True, device=device, force_quick_gelu=quick_gelu(name, tag)
             )
             tokenizer = open_clip.get_tokenizer(source, **(NO_REMOTE_CODE if _reads_a_tokenizer(name, local) else {}))
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except (PruneProofError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file makes open_clip and its tokenizers raise anything
         raise PruneProofError(f"{key} {name!r} cannot be read ({reason(error)}): restore its files") from error
     require_finite(model, f"{key} {name!r}")
     return TextTower(model.eval().requires_grad_(False), tokenizer, device)
