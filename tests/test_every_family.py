@@ -14,6 +14,7 @@ from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
 from tests.backbones._llava_onevision_checkpoint import save_llava_onevision
+from tests.backbones._qwen_vl_checkpoint import save_qwen_vl
 from tests.backbones._smolvlm_checkpoint import save_smolvlm
 
 from pruneproof.cli import main
@@ -32,11 +33,14 @@ FAMILIES: dict[str, tuple[Callable[[Path], None], int]] = {
     "llava_next": (save_llava_next, 16 + 64),
     "llava_onevision": (save_llava_onevision, 16 + 25),
     "smolvlm": (save_smolvlm, 10 * 16),
+    "qwen2_5_vl": (lambda folder: save_qwen_vl(folder, least=16, most=16), 16),
+    "qwen3_vl": (lambda folder: save_qwen_vl(folder, "qwen3_vl", least=16, most=16), 16),
     "blip2": (lambda folder: save_blip2(folder, "t5"), 16),
     "flamingo": (lambda folder: save_flamingo(folder), 16),
 }
 """How a checkpoint is saved, and its visual tokens of a scene: LLaVA-NeXT's come from the scene and from four tiles,
-which LLaVA-OneVision makes smaller, and SmolVLM's from nine tiles and the scene."""
+which LLaVA-OneVision makes smaller, and SmolVLM's from nine tiles and the scene. Qwen's
+processor is told a number of pixels, so that all pictures have as many."""
 
 
 @pytest.fixture(params=FAMILIES)

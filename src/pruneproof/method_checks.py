@@ -101,6 +101,8 @@ def _refused(method: Method, backbone: str, family: Declared) -> str:
         return f"acts at the door {method.door!r}, which {backbone} does not have: {family.closed[method.door]}"
     if method.door == "after_connector" and method.signals.of_patches and family.mixing:
         return f"looks at patches after the connector, where {backbone} has none: {family.mixing}"
+    if isinstance(method, Narrows) and method.renumbers and "renumbering" in family.lacking:
+        return f"numbers the tokens that are left anew, which {backbone} cannot: {family.lacking['renumbering']}"
     for signal, layers in method.signals.by_name().items():
         if layers and signal in family.lacking:
             why = f"looks at `{signal}`, which {backbone} does not have: {family.lacking[signal]}"

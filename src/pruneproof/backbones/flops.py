@@ -321,6 +321,61 @@ def smolvlm(config: Any, crops: int, kept: int, markers: int, text: int, generat
     )
 
 
+def qwen_vl(
+    config: Any, rows: int, columns: int, kept: int, text: int, generated: int = 1, received: bool = False
+) -> Flops:
+    """Qwen2.5-VL or Qwen3-VL with `kept` of the visual tokens, which are groups of 2 x 2 patches.
+
+    Args:
+        config: a `Qwen2_5_VLConfig` or `Qwen3VLConfig`.
+        rows: of groups in the picture.
+        columns: and groups in each.
+        kept: as of `llava`.
+        text: as of `llava`.
+        generated: as of `llava`.
+        received: whether a method looks at the attention that tokens receive in the last layer of the tower.
+    """
+    vision, count = config.vision_config, rows * columns * config.vision_config.spatial_merge_size**2
+    width = vision.hidden_size
+    mergers = 1 + len(getattr(vision, "deepstack_visual_indexes", ()))
+    block = width * vision.spatial_merge_size**2
+    merging = linear(kept, block, block) + linear(kept, block, config.text_config.hidden_size)
+    return Flops(
+        qwen_vision_tower(vision, rows, columns),
+        0,
+        linear(count, width, 3 * width) + linear(count, width, count) if received else 0,
+        mergers * merging,
+        llama(config.text_config, kept + text, 0),
+        llama(config.text_config, 1, kept + text + generated - 1),
+    )
+
+
+def qwen_vision_tower(vision: Any, rows: int, columns: int) -> int:
+    """The tower of Qwen2.5-VL, most of whose layers look into windows of groups, or of Qwen3-VL; without the mergers.
+
+    Source: transformers `Qwen2_5_VisionTransformerPretrainedModel`, `Qwen3VLVisionModel`.
+
+    Args:
+        vision: its config.
+        rows: of groups in the picture.
+        columns: and groups in each.
+    """
+    group, width = vision.spatial_merge_size**2, vision.hidden_size
+    count = rows * columns * group
+    windowed = hasattr(vision, "window_size")
+    feed_forward = (_gated if windowed else _feed_forward)(count, width, vision.intermediate_size)
+    rest = linear(count, width, 3 * width) + linear(count, width, width) + feed_forward
+    whole, depth = attention(count, count, width), vision.num_hidden_layers
+    full = len(vision.fullatt_block_indexes) if windowed else depth
+    within = 0
+    if windowed:
+        side = vision.window_size // vision.spatial_merge_size // vision.patch_size
+        down, across = ([min(side, length - at) for at in range(0, length, side)] for length in (rows, columns))
+        within = sum(attention(group * high * wide, group * high * wide, width) for high in down for wide in across)
+    embedding = linear(count, 3 * vision.temporal_patch_size * vision.patch_size**2, width)
+    return int(embedding + depth * rest + full * whole + (depth - full) * within)
+
+
 def blip2(
     config: Any, kept: int, text: int, generated: int = 1, clip: ClipConfig | None = None, lacking: int = 0
 ) -> Flops:

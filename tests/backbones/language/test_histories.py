@@ -14,6 +14,7 @@ from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import END, save_flamingo
 from tests.backbones._llava_next_checkpoint import save_llava_next
 from tests.backbones._llava_onevision_checkpoint import save_llava_onevision
+from tests.backbones._qwen_vl_checkpoint import save_qwen_vl
 from tests.backbones._smolvlm_checkpoint import save_smolvlm, stock_processor
 
 from pruneproof import backbones
@@ -83,6 +84,8 @@ CASES: dict[str, tuple[str, Callable[[Path], None], Callable[..., Any]]] = {
     "llava_next_mistral": ("llava_next", lambda folder: save_llava_next(folder, mistral=True), chat),
     "llava_onevision": ("llava_onevision", save_llava_onevision, chat),
     "smolvlm": ("smolvlm", save_smolvlm, marked),
+    "qwen2_5_vl": ("qwen2_5_vl", save_qwen_vl, chat),
+    "qwen3_vl": ("qwen3_vl", lambda folder: save_qwen_vl(folder, "qwen3_vl"), chat),
     "opt": ("blip2", lambda folder: save_blip2(folder, "opt"), lavis),
     "t5": ("blip2", lambda folder: save_blip2(folder, "t5"), lavis),
     "instructed": ("flamingo", lambda folder: save_flamingo(folder, seed=10), instructed),

@@ -9,7 +9,7 @@ from pathlib import Path
 def tower_depth(checkpoint: Path) -> int | None:
     """Layers of the vision tower.
 
-    All families have them in `vision_config.num_hidden_layers`.
+    They are in `vision_config` as `num_hidden_layers`, in Qwen's as `depth`.
 
     Args:
         checkpoint: a folder made by `save_pretrained`.
@@ -18,7 +18,8 @@ def tower_depth(checkpoint: Path) -> int | None:
         None if the number is unknown: the checkpoint is on the hub or damaged (loading it reports that), or leaves the
         number to its class.
     """
-    return _number(checkpoint, "vision_config", "num_hidden_layers")
+    found = _number(checkpoint, "vision_config", "num_hidden_layers")
+    return _number(checkpoint, "vision_config", "depth") if found is None else found
 
 
 def language_depth(checkpoint: Path) -> int | None:

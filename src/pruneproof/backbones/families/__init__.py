@@ -2,6 +2,7 @@
 
 A member exposes `load(settings, root, device) -> Backbone`, `patch_boxes(settings, root) -> PatchBoxes`, and, where
 they apply, `CLOSED_DOORS` (door to the reason why no method acts there), `MIXING` (why its connector gives no patches)
-and `LACKING` (signal of `VisualTokens` to the reason why its pictures have none). These are literals, which validation
-reads without importing the family. A family that lacks `aligned` has no CLIP and takes no `text_tower`.
+and `LACKING` (signal of `VisualTokens`, or `renumbering` of tokens inside the language model, to the reason why there
+is none). These are literals, which validation reads without importing the family. A family that lacks `aligned` has no
+CLIP and takes no `text_tower`.
 """

@@ -119,6 +119,16 @@ class CausalBase(ABC):
         """
         return shown.rows, torch.arange(len(shown.rows), device=shown.rows.device)
 
+    def reading(self, before: Sequence[int], shown: Sequence[Shown]) -> CausalModel:
+        """The language model as it reads some pictures, one a row; all prompts begin with the same words.
+
+        Args:
+            before: token ids that come before the pictures.
+            shown: of each row.
+        """
+        del before, shown
+        return self.language
+
     @torch.inference_mode()
     def answer(
         self,
@@ -154,10 +164,11 @@ class CausalBase(ABC):
             groups.setdefault((before, len(read[id(reading.shown)])), []).append(reading)
         generated: dict[int, Generated] = {}
         for (before, _), group in groups.items():
-            begin = self.language.embed(torch.tensor(before, device=self.device))
 
-            def start(part: Sequence[Reading], begin: Tensor = begin) -> tuple[CausalModel, Tensor]:
-                return self.language, torch.stack([torch.cat([begin, read[id(one.shown)]]) for one in part])
+            def start(part: Sequence[Reading], before: tuple[int, ...] = before) -> tuple[CausalModel, Tensor]:
+                begin = self.language.embed(torch.tensor(before, device=self.device))
+                rows = torch.stack([torch.cat([begin, read[id(one.shown)]]) for one in part])
+                return self.reading(before, [one.shown for one in part]), rows
 
             after = [prompt.after for prompt in prompts]
             generated |= continued(group, start, after, longest, self._rows)
@@ -200,6 +211,7 @@ class CausalBase(ABC):
         whole = self._whole(0, shown, prompt)
         token = language.embed(torch.tensor(prompt.after[-1:], device=self.device))[None]
         if narrowing is None:
+            language = self.reading(prompt.before, [shown])
             prefill: Callable[[], DynamicCache] = partial(language.prefill, whole.embedded[None])
             cache = prefill()
             step: Callable[[], object] = partial(language.step, token, cache)
