@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from pruneproof.settings import BackboneSettings
+
+# How long an example takes says nothing about the code on a busy machine.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 PIXELS, PATCH = 56, 14
 """4 x 4 = 16 visual tokens."""

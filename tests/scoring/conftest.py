@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +26,7 @@ from pruneproof.records import (
     Sample,
     sample_to_row,
 )
+from pruneproof.scoring.stage import run
 from pruneproof.settings import Study
 from pruneproof.stored import columns
 
@@ -167,13 +169,28 @@ def widen(folders: Folders) -> None:
     write_rows(path, rows, OBJECTS)
 
 
+@pytest.fixture(scope="session")
+def _written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("answered")).study
+
+
 @pytest.fixture
-def folders(tmp_path: Path) -> Folders:
+def folders(_written: Path, tmp_path: Path) -> Folders:
     """A fresh copy of the study."""
-    return write_study(tmp_path)
+    shutil.copytree(_written, tmp_path, dirs_exist_ok=True)
+    return Folders(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def scored(study: Study, _written: Path, tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """A copy that was scored, to read and not to change."""
+    folder = tmp_path_factory.mktemp("scored")
+    shutil.copytree(_written, folder, dirs_exist_ok=True)
+    run(study, Folders(folder))
+    return Folders(folder)
+
+
+@pytest.fixture(scope="session")
 def study() -> Study:
     """Its settings."""
     return Study.model_validate(
