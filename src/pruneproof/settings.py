@@ -108,7 +108,7 @@ class BackboneSettings(Frozen):
     is refused, because what it means can change, and the answers with it."""
     text_tower: str | None = None
     """open_clip name of the text tower that matches the vision tower: `ViT-L-14-336`, or a local folder. It must be
-    given for a family whose vision tower is CLIP's, and left out for the others (`qwen2_5_vl`, `qwen3_vl`), which have
+    given for a family whose vision tower is CLIP's, and left out for the others (such as `qwen3_vl`), which have
     no such space."""
     text_tower_pretrained: str | None = None
     """open_clip's pretrained tag, such as `openai`; None for a local folder."""

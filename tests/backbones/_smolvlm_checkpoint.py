@@ -23,17 +23,21 @@ TEMPLATE = (
 """As SmolVLM2 has it."""
 
 
-def save_smolvlm(folder: Path, *, splitting: bool = True, seed: int = 6) -> None:
+def save_smolvlm(folder: Path, *, splitting: bool = True, ancestor: bool = False, seed: int = 6) -> None:
     """Save model, tokenizer and image processor as `save_pretrained` lays them out.
 
     Args:
         folder: is made.
         splitting: whether pictures are cut into sub-images.
+        ancestor: whether the classes are those of Idefics3, as in the first SmolVLM.
         seed: of the random weights; a good one gives answers of different lengths.
     """
     import torch
-    from transformers import LlamaConfig, SmolVLMConfig, SmolVLMForConditionalGeneration, SmolVLMImageProcessor
+    import transformers
+    from transformers import LlamaConfig
 
+    stock: Any = transformers
+    kind = "Idefics3" if ancestor else "SmolVLM"
     torch.manual_seed(seed)
     tokenizer = _tokenizer("")
     tokenizer.add_special_tokens({"additional_special_tokens": MARKERS})
@@ -59,14 +63,14 @@ def save_smolvlm(folder: Path, *, splitting: bool = True, seed: int = 6) -> None
         "patch_size": PATCH,
         "initializer_range": 0.3,
     }
-    config = SmolVLMConfig(
+    config = getattr(stock, f"{kind}Config")(
         vision_config=vision,
         text_config=text,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         scale_factor=SCALE,
         tie_word_embeddings=False,
     )
-    model: Any = SmolVLMForConditionalGeneration(config)
+    model: Any = getattr(stock, f"{kind}ForConditionalGeneration")(config)
     # As loud as the words, and ending likely enough that answers differ in length.
     model.model.connector.modality_projection.proj.weight.data.normal_(std=0.3)
     model.lm_head.weight.data.normal_(std=0.3)
@@ -76,26 +80,25 @@ def save_smolvlm(folder: Path, *, splitting: bool = True, seed: int = 6) -> None
     model.save_pretrained(folder)
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
-    SmolVLMImageProcessor(
+    getattr(stock, f"{kind}ImageProcessor")(
         size={"longest_edge": LONGEST}, max_image_size={"longest_edge": CROP}, do_image_splitting=splitting
     ).save_pretrained(folder)
 
 
 def stock_processor(backbone: Any) -> Any:
     """transformers' own processor; the package that it asks for names numbers in videos and is not installed."""
-    from transformers import SmolVLMVideoProcessor
+    from transformers import Idefics3Processor, SmolVLMVideoProcessor
     from transformers.models.smolvlm import processing_smolvlm
 
+    pair: Any = backbone.processor
+    side = pair.image_processor.max_image_size["longest_edge"] // PATCH // SCALE
+    given = {"image_seq_len": side**2, "chat_template": TEMPLATE}
+    if backbone.model.config.model_type == "idefics3":
+        older: Any = Idefics3Processor
+        return older(pair.image_processor, pair.tokenizer, **given)
     stock: Any = processing_smolvlm
     before, stock.num2words = stock.num2words, str
     try:
-        side = backbone.processor.image_processor.max_image_size["longest_edge"] // PATCH // SCALE
-        return stock.SmolVLMProcessor(
-            backbone.processor.image_processor,
-            backbone.processor.tokenizer,
-            SmolVLMVideoProcessor(),
-            image_seq_len=side**2,
-            chat_template=TEMPLATE,
-        )
+        return stock.SmolVLMProcessor(pair.image_processor, pair.tokenizer, SmolVLMVideoProcessor(), **given)
     finally:
         stock.num2words = before

@@ -216,7 +216,9 @@ class VisualTokens(Protocol):
     def places(self) -> Tensor:
         """int64 [N, 3] grid, row and column of each patch, from 0; [0, 3] if the tokens are not patches.
 
-        There is one grid, but for LLaVA-NeXT: the whole picture is grid 0 and its tiles together are grid 1.
+        Each grid is a whole rectangle, row by row. There is one, but for families that cut a picture into crops: in
+        LLaVA-NeXT and LLaVA-OneVision the whole picture is grid 0 and its tiles together are grid 1, and in SmolVLM
+        every crop is a grid.
         """
         ...
 

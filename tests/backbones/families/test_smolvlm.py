@@ -39,7 +39,8 @@ QUESTIONS = (
 LONGEST = 8
 SIZES = {"square": (80, 80), "wide": (150, 50), "tall": (20, 35), "sliver": (2, 400)}
 """Width and height: 3 x 3, 1 x 3, 3 x 2 and 3 x 1 sub-images."""
-KINDS: dict[str, dict[str, Any]] = {"cut": {}, "whole": {"splitting": False}}
+KINDS: dict[str, dict[str, Any]] = {"cut": {}, "whole": {"splitting": False}, "idefics3": {"ancestor": True}}
+CASES = [*(("cut", size) for size in SIZES), ("whole", "wide"), ("idefics3", "wide")]
 
 
 def settings_of(kind: str) -> BackboneSettings:
@@ -130,7 +131,7 @@ def half(image: VisualTokens) -> Tensor:
     return torch.randperm(image.count, generator=torch.Generator().manual_seed(5))[: image.count // 2].sort().values
 
 
-@pytest.mark.parametrize(("kind", "size"), [*(("cut", size) for size in SIZES), ("whole", "wide")])
+@pytest.mark.parametrize(("kind", "size"), CASES)
 @pytest.mark.parametrize(("batch", "shared"), [(1, True), (8, True), (8, False)], ids=["one", "packed", "one_row_each"])
 @pytest.mark.usefixtures("attention")
 def test_all_tokens_kept_is_stock_generate_token_for_token(
@@ -157,7 +158,7 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
         assert len({tuple(row) for row in expected}) > 3
 
 
-@pytest.mark.parametrize(("kind", "size"), [*(("cut", size) for size in SIZES), ("whole", "tall")])
+@pytest.mark.parametrize(("kind", "size"), CASES)
 def test_what_is_left_after_pruning_is_the_stock_models_own_rows(
     models: dict[str, SmolVlm], kind: str, size: str
 ) -> None:
@@ -307,7 +308,7 @@ def refused(root: Path) -> str:
 @pytest.mark.parametrize(
     ("file", "changes", "said"),
     [
-        ("config.json", {"model_type": "idefics3"}, "is a 'idefics3' model, not smolvlm: change `family`"),
+        ("config.json", {"model_type": "llava"}, "is a 'llava' model, not smolvlm or idefics3: change `family`"),
         (
             "preprocessor_config.json",
             {"max_image_size": {"longest_edge": 28}},
@@ -322,6 +323,26 @@ def test_checkpoints_that_cannot_be_cut_into_blocks_are_refused(
     path = tmp_path / "cut" / file
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     assert said in refused(tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["saved together", "older template"])
+def test_checkpoints_of_other_layouts_are_read_alike(
+    loaded: SmolVlm, project: Path, tmp_path: Path, layout: str
+) -> None:
+    shutil.copytree(project / "cut", tmp_path / "cut")
+    if layout == "saved together":
+        (tmp_path / "cut/preprocessor_config.json").unlink()
+        stock_processor(loaded).save_pretrained(tmp_path / "cut")
+    else:
+        template = tmp_path / "cut/chat_template.jinja"
+        (tmp_path / "cut/chat_template.json").write_text(json.dumps({"chat_template": template.read_text()}))
+        template.unlink()
+    other = load("cut", tmp_path)
+    image = encoded(other, "wide")
+    assert torch.equal(image.features, encoded(loaded, "wide").features)
+    assert ask(other, [image], QUESTIONS[:1], everything(image), 1) == ask(
+        loaded, [image], QUESTIONS[:1], everything(image), 1
+    )
 
 
 def test_a_tokenizer_that_reads_text_beside_a_picture_otherwise_is_refused(project: Path, tmp_path: Path) -> None:

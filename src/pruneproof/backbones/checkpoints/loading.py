@@ -78,17 +78,18 @@ def load_pretrained(
     return model, processor
 
 
-def read_config(settings: BackboneSettings, source: str, model_type: str) -> Any:
-    """The config at `source` (from `locate`).
+def read_config(settings: BackboneSettings, source: str, *model_types: str) -> Any:
+    """The config at `source` (from `locate`), whose `model_type` must be one of those given.
 
     Raises:
         PruneProofError: if it cannot be read, or is of another family.
     """
     with named(settings):
         config = AutoConfig.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
-    if config.model_type != model_type:
+    if config.model_type not in model_types:
+        known = " or ".join(model_types)
         raise PruneProofError(
-            f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not {model_type}: change `family`"
+            f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not {known}: change `family`"
         )
     return config
 

@@ -149,8 +149,8 @@ def _most(config: Any) -> int:
 
 
 def _mixed(parts: Tensor, weights: Tensor) -> Tensor:
-    """[N, D] of parts [N, F, D] and their shares [N, F]."""
-    return (parts * weights.to(parts.dtype)[..., None]).sum(dim=1)
+    """[N, D] of parts [N, F, D] and their shares [N, F], added up in float32 as PyTorch interpolates."""
+    return (parts.float() * weights[..., None]).sum(dim=1).to(parts.dtype)
 
 
 def _check(settings: BackboneSettings, config: Any, processor: Any) -> None:

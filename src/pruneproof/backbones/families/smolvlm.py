@@ -1,5 +1,7 @@
 """The SmolVLM family: a SigLIP vision tower on several crops of a picture, pixel shuffle, and Llama.
 
+SmolVLM2 is transformers' SmolVLM; the SmolVLM before it is Idefics3, which has the same parts under another name.
+
 The connector joins each block of patches (`scale_factor` squared) into one long vector (pixel shuffle) and projects it.
 A visual token is such a block, because nothing smaller reaches the language model: methods at the door before the
 projection choose among whole blocks, and only kept blocks are projected. There is no CLS and no CLIP; the attention
@@ -20,8 +22,14 @@ from typing import Any
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from transformers import AutoImageProcessor, AutoTokenizer, SmolVLMForConditionalGeneration
+from transformers import (
+    AutoImageProcessor,
+    AutoTokenizer,
+    Idefics3ForConditionalGeneration,
+    SmolVLMForConditionalGeneration,
+)
 from transformers.models.smolvlm import processing_smolvlm
+from transformers.processing_utils import ProcessorMixin
 
 from pruneproof.backbones import Reduction, Shown
 from pruneproof.backbones.checkpoints.loading import load_pretrained, named, read_config
@@ -36,6 +44,8 @@ from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import VisualTokens
 from pruneproof.settings import BackboneSettings
 
+CLASSES = {"smolvlm": SmolVLMForConditionalGeneration, "idefics3": Idefics3ForConditionalGeneration}
+"""By `model_type`."""
 CLOSED_DOORS = {
     "input": "its pictures are cut into crops, whose number depends on the picture's size",
     "tower": "its connector joins whole squares of patches, so no crop may lose any inside the tower",
@@ -131,12 +141,13 @@ class SmolVlm(CausalBase):
 
 def load(settings: BackboneSettings, root: Path, device: str) -> SmolVlm:
     """Load a SmolVLM checkpoint from a local folder or the hub; see `backbones.load`."""
+    kind = read_config(settings, locate(settings, root), *CLASSES).model_type
     model, processor = load_pretrained(
         settings,
         root,
         device,
-        "smolvlm",
-        SmolVLMForConditionalGeneration,
+        kind,
+        CLASSES[kind],
         lambda model: [model.model.text_model],
         _read_processor,
     )
@@ -149,7 +160,7 @@ def load(settings: BackboneSettings, root: Path, device: str) -> SmolVlm:
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where the blocks of all crops lie; see `backbones.patch_boxes`."""
     source = locate(settings, root)
-    config = read_config(settings, source, "smolvlm")
+    config = read_config(settings, source, *CLASSES)
     processor = _read_processor(settings, source).image_processor
     crop, patch, scale = processor.max_image_size["longest_edge"], config.vision_config.patch_size, config.scale_factor
     return lambda size: layout.block_places(size, *layout.splits(processor, size), crop, patch, scale)
@@ -157,13 +168,14 @@ def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
 
 def _read_processor(settings: BackboneSettings, source: str) -> Processor:
     """Tokenizer and image processor at `source`; as of `read_processor`."""
-    tokenizers: Any = AutoTokenizer
-    images: Any = AutoImageProcessor
+    parts: tuple[Any, Any] = AutoTokenizer, AutoImageProcessor
     with named(settings):
-        tokenizer, image_processor = (
-            kind.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE) for kind in (tokenizers, images)
+        tokenizer, images = (
+            part.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE) for part in parts
         )
-    return Processor(tokenizer, image_processor, settings.chat_template)
+        # Older checkpoints have their template in a file that only processors read.
+        template = ProcessorMixin.get_processor_dict(source, revision=settings.revision)[0].get("chat_template")
+    return Processor(tokenizer, images, settings.chat_template or template)
 
 
 def _check(settings: BackboneSettings, config: Any, processor: Any) -> None:
