@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pruneproof import check, space
+from pruneproof import check, ray_cluster, space
 from pruneproof.backbones.checkpoints.headers import safetensors_fault
 from pruneproof.benchmarks import Need, scenes
 from pruneproof.check import Finding, findings, locked_versions
@@ -148,6 +148,7 @@ def test_a_damaged_table_is_named(study: Path) -> None:
         ("PRUNEPROOF_WORKERS", "0"),
         ("PRUNEPROOF_FEATURES_MB", "-1"),
         ("PRUNEPROOF_DEVICE", "tpu"),
+        ("PRUNEPROOF_ENGINE", "dask"),
     ],
 )
 def test_a_malformed_environment_is_named(study: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -155,6 +156,15 @@ def test_a_malformed_environment_is_named(study: Path, monkeypatch: pytest.Monke
     (found,) = (finding for finding in findings(study, quick=True) if finding.what == "machine")
     assert found.state == "missing"
     assert f"{name} is '{value}'" in found.detail
+
+
+def test_a_cluster_that_is_not_there_is_said_before_anything_runs(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRUNEPROOF_ENGINE", "ray")
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: name)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    (found,) = (finding for finding in findings(study, quick=True) if finding.what == "machine")
+    assert found.state == "missing"
+    assert "no Ray cluster answers at RAY_ADDRESS=127.0.0.1:1" in found.detail
 
 
 def test_the_study_is_named(study: Path) -> None:

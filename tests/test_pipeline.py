@@ -24,7 +24,7 @@ STUDIES = [PROJECT, *sorted(path.parent for path in (PROJECT / "studies").glob("
 PIPELINE: dict[str, dict[str, Any]] = YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"]
 BY_MANIFEST = {"answer_questions": "answers", "locate_patches": "patches.json", "measure_costs": "costs.json"}
 """Stages whose code is listed in a file of data/manifests, which the stage `write_manifests` makes."""
-HARMLESS = {"allocator", "__init__", "errors", "folders", "machine", "registry", "workers"}
+HARMLESS = {"__init__", "allocator", "errors", "folders", "machine", "ray_cluster", "registry", "workers"}
 """Top-level modules that cannot change a result: messages, places, speed, and finding members by name."""
 TRAINING = SOURCE / "pruneproof" / "training"
 """Makes weights, which are a dependency of their own; no stage of the pipeline imports it."""

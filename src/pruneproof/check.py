@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from pruneproof import benchmarks, fetching, machine, pipeline, published, space
+from pruneproof import benchmarks, fetching, machine, pipeline, published, ray_cluster, space
 from pruneproof.backbones.checkpoints.headers import safetensors_fault
 from pruneproof.backbones.checkpoints.weights import locate, require_tower
 from pruneproof.benchmarks import input_files
@@ -105,19 +105,32 @@ def _pipeline(folder: Path) -> Iterator[Finding]:
 
 def _machine(*, quick: bool) -> Iterator[Finding]:
     """What the environment asks for; finding out whether an accelerator exists needs torch, and so over a second."""
-    told = []
+    told, faults = list[str](), list[str]()
     for what, read in (
         ("workers", machine.workers),
         ("questions per batch", machine.batch_size),
         ("bytes of features", machine.feature_bytes),
-        ("as device", machine.wanted_device if quick else machine.device),
+        ("as device", machine.wanted_device if quick else _devices),
+        ("as engine", _engine),
     ):
         try:
             told.append(f"{read()} {what}")
         except PruneProofError as error:
-            yield Finding("missing", "machine", str(error))
-    if len(told) == 4:
+            faults.append(str(error))
+    yield from (Finding("missing", "machine", fault) for fault in dict.fromkeys(faults))
+    if not faults:
         yield Finding("ok", "machine", ", ".join(told))
+
+
+def _devices() -> str:
+    """What answers; with Ray, whose nodes have them, as it is asked for."""
+    return machine.wanted_device() if machine.engine() == "ray" else ",".join(machine.devices())
+
+
+def _engine() -> str:
+    if machine.engine() == "ray":
+        return f"ray {ray_cluster.address() or '(of this machine)'}"
+    return machine.engine()
 
 
 def _benchmark(study: Study, folder: Path, *, quick: bool) -> Iterator[Finding]:

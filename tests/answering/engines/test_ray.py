@@ -5,6 +5,7 @@ One cluster serves the whole module; the last test ends its head.
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,16 +35,19 @@ CELLS = 4 * 4
 def cluster() -> Iterator[Any]:
     """Two nodes with one CPU each."""
     environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+    environment["RAY_worker_niceness"] = "0"
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(prefix="ray", dir="/tmp") as place:
         patch.setenv("RAY_TMPDIR", place)
         for name, value in environment.items():
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
+        before = signal.getsignal(signal.SIGTERM)
         made = Cluster(initialize_head=True, head_node_args=NODE | {"include_dashboard": False})
         made.add_node(**NODE)
         yield made
         made.shutdown()
+        signal.signal(signal.SIGTERM, before)  # Ray has put its own in the place of it
 
 
 @pytest.fixture
@@ -166,6 +170,23 @@ def test_workers_that_are_killed_cost_no_byte_and_no_cell_comes_twice(
 
 
 @pytest.mark.usefixtures("on_ray")
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("PRUNEPROOF_DEVICE", "cuda", r"\(2 nodes, 2 CPUs, 0 GPUs\) has no room for a worker with one CPU and one GPU"),
+        ("PRUNEPROOF_WORKERS", "3", r"PRUNEPROOF_WORKERS is 3, but Ray .* has room for 2 workers with one CPU"),
+    ],
+)
+def test_more_than_the_cluster_has_is_refused(
+    study: Study, folders: Folders, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(PruneProofError, match=said):
+        run(study, folders)
+    assert not list(folders.cells.rglob("*.cell"))
+
+
+@pytest.mark.usefixtures("on_ray")
 def test_a_node_that_leaves_takes_no_answer_with_it(
     study: Study,
     folders: Folders,
@@ -182,23 +203,6 @@ def test_a_node_that_leaves_takes_no_answer_with_it(
         assert run(study, folders) == expected
     assert "3 workers with one CPU each" in caplog.text
     assert len(stored) == len(set(stored)) == CELLS
-
-
-@pytest.mark.usefixtures("on_ray")
-@pytest.mark.parametrize(
-    ("variable", "value", "said"),
-    [
-        ("PRUNEPROOF_DEVICE", "cuda", r"\(2 nodes, 2 CPUs, 0 GPUs\) has no room for a worker with one CPU and one GPU"),
-        ("PRUNEPROOF_WORKERS", "3", r"PRUNEPROOF_WORKERS is 3, but Ray .* has room for 2 workers with one CPU"),
-    ],
-)
-def test_more_than_the_cluster_has_is_refused(
-    study: Study, folders: Folders, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
-) -> None:
-    monkeypatch.setenv(variable, value)
-    with pytest.raises(PruneProofError, match=said):
-        run(study, folders)
-    assert not list(folders.cells.rglob("*.cell"))
 
 
 @pytest.mark.usefixtures("on_ray")
@@ -233,6 +237,7 @@ def test_a_head_that_ends_is_one_line_and_the_next_run_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
+    monkeypatch.setenv("PRUNEPROOF_WORKERS", "1")
     child: list[Any] = []
     start = engine._start
     monkeypatch.setattr(engine, "_start", lambda request: child.append(start(request)) or child[0])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,33 +63,6 @@ def test_nodes_that_are_gone_have_no_room() -> None:
 def test_what_can_never_be_is_refused(found: Any, wanted: Request, said: str) -> None:
     with pytest.raises(PruneProofError, match=said):
         plan(found, wanted)
-
-
-@pytest.mark.parametrize("address", ["auto", "local", "head", "head:", "ray://head:10001", "head:99999", ":6379"])
-def test_addresses_of_other_kinds_are_refused(address: str) -> None:
-    with pytest.raises(PruneProofError, match=r"RAY_ADDRESS is .*: use <host>:<port> of the head"):
-        engine.require(address)
-
-
-@contextmanager
-def free_port() -> Iterator[int]:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
-
-
-def test_an_address_where_nothing_answers_is_refused() -> None:
-    with (
-        free_port() as port,
-        pytest.raises(PruneProofError, match=r"no Ray cluster answers at RAY_ADDRESS=127\.0\.0\.1:"),
-    ):
-        engine.require(f"127.0.0.1:{port}")
-
-
-def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "find_spec", lambda _: None)
-    with pytest.raises(PruneProofError, match=r"Ray is not installed: pip install '\.\[ray\]'"):
-        engine.require("")
 
 
 @pytest.mark.parametrize("device", ["cuda:1", "cuda:all", "cpu,cpu", "mps"])

@@ -126,6 +126,7 @@ class Crew:
                     f"{_LOSSES} workers in a row were lost while they loaded their model, probably out of memory: run "
                     "again with a smaller PRUNEPROOF_WORKERS; finished work is kept"
                 ) from None
+            self._pipe.send(Warned("a Ray worker was lost while it loaded its model: another one starts"))
             self._start()
         else:
             self._losses, self._waiting_since = 0, None

@@ -136,6 +136,7 @@ def _connect(request: Request) -> None:
         PruneProofError: with the first line of what Ray says.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else a Ray of this machine gives way to every other program
     import ray
 
     own: dict[str, Any] = {

@@ -11,16 +11,14 @@ import logging
 import multiprocessing
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pruneproof import machine
+from pruneproof import machine, ray_cluster
 from pruneproof.answering.batch import AskedImage, Batch
 from pruneproof.answering.engines import _ray_driver as driver
 from pruneproof.answering.sources import HOME
@@ -33,7 +31,6 @@ log = logging.getLogger(__name__)
 
 _CONNECT_S = 180
 """How long connecting may take; starting Ray on this machine takes 5 s, on a busy one 20."""
-_PROBE_S = 10
 _END_S = 20
 """How long ending may take before it is made to; ending Ray on this machine takes 2 s."""
 _LONGEST_FOLDER = 32
@@ -51,41 +48,17 @@ def run(job: Job, origin: Origin, tasks: Iterable[Task]) -> Iterator[int]:
             a worker, if there are fewer GPUs or CPUs than workers, or if a node has other weights, packages or code.
     """
     refuse_devices()
-    require(os.environ.get("RAY_ADDRESS", ""))
+    address = ray_cluster.address()
     with temporary_folder() as folder:
-        pipe, process = _start(_request(job, origin, folder))
+        pipe, process = _start(_request(job, origin, address, folder))
         try:
-            yield from _serve(pipe, job, tasks)
+            yield from _serve(pipe, job, tasks, address)
         finally:
             pipe.close()
             process.join(_END_S)
             if process.is_alive():
                 process.kill()
                 process.join()
-
-
-def require(address: str) -> None:
-    """Raise `PruneProofError` unless Ray is installed and something answers at its address; takes no time if so.
-
-    Args:
-        address: RAY_ADDRESS; empty for a Ray of this machine.
-    """
-    if find_spec("ray") is None:
-        raise PruneProofError("PRUNEPROOF_ENGINE is 'ray', but Ray is not installed: pip install '.[ray]'")
-    if not address:
-        return
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise PruneProofError(
-            f"RAY_ADDRESS is {address[:60]!r}: use <host>:<port> of the head, as `ray start` prints it"
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_S).close()
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise PruneProofError(
-            f"no Ray cluster answers at RAY_ADDRESS={address} ({why}): start it, or unset RAY_ADDRESS for this machine"
-        ) from None
 
 
 def refuse_devices() -> None:
@@ -98,7 +71,7 @@ def refuse_devices() -> None:
         )
 
 
-def _request(job: Job, origin: Origin, folder: Path) -> driver.Request:
+def _request(job: Job, origin: Origin, address: str, folder: Path) -> driver.Request:
     """What the child needs; paths are absolute, because actors work in folders of their own."""
     job = replace(job, root=job.root.absolute(), features=job.features.absolute())
     wanted, workers = machine.wanted_device(), machine.wanted_workers()
@@ -109,7 +82,6 @@ def _request(job: Job, origin: Origin, folder: Path) -> driver.Request:
         "PYTHONPATH": os.pathsep.join([str(HOME.parent), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     origin = replace(origin, folders=Folders(origin.folders.study.absolute()))
-    address = os.environ.get("RAY_ADDRESS", "")
     return driver.Request(job, origin, address, wanted, workers, machine.cores(), variables, folder)
 
 
@@ -122,7 +94,7 @@ def _start(request: driver.Request) -> tuple[Connection, multiprocessing.process
     return ours, process
 
 
-def _serve(pipe: Connection, job: Job, tasks: Iterable[Task]) -> Iterator[int]:
+def _serve(pipe: Connection, job: Job, tasks: Iterable[Task], address: str) -> Iterator[int]:
     """Give the child tasks when it asks for one, and store the cells that come back."""
     coming, connected = iter(tasks), False
     while True:
@@ -131,7 +103,7 @@ def _serve(pipe: Connection, job: Job, tasks: Iterable[Task]) -> Iterator[int]:
                 raise PruneProofError(f"Ray does not start or answer within {_CONNECT_S} s: see `ray status`")
             said = pipe.recv()
         except (EOFError, ConnectionError):
-            raise PruneProofError(_lost(connected)) from None
+            raise PruneProofError(_lost(connected, address)) from None
         match said:
             case driver.Wanted():
                 task = next(coming, None)
@@ -152,8 +124,8 @@ def _serve(pipe: Connection, job: Job, tasks: Iterable[Task]) -> Iterator[int]:
                 return
 
 
-def _lost(connected: bool) -> str:
-    place = os.environ.get("RAY_ADDRESS") or "this machine"
+def _lost(connected: bool, address: str) -> str:
+    place = address or "this machine"
     if connected:
         return f"the Ray cluster at {place} has ended, or its head was restarted: finished work is kept, so run again"
     return f"what answers at {place} is no Ray cluster that works: see `ray status`"
