@@ -238,15 +238,20 @@ def test_received_attention_is_that_of_each_crop_in_eager_attention(
     else:
         # Three tiles below each other, of whose 4 columns the outer ones show padding.
         grid = crops[1:].reshape(3 * SIDE, SIDE)[:, 1:3]
-    found = encoded(loaded, size).received_attention(layer)
+    image = encoded(loaded, size)
+    found = image.received_attention(layer)
     torch.testing.assert_close(found, torch.cat([crops[0], grid.flatten()]), atol=1e-6, rtol=1e-4)
     assert float(found.max() / found.min()) > 1.2, "a flat map would not tell layers apart"
+    block = tower.encoder.layers[layer]
+    keys = block.self_attn.k_proj(block.layer_norm1(image.states[range(3)[layer]])[0]).view(SIDE**2, 3, 16)
+    torch.testing.assert_close(image.keys(layer)[:, : SIDE**2], keys.transpose(0, 1), atol=1e-5, rtol=1e-4)
+    assert image.keys(layer).shape == (3, image.count, 16)
 
 
 def test_what_is_not_there_is_refused(loaded: LlavaOnevision) -> None:
     image = encoded(loaded, "small")
     assert image.cls.shape == (0, 48)
-    for signal in ("cls_attention", "joined_attention", "keys", "aligned", "projected"):
+    for signal in ("cls_attention", "joined_attention", "aligned", "projected"):
         with pytest.raises(PruneProofError, match=rf"{signal}\(-1\)"):
             getattr(image, signal)(-1)
     with pytest.raises(PruneProofError, match=r"layer -9 .*3 layers"):

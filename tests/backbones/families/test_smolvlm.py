@@ -232,15 +232,20 @@ def test_received_attention_is_pooled_as_pixel_shuffle_joins_patches(loaded: Smo
         tower.set_attn_implementation(before)
     crops = maps.mean(dim=(1, 2))
     assert len(crops) == 4
-    found = encoded(loaded, "wide").received_attention(layer)
+    image = encoded(loaded, "wide")
+    found = image.received_attention(layer)
     torch.testing.assert_close(found, avg_pool2d(crops.view(4, 8, 8), SCALE).flatten(), atol=1e-6, rtol=1e-4)
     assert float(found.max() / found.min()) > 1.2, "a flat map would not tell layers apart"
+    block = tower.encoder.layers[layer]
+    keys = block.self_attn.k_proj(block.layer_norm1(image.states[range(3)[layer]])).view(4, 8, 8, 2, 16)
+    pooled = avg_pool2d(keys.flatten(3).permute(0, 3, 1, 2), SCALE).view(4, 2, 16, 16)
+    torch.testing.assert_close(image.keys(layer), pooled.permute(1, 0, 3, 2).flatten(1, 2), atol=1e-5, rtol=1e-4)
 
 
 def test_what_is_not_there_is_refused(loaded: SmolVlm) -> None:
     image = encoded(loaded, "tall")
     assert image.cls.shape == (0, 32 * SCALE**2)
-    for signal in ("cls_attention", "joined_attention", "keys", "aligned", "projected"):
+    for signal in ("cls_attention", "joined_attention", "aligned", "projected"):
         with pytest.raises(PruneProofError, match=rf"{signal}\(-1\)"):
             getattr(image, signal)(-1)
     with pytest.raises(PruneProofError, match="joins whole squares of patches"):

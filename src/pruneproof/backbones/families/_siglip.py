@@ -46,8 +46,8 @@ class Packing:
         return states[self.patches].flatten(1)
 
     def pooled(self, values: Tensor) -> Tensor:
-        """[N] the weighted mean of a value of patches, [P]."""
-        return (values[self.patches] * self.weights.to(values.dtype)).sum(dim=1)
+        """[N, ...] the weighted mean of something that patches have, [P, ...]."""
+        return torch.einsum("nf...,nf->n...", values[self.patches], self.weights.to(values.dtype))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +98,17 @@ class SiglipImage:
     def received_attention(self, layer: int) -> Tensor:
         """[N] attention received from the patches of the same crop, mean over heads and queries, then over a token's
         patches; float32."""
-        depth = len(self.layers)
-        if not -depth <= layer < depth:
-            raise PruneProofError(
-                f"a method looks at layer {layer} of the vision tower, which has {depth} layers: "
-                f"give 0 to {depth - 1}, or -{depth} to -1"
-            )
-        at = layer % depth
+        at = self._number(layer)
         # One crop at a time: the map of a crop of 729 patches takes 34 MB.
         return self.packing.pooled(torch.cat([_received(self.layers[at], crop) for crop in self.states[at]]))
+
+    @torch.inference_mode()
+    def keys(self, layer: int) -> Tensor:
+        """[H, N, W] keys of a layer, mean over a token's patches."""
+        at = self._number(layer)
+        attention, normed = self.layers[at].self_attn, self.layers[at].layer_norm1(self.states[at])
+        patches = by_heads(attention.k_proj(normed).flatten(0, 1)[None], attention.num_heads)[0]
+        return torch.stack([self.packing.pooled(head) for head in patches])
 
     def cls_attention(self, layer: int) -> Tensor:
         """Not there."""
@@ -116,10 +118,6 @@ class SiglipImage:
         """Not there."""
         _lacking("joined_attention", layer)
 
-    def keys(self, layer: int) -> Tensor:
-        """Not there."""
-        _lacking("keys", layer)
-
     def aligned(self, layer: int) -> Tensor:
         """Not there."""
         _lacking("aligned", layer)
@@ -127,6 +125,16 @@ class SiglipImage:
     def projected(self, layer: int) -> Tensor:
         """Not there."""
         _lacking("projected", layer)
+
+    def _number(self, layer: int) -> int:
+        """The layer counted from 0."""
+        depth = len(self.layers)
+        if not -depth <= layer < depth:
+            raise PruneProofError(
+                f"a method looks at layer {layer} of the vision tower, which has {depth} layers: "
+                f"give 0 to {depth - 1}, or -{depth} to -1"
+            )
+        return layer % depth
 
 
 def _received(layer: Any, state: Tensor) -> Tensor:

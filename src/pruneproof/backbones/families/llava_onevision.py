@@ -41,7 +41,6 @@ CLOSED_DOORS = {
 LACKING = {
     "cls_attention": "its vision tower, SigLIP's, has no CLS",
     "joined_attention": "its vision tower, SigLIP's, has no CLS",
-    "keys": "in a large picture a token is mixed from patches that each have keys of their own",
     "aligned": "its vision tower, SigLIP's, is not CLIP's",
     "projected": "its vision tower, SigLIP's, is not CLIP's",
 }

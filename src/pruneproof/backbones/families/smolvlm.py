@@ -53,7 +53,6 @@ CLOSED_DOORS = {
 LACKING = {
     "cls_attention": "its vision tower, SigLIP's, has no CLS",
     "joined_attention": "its vision tower, SigLIP's, has no CLS",
-    "keys": "a token is joined from patches that each have keys of their own",
     "aligned": "its vision tower, SigLIP's, is not CLIP's",
     "projected": "its vision tower, SigLIP's, is not CLIP's",
 }
@@ -92,6 +91,12 @@ class SmolVlm(CausalBase):
 
     def _encode(self, image: Image) -> SiglipImage:
         pixels = self.pixels([image])[0].to(self.device, self.model.dtype)
+        down, across = layout.splits(self.processor.image_processor, image.size)
+        if len(pixels) != down * across + 1:
+            raise PruneProofError(
+                f"the image processor of checkpoint {self.model.config.name_or_path!r} makes {len(pixels)} crops of a "
+                f"picture of {image.width} x {image.height} pixels, not {down * across + 1}: restore its files"
+            )
         tower = self.model.model.vision_model
         found = tower(pixels, output_hidden_states=True)
         side = pixels.shape[-1] // tower.patch_size
