@@ -16,6 +16,8 @@ STUDY ?= default
 PORT ?= 5000
 # Arguments for pytest: make test ARGS='-k settings'
 ARGS ?=
+# Tests run on up to four cores, the tests of a file on one, because they share what they set up.
+SPREAD ?= -n auto --maxprocesses 4 --dist loadfile
 
 # Names reach the recipes through the environment, so that spaces and other odd characters in a path do no harm. For the
 # same reason the stamp of a finished install is not a target: make splits the names of targets at spaces.
@@ -69,10 +71,10 @@ summary: study setup ## Print the results of STUDY again.
 	@cd "$$folder" && python -m pruneproof summary
 
 test: setup ## Run the tests.
-	@python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest $(SPREAD) $(ARGS)
 
 test-all: setup ## Run all tests, including the slow ones.
-	@python -m pytest -m 'slow or not slow' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest $(SPREAD) -m 'slow or not slow' $(ARGS)
 
 lint: setup ## Check style and types.
 	@ruff check .

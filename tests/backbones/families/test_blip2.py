@@ -279,7 +279,7 @@ def test_relevance_is_the_cosine_of_clips_own_patches_and_texts(blip2: Blip2, pi
 
 def test_an_image_from_the_feature_store_is_answered_alike(blip2: Blip2, pictures: list[Image.Image]) -> None:
     image = blip2.encode(pictures)[0]
-    stored = StoredImage(image.size, image.features, image.cls, image.places, {})
+    stored = StoredImage(image.size, image.features, image.features.shape[1], image.cls, image.places, {})
     kept = torch.tensor([[1, 2, 3, 8]])
     assert ask(blip2, [stored], QUESTIONS, kept, LONGEST) == ask(blip2, [image], QUESTIONS, kept, LONGEST)
     assert components(blip2, stored, "is there a dog?", kept).kv_cache_bytes > 0
