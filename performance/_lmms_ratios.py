@@ -52,8 +52,8 @@ class Run:
 
     @property
     def speed(self) -> float:
-        """Rows a second between the first answers and the last."""
-        return self.rows_inside / self.inside_s
+        """Rows a second between the first answers and the last; 0 if too few to tell."""
+        return self.rows_inside / self.inside_s if self.inside_s else 0.0
 
 
 @dataclass(frozen=True, slots=True)

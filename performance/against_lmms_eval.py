@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 from performance._lmms_comparison import METHODS, QUESTIONS, Comparison, Weights
-from performance._lmms_ratios import THEIRS, Agreement, Case, Run, ratios, table
+from performance._lmms_ratios import THEIRS, Agreement, Case, Run, agreement, ratios, table
 from performance._lmms_result import Result
 from performance._lmms_rows import TASK, without_repeats, write_scenes
 from performance._lmms_shape import SUFFIX, save_shape
@@ -47,7 +47,7 @@ SETTINGS = {
     "sdpa without cache": Setting({"attn_implementation": "sdpa", "use_cache": "False"}),
     "sdpa on one thread": Setting({"attn_implementation": "sdpa"}, threads=1),
 }
-"""Of lmms-eval; the fastest is taken, by method and number of threads."""
+"""Of lmms-eval; by method and number of threads the fastest is taken whose answers are ours."""
 TRIED_ROWS = 90
 SEED = 2026
 
@@ -62,15 +62,24 @@ def cases(chosen: argparse.Namespace) -> list[Case]:
     return found
 
 
-def tried(comparison: Comparison, case: Case) -> tuple[str, dict[str, float]]:
-    """lmms-eval's best of `SETTINGS`, and the rows a second of each on a few rows."""
-    settings = {name: setting for name, setting in SETTINGS.items() if setting.threads != case.threads}
-    theirs = comparison.theirs
-    speeds = {
-        name: theirs.answer(comparison.task(case), case, setting, TRIED_ROWS).run(0, THEIRS, case, 0).speed
-        for name, setting in settings.items()
-    }
-    return max(speeds, key=speeds.__getitem__), {name: round(speed, 2) for name, speed in speeds.items()}
+def tried(comparison: Comparison, case: Case, trained: bool) -> dict[str, Any]:
+    """lmms-eval's best of `SETTINGS`, the rows a second of each on a few rows, and how many answers are ours."""
+    ours, theirs, rows = comparison.ours, comparison.theirs, comparison.rows[case.questions]
+    ours.answer(comparison.study(case), case, len(rows))
+    texts = ours.texts(comparison.study(case), case.method)
+    speeds, equal, right = {}, {}, []
+    for name, setting in SETTINGS.items():
+        if setting.threads == case.threads:
+            continue
+        marks = theirs.answer(comparison.task(case), case, setting, TRIED_ROWS)
+        speeds[name] = round(marks.run(0, THEIRS, case, 0).speed, 2)
+        found = agreement(case.questions, case.method, texts, theirs.texts(comparison.task(case), rows))
+        equal[name] = f"{found.equal} of {found.rows}"
+        if found.different and trained:
+            print(f"lmms-eval, {case.method}, {name}: {equal[name]} answers are ours, so it is not taken", flush=True)
+        else:
+            right.append(name)
+    return {"chosen": max(right or speeds, key=speeds.__getitem__), "rows_per_s": speeds, "answers_equal": equal}
 
 
 def with_settings(comparison: Comparison, chosen: argparse.Namespace, found: dict[str, Any]) -> Comparison:
@@ -82,12 +91,24 @@ def with_settings(comparison: Comparison, chosen: argparse.Namespace, found: dic
         if chosen.setting:
             found[key] = {"chosen": chosen.setting, "rows_per_s": {}}
         elif key not in found:
-            name, speeds = tried(comparison, Case(chosen.questions[0], (method,), threads))
-            found[key] = {"chosen": name, "rows_per_s": speeds}
-            print(f"lmms-eval, {method}, {threads} threads: {name} of {speeds}", flush=True)
+            case = Case(chosen.questions[0], (method,), threads)
+            found[key] = tried(comparison, case, trained=not chosen.shape)
+            print(f"lmms-eval, {method}, {threads} threads: {found[key]}", flush=True)
         setting = SETTINGS[found[key]["chosen"]]
         best |= {Case(questions, (method,), threads): setting for questions in chosen.questions}
     return replace(comparison, theirs=replace(comparison.theirs, best=best))
+
+
+def expected_minutes(
+    wanted: Sequence[Case], rounds: int, rows: dict[str, int], settings: dict[str, Any]
+) -> float | None:
+    """Of lmms-eval's answers, its starts apart; None where no setting was tried."""
+    alone = [case for case in wanted if len(case.methods) == 1]
+    tried_speeds = [settings[f"{case.method}/{case.threads}"]["rows_per_s"].values() for case in alone]
+    if not all(tried_speeds):
+        return None
+    seconds = sum(rows[case.questions] / max(speeds) for case, speeds in zip(alone, tried_speeds, strict=True))
+    return rounds * seconds / 60
 
 
 def conditions(chosen: argparse.Namespace, weights: Weights, python: Path, rows: dict[str, int]) -> dict[str, Any]:
@@ -167,6 +188,8 @@ def run(chosen: argparse.Namespace, work: Path) -> Result:
         comparison.ours.answer(comparison.study(case), case, len(rows[questions]))
         comparison.theirs.answer(comparison.task(case), case, limit=2)
     comparison = with_settings(comparison, chosen, result.settings)
+    if minutes := expected_minutes(wanted, chosen.rounds, measured["rows"], result.settings):
+        print(f"about {minutes:.0f} minutes of lmms-eval's answers in {chosen.rounds} rounds", flush=True)
     first = 1 + max((run.round for run in result.runs), default=0)
     for number in range(first, first + chosen.rounds):
         for case in wanted:

@@ -16,6 +16,7 @@ from performance._lmms_ratios import OURS, THEIRS, Case, Run, agreement, ratios,
 from performance._lmms_result import Result
 from performance._lmms_rows import TASK, Row, study, without_repeats, write_scenes, write_task
 from performance._lmms_sides import Marks, _progress
+from performance.against_lmms_eval import expected_minutes
 
 from pruneproof import pruning
 from pruneproof.answering.doors import Picture, show
@@ -93,6 +94,13 @@ def test_too_few_answers_have_no_speed() -> None:
     assert (only.counted, only.values) == ("whole", (2,))
 
 
+def test_the_time_is_that_of_every_row_at_the_best_speed() -> None:
+    tried = {"full/2": {"rows_per_s": {"sdpa": 10.0, "eager": 5.0}}, "atp_60/2": {"rows_per_s": {"sdpa": 20.0}}}
+    wanted = [FULL, Case("unique", ("atp_60",), 2), BOTH]
+    assert expected_minutes(wanted, 3, {"rows": 1200, "unique": 600}, tried) == 3 * (120 + 30) / 60
+    assert expected_minutes(wanted, 3, {"rows": 1200, "unique": 600}, tried | {"full/2": {"rows_per_s": {}}}) is None
+
+
 def test_agreement_counts_rows_and_names_questions() -> None:
     ours = {("a.png", "A?"): "yes", ("a.png", "B?"): "no "}
     theirs = [(("a.png", "A?"), "yes"), (("a.png", "B?"), "no"), (("a.png", "A?"), "no"), (("a.png", "A?"), "no")]
@@ -106,7 +114,8 @@ def test_agreement_counts_rows_and_names_questions() -> None:
 def test_moments_of_answers_are_read_from_the_progress_bar(tmp_path: Path) -> None:
     read, write = os.pipe()
     log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
-    said = b"Loading 3/9 [\rModel Responding:   0%|  | 0/9 [00:00<?]\rModel Responding:  11%|# | 1/9 [00:01]\n"
+    bar = b"Model Responding:   0%|  | 0/9 [00:00<?]\rModel Responding:  11%|# | 1/9 [00:01]\n"
+    said = b"Loading 3/9 [\r" + bar
     os.write(write, said)
     os.close(write)
     assert [count for _, count in _progress(read, log)] == [1]
