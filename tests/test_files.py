@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,12 +8,14 @@ import pytest
 
 from pruneproof.errors import PruneProofError
 from pruneproof.files import (
+    abandoned,
     digest,
     digest_files,
     read_json,
     read_rows,
     read_table,
     replacing,
+    sweep,
     write_json,
     write_rows,
     write_text,
@@ -110,3 +113,20 @@ def test_json_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(PruneProofError, match=r"a\.json .*: delete it and run `dvc repro`"):
         read_json(tmp_path / "a.json")
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    """Of a live process, and of other machines, it is left alone, and so are other files and hidden folders."""
+    with replacing(tmp_path / "deep" / "x.json") as ours:
+        ours.touch()
+        dead = ours.name.replace(f"-{os.getpid()}-", f"-{2**22 + 1}-")  # no process has so high a number
+        elsewhere = dead.replace(dead.split(".")[3].partition("-")[0], "00000000")
+        assert not abandoned(ours.name)
+        assert abandoned(dead)
+        for name in (f"deep/{dead}", f"deep/{elsewhere}", f".hidden/{dead}", "deep/.x.json.part", "deep/x.json"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        sweep(tmp_path)
+        assert {path.name for path in (tmp_path / "deep").iterdir()} == {ours.name, elsewhere, ".x.json.part", "x.json"}
+        assert (tmp_path / ".hidden" / dead).exists()
+    sweep(tmp_path / "nowhere")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from pruneproof.cli import main
+try:
+    from pruneproof.cli import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:  # while Python was still loading; later ones are told by `main`
+    print("pruneproof: interrupted", file=sys.stderr)
+    sys.exit(130)

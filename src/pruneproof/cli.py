@@ -89,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
         if error.filename is None:
             raise
-        print(f"pruneproof {options.command}: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = error.filename2 or error.filename  # of two, the one that another takes the place of
+        print(f"pruneproof {options.command}: {where}: {error.strerror}", file=sys.stderr)
         return 2
     except OSError as error:
         if (said := disk_fault(error)) is None:
@@ -139,6 +140,7 @@ def _command(options: argparse.Namespace) -> int:
 
 
 def _stage(options: argparse.Namespace) -> int:
+    from pruneproof import files
     from pruneproof.folders import Folders
     from pruneproof.study import load_study
 
@@ -149,7 +151,10 @@ def _stage(options: argparse.Namespace) -> int:
         known = getattr(study, f"{name}s", None)
         if known is not None and value not in known:
             raise PruneProofError(f"--{name} is {value!r}, which params.yaml does not have: {', '.join(known)}")
-    body(study, Folders(options.study), **chosen)
+    folders = Folders(options.study)
+    for place in (folders.benchmark.parent, folders.reports):
+        files.sweep(place)
+    body(study, folders, **chosen)
     return 0
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,12 +24,45 @@ from pruneproof.errors import PruneProofError
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`, on any failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    temporary = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{uuid4().hex[:8]}.part")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+_PART = re.compile(r"\.([0-9a-f]{8})-([0-9]+)-[0-9a-f]{8}\.part")
+
+
+@cache
+def _machine() -> str:
+    """What tells processes with the same number on other machines, or in other containers, from those here."""
+    numbers = Path("/proc/self/ns/pid")
+    where = f"{platform.node()} {numbers.stat().st_ino if numbers.exists() else ''}"
+    return hashlib.sha256(where.encode()).hexdigest()[:8]
+
+
+def abandoned(name: str) -> bool:
+    """Whether a file of that name is one that a process of this machine was writing, and the process is gone."""
+    found = _PART.search(name)
+    if found is None or found[1] != _machine():
+        return False
+    try:
+        os.kill(int(found[2]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # another user's
+        return False
+    return False
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder and in those inside it, but for hidden ones."""
+    for place, inside, names in os.walk(folder):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        for name in filter(abandoned, names):
+            (Path(place) / name).unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

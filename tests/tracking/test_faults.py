@@ -147,7 +147,9 @@ def test_a_store_that_cannot_be_written_to(study: Made) -> None:
 
 def test_artifacts_that_cannot_be_written(study: Made) -> None:
     (study[1].study / "mlartifacts").write_text("no folder")
-    assert "cannot be written to" in said(study)
+    message = said(study)
+    assert "cannot be written to" in message
+    assert "mlartifacts" in message, "what is in the way is named"
 
 
 def test_two_recordings_at_once(study: Made) -> None:

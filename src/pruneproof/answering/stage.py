@@ -23,7 +23,7 @@ from pruneproof.answering.store import CELL, Store, fingerprint
 from pruneproof.answering.worker import Cell, Job, Origin, Task
 from pruneproof.digests import remembered
 from pruneproof.errors import PruneProofError
-from pruneproof.files import replacing
+from pruneproof.files import replacing, sweep
 from pruneproof.folders import Folders
 from pruneproof.pruning.protocol import Signals
 from pruneproof.records import ANSWERS, LOGITS
@@ -51,6 +51,7 @@ def run(study: Study, folders: Folders, backbone: str) -> None:
         facts = manifest.of_backbone(study, folders, backbone, digests)
     methods = study.methods_of(backbone)
     cells = cells_of(study, folders, facts, methods)
+    sweep(folders.cells)
     store = Store(folders.cells)
     missing: dict[str, list[tuple[str, str]]] = {}
     for method, own in cells.items():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import PruneProofError, failure
 from pruneproof.folders import Folders
 from pruneproof.tracking import address, database, names, views
 from pruneproof.tracking.planned import Place, PlannedRun
@@ -93,7 +93,8 @@ def _one_line(where: str) -> Iterator[None]:
     except PruneProofError:
         raise
     except OSError as error:
-        raise address.unanswered(where, error.strerror or address.reason(error)) from error
+        why = failure(error) if error.filename else error.strerror or address.reason(error)
+        raise address.unanswered(where, why) from error
     except Exception as error:
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError

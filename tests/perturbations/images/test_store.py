@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pruneproof.files import replacing
 from pruneproof.perturbations.images import _store
 from pruneproof.perturbations.images._store import Store, fingerprint, publish, versions
 from pruneproof.records import Condition
@@ -85,7 +86,10 @@ def test_other_fingerprints_and_left_over_parts_are_removed(tmp_path: Path) -> N
     store = Store(tmp_path)
     store.put("old", ROWS)
     store.put("new", ROWS)
-    (tmp_path / ".new.parquet.1234.part").touch()
+    with replacing(tmp_path / "half.parquet") as half:
+        half.touch()
+        left = half.name.replace(f"-{os.getpid()}-", f"-{2**22 + 1}-")
+    (tmp_path / left).touch()  # no process has so high a number
     store.keep_only({"new"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.parquet", "new.sha256"]
 

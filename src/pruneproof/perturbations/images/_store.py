@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pruneproof import pictures, seeds
-from pruneproof.files import digest, digest_files, replacing, sha256, write_text
+from pruneproof.files import abandoned, digest, digest_files, replacing, sha256, write_text
 from pruneproof.perturbations import images
 from pruneproof.perturbations.images import perturbation
 from pruneproof.records import CORRUPTED, Condition
@@ -110,8 +110,9 @@ class Store:
     def keep_only(self, keys: Collection[str]) -> None:
         """Remove everything else, so that the store never holds more than one study's images."""
         for path in self.folder.glob("*"):
-            if path.stem not in keys:
-                path.unlink()
+            # What is half written may be another run's, which is writing it.
+            if abandoned(path.name) if path.suffix == ".part" else path.stem not in keys:
+                path.unlink(missing_ok=True)
 
     def _note(self, key: str) -> Path:
         return self.folder / f"{key}.sha256"

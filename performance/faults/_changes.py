@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from performance._fault_world import (
+from performance.faults._answered import (
     NOUNS,
     Upgrade,
     World,
@@ -240,7 +240,7 @@ def store(world: World, rng: random.Random) -> str:
     return f"{path.suffix or path.name} {how}"
 
 
-KINDS: Mapping[str, tuple[int, Fault]] = {
+CHANGES: Mapping[str, tuple[int, Fault]] = {
     "settings": (40, settings),
     "inputs": (30, inputs),
     "weights": (35, weights),

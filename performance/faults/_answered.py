@@ -28,7 +28,7 @@ from pruneproof.files import write_json, write_rows
 from pruneproof.records import CORRUPTED, IMAGES, LOGIT_NOISE, REWORDED, SAMPLES, Sample, sample_to_row
 from pruneproof.stored import columns
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 LONGEST = 120
 """Seconds after which a run is given up."""
 DEFECT, HUNG = 70, 71
