@@ -9,7 +9,7 @@ import pytest
 
 from pruneproof import pruning
 from pruneproof.backbones import families, family_names
-from pruneproof.method_checks import declared, door_problems, layer_problems, tower_problems
+from pruneproof.method_checks import declared, door_problems, family_problems, layer_problems
 
 SOUND = """
 from dataclasses import dataclass
@@ -114,16 +114,16 @@ def test_a_method_that_looks_at_what_there_is_is_let_through(bare: dict[str, dic
 
 
 def test_a_text_tower_is_named_where_there_is_a_clip_and_nowhere_else(bare: dict[str, dict[str, str]]) -> None:
-    assert list(tower_problems(bare)) == []
-    (missing,) = tower_problems({"tiny": {"family": "llava"}})
+    assert list(family_problems(bare)) == []
+    (missing,) = family_problems({"tiny": {"family": "llava"}})
     assert missing.where == ("backbones", "tiny", "text_tower")
     assert missing.what.startswith("is missing: give the open_clip name of the text tower")
-    (useless,) = tower_problems({"naked": {"family": "bare", "text_tower": "ViT-L-14"}})
+    (useless,) = family_problems({"naked": {"family": "bare", "text_tower": "ViT-L-14"}})
     assert useless.where == ("backbones", "naked", "text_tower")
     assert useless.what == "'ViT-L-14', but the vision tower of bare is not CLIP's and has none: leave it out"
-    (other,) = tower_problems({"naked": {"family": "bare", "control_text_tower": "ViT-L-14"}})
+    (other,) = family_problems({"naked": {"family": "bare", "control_text_tower": "ViT-L-14"}})
     assert other.where == ("backbones", "naked", "control_text_tower")
-    assert list(tower_problems({"a": 5, "b": {"family": ["x"]}, "c": {}})) == []
+    assert list(family_problems({"a": 5, "b": {"family": ["x"]}, "c": {}})) == []
 
 
 @pytest.mark.parametrize("family", [name for name in family_names() if declared(name).clipless])
@@ -132,4 +132,11 @@ def test_every_family_without_clip_refuses_what_needs_one_and_takes_the_rest(fam
     methods = {name: {"method": name, "keep": 0.5} for name in (*needing, *others)}
     found = list(door_problems(methods, {"it": {"family": family}}))
     assert [problem.where for problem in found] == [("methods", name) for name in needing]
-    assert list(tower_problems({"it": {"family": family}})) == []
+    assert list(family_problems({"it": {"family": family}})) == []
+
+
+def test_numbers_of_pixels_are_for_families_that_resize_by_them(bare: dict[str, dict[str, str]]) -> None:
+    (useless,) = family_problems({"tiny": bare["tiny"] | {"pixels": [1, 2]}})
+    assert useless.where == ("backbones", "tiny", "pixels")
+    assert useless.what == "[1, 2], but llava reads pictures at sizes that its checkpoint gives: remove it"
+    assert list(family_problems({"it": {"family": "qwen3_vl", "pixels": [1, 2]}})) == []

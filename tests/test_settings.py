@@ -147,6 +147,7 @@ BLIP2 = {"backbones__builtin_llava__family": "blip2", "backbones__builtin_llava_
         ({"methods__a-b": {"method": "full"}}, "methods.a-b: 'a-b' is not a valid id"),
         ({"backbones__builtin_llava__family": "lava"}, "unknown backbone family 'lava' (did you mean 'llava'?)"),
         ({"backbones__builtin_llava__dtype": "int8"}, "'float32', 'bfloat16' or 'float16'"),
+        ({"backbones__builtin_llava__pixels": [9, 4]}, "the least number comes first, and the most after it"),
         ({"backbones__builtin_llava__revision": "main"}, "builtin_llava.revision: 'main': is not a commit (40 digits"),
         ({"backbones__builtin_llava__revision": "A1" * 20}, "is not a commit"),
         ({"scoring__baseline": "fulll"}, "unknown method of this study 'fulll' (did you mean 'full'?)"),

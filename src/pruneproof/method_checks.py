@@ -187,8 +187,8 @@ def _runs(method: str, chosen: Any) -> bool:
     return method in chosen if isinstance(chosen, list) else True
 
 
-def tower_problems(backbones: Mapping[str, Any]) -> Iterator[Problem]:
-    """Text towers that a family needs and a backbone does not name, or names where the family has no use for it.
+def family_problems(backbones: Mapping[str, Any]) -> Iterator[Problem]:
+    """Text towers that a family needs and a backbone does not name, and what it names that the family has no use for.
 
     Args:
         backbones: raw values of `backbones`.
@@ -197,7 +197,11 @@ def tower_problems(backbones: Mapping[str, Any]) -> Iterator[Problem]:
         family = own.get("family") if isinstance(own, dict) else None
         if family not in family_names():
             continue
-        if not declared(family).clipless:
+        own_family = declared(family)
+        if own.get("pixels") is not None and not own_family.resizes:
+            what = f"{short(own['pixels'])}, but {family} reads pictures at sizes that its checkpoint gives: remove it"
+            yield Problem(("backbones", name, "pixels"), what)
+        if not own_family.clipless:
             if own.get("text_tower") is None:
                 what = "is missing: give the open_clip name of the text tower that matches the vision tower"
                 yield Problem(("backbones", name, "text_tower"), what)
@@ -218,6 +222,8 @@ class Declared:
     """Why its connector's output is not patches."""
     lacking: Mapping[str, str]
     """Signals of the vision tower, with the reason."""
+    resizes: bool
+    """Whether each picture is read at a size of its own."""
 
     @property
     def clipless(self) -> bool:
@@ -229,7 +235,9 @@ def declared(family: Any) -> Declared:
     """The constants of a family's module; none for an unknown one."""
     known = family in family_names()
     read = registry.constants("pruneproof.backbones.families", family) if known else {}
-    return Declared(read.get("CLOSED_DOORS", {}), read.get("MIXING", ""), read.get("LACKING", {}))
+    return Declared(
+        read.get("CLOSED_DOORS", {}), read.get("MIXING", ""), read.get("LACKING", {}), read.get("RESIZES", False)
+    )
 
 
 def _where(name: str, settings: Mapping[str, Any], value: Any) -> Location:

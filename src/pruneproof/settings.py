@@ -25,6 +25,16 @@ def _commit(value: str) -> str:
 
 
 Commit = Annotated[str, AfterValidator(_commit)]
+
+Pixels = Annotated[int, Field(ge=1)]
+
+
+def _ascending(limits: tuple[int, int]) -> tuple[int, int]:
+    if limits[0] > limits[1]:
+        raise ValueError("the least number comes first, and the most after it")
+    return limits
+
+
 """A whole Git commit."""
 
 
@@ -120,6 +130,10 @@ class BackboneSettings(Frozen):
     methods with `text_tower: control`."""
     control_text_tower_pretrained: str | None = None
     """open_clip's pretrained tag of that one; None for a local folder."""
+    pixels: Annotated[tuple[Pixels, Pixels], AfterValidator(_ascending)] | None = None
+    """Least and most pixels of a picture as its processor resizes it, for families that read pictures at a size of
+    their own each (`qwen2_5_vl`, `qwen3_vl`); None for the limits in the checkpoint's files. The same number twice
+    gives all pictures about as many visual tokens."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Type in which the whole model is held and computes."""
     language_weights: Literal["dtype", "int8"] = "dtype"

@@ -12,7 +12,7 @@ from typing import Any
 
 from pruneproof import prompts, registry
 from pruneproof.backbones import family_names
-from pruneproof.method_checks import door_problems, layer_problems, tower_problems
+from pruneproof.method_checks import door_problems, family_problems, layer_problems
 from pruneproof.perturbations import images, text
 from pruneproof.problems import Location, Problem, model_problems, short, suggestion
 from pruneproof.scoring.conversions import CONVERSIONS
@@ -138,7 +138,7 @@ def _methods(values: Any) -> Iterator[Problem]:
 
 def _doors(values: Any) -> Iterator[Problem]:
     yield from door_problems(_mapping(values, "methods"), _mapping(values, "backbones"))
-    yield from tower_problems(_mapping(values, "backbones"))
+    yield from family_problems(_mapping(values, "backbones"))
 
 
 def _captions(values: Any) -> Iterator[Problem]:

@@ -81,6 +81,7 @@ def test_settings_that_change_an_answer_change_its_base(study: Study) -> None:
 
 def test_pictures_are_encoded_once_for_stored_and_int8_language_weights(study: Study) -> None:
     assert of(changed(study, backbones__tiny__language_weights="int8")).encoder == of(study).encoder
+    assert of(changed(study, backbones__tiny__pixels=[9, 9])).encoder != of(study).encoder
 
 
 def test_a_methods_settings_are_its_own(study: Study) -> None:

@@ -84,7 +84,8 @@ class Manifest:
     @property
     def encoder(self) -> str:
         """Digest of what an encoded image depends on besides its pixels."""
-        return _digest(self.packages, self.weights, self.backbone["dtype"], self.vision)
+        read = {key: self.backbone[key] for key in ("dtype", "pixels")}
+        return _digest(self.packages, self.weights, read, self.vision)
 
 
 def of_backbone(study: Study, folders: Folders, backbone: str, digests: Digests) -> Manifest:

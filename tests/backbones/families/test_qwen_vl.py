@@ -572,3 +572,14 @@ def test_another_family_and_a_processor_that_does_not_resize_are_refused(root: P
 def test_a_strip_that_the_processor_refuses_is_one_line(model: QwenVlBase) -> None:
     with pytest.raises(PruneProofError, match="a picture of 402 x 2 pixels cannot be read"):
         model.grid((402, 2))
+
+
+def test_numbers_of_pixels_in_the_settings_come_before_those_of_the_checkpoint(kind: str, root: Path) -> None:
+    """About as many groups for every picture if they are the same number."""
+    side = (PATCH * MERGE) ** 2
+    settings = settings_of(kind).model_copy(update={"pixels": (16 * side, 16 * side)})
+    loaded: Any = backbones.load(settings, root, "cpu")
+    boxes = backbones.patch_boxes(settings, root)
+    for size, number in {"square": 16, "wide": 21, "tall": 21, "large": 12}.items():
+        assert loaded.encode([picture(size)])[0].count == len(boxes(SIZES[size])) == number
+    assert len(backbones.patch_boxes(settings_of(kind), root)(SIZES["large"])) == 54

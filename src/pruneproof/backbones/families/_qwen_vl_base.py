@@ -194,7 +194,7 @@ def load_qwen_vl(
     model, processor = load_pretrained(
         settings, root, device, model_type, model_class, lambda model: [model.model.language_model]
     )
-    _require_known(settings, processor)
+    _limit(settings, processor)
     backbone = family(model, processor, device)
     if "sliding_attention" in (getattr(model.config.text_config, "layer_types", None) or ()):
         raise PruneProofError(
@@ -217,12 +217,16 @@ def group_boxes(settings: BackboneSettings, root: Path, model_type: str) -> Patc
     source = locate(settings, root)
     read_config(settings, source, model_type)
     processor = read_processor(settings, source)
-    _require_known(settings, processor)
+    _limit(settings, processor)
     return lambda size: grid((0.0, 0.0, size[0], size[1]), *groups(processor.image_processor, size))
 
 
-def _require_known(settings: BackboneSettings, processor: Any) -> None:
-    """Refuse an image processor that does not resize a picture by its number of pixels."""
+def _limit(settings: BackboneSettings, processor: Any) -> None:
+    """Set the numbers of pixels between which pictures are resized, if the settings name them.
+
+    Raises:
+        PruneProofError: for an image processor that does not resize a picture by its number of pixels.
+    """
     own = processor.image_processor
     if not own.do_resize or own.size.shortest_edge is None or own.size.longest_edge is None:
         raise PruneProofError(
@@ -230,3 +234,6 @@ def _require_known(settings: BackboneSettings, processor: Any) -> None:
             f"{own.size}: it must resize pictures between a least and a most number of pixels; restore its "
             "preprocessor_config.json"
         )
+    if settings.pixels is not None:
+        least, most = settings.pixels
+        own.size = type(own.size)(shortest_edge=least, longest_edge=most)

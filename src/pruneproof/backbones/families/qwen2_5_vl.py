@@ -20,6 +20,7 @@ CLOSED_DOORS = {
     "input": "its pictures are read at a size of their own each, not as one square",
     "tower": "its tower works in windows of the whole grid, so no picture may lose patches inside it",
 }
+RESIZES = True
 LACKING = {
     "cls_attention": "its vision tower has no class token",
     "joined_attention": "its vision tower has no class token",

@@ -24,6 +24,7 @@ CLOSED_DOORS = {
     "input": "its pictures are read at a size of their own each, not as one square",
     "tower": "what several blocks of its tower leave is added up token by token, so no patch may be lost between them",
 }
+RESIZES = True
 LACKING = {
     "cls_attention": "its vision tower has no class token",
     "joined_attention": "its vision tower has no class token",
