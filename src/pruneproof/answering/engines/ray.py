@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -107,7 +107,9 @@ def _serve(pipe: Connection, job: Job, tasks: Iterable[Task], address: str) -> I
         match said:
             case driver.Wanted():
                 task = next(coming, None)
-                pipe.send(None if task is None else carried(task))
+                answer = None if task is None else carried(task)
+                with suppress(ConnectionError):  # it has ended; what it sent before is still to be read
+                    pipe.send(answer)
             case driver.Finished(key, table):
                 keep(job, key, table)
                 yield 1
