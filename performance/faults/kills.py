@@ -76,18 +76,18 @@ class _Killer:
     def __call__(self, pid: int, name: str) -> None:
         if self.hit or time.monotonic() < self.due:
             return
-        if "worker" in self.how:
-            victims = _workers(pid) if name in COMPUTING else []
-            if not victims:
-                return
-            os.kill(victims[0], signal.SIGKILL)
-        elif self.how == "SIGINT":
-            try:
+        try:
+            if "worker" in self.how:
+                workers = _workers(pid) if name in COMPUTING else []
+                if not workers:
+                    return
+                os.kill(workers[0], signal.SIGKILL)
+            elif self.how == "SIGINT":
                 os.killpg(pid, signal.SIGINT)  # as a terminal sends it
-            except ProcessLookupError:  # it has not made its group yet
-                return
-        else:
-            os.kill(pid, getattr(signal, self.how))
+            else:
+                os.kill(pid, getattr(signal, self.how))
+        except ProcessLookupError:  # a worker that has just ended, or a group that is not made yet
+            return
         self.hit.append(pid)
 
 
