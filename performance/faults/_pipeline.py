@@ -6,6 +6,7 @@ runs take an hour and not a day. `dvc` starts real processes instead; `kills` an
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import importlib
 import json
@@ -28,7 +29,7 @@ from tests.conftest import save_llava
 
 PROJECT = Path(__file__).resolve().parents[2]
 BACKBONE = "tiny"
-LONGEST = 300
+LONGEST = 900
 """Seconds after which a stage is given up."""
 DEFECT, HUNG = 70, 71
 """Exit codes of a stage that ends with a traceback, and of one that was given up."""
@@ -234,9 +235,12 @@ class Process:
             if meanwhile is not None:
                 meanwhile(self.pid, self.name)
             time.sleep(0.005)
+        os.kill(self.pid, signal.SIGUSR1)  # where it hangs
+        time.sleep(1)
         os.killpg(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
-        return HUNG, f"not done after {LONGEST} seconds"
+        where = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        return HUNG, f"not done after {LONGEST} seconds: {where}"
 
 
 def start(world: World, arguments: tuple[str, ...], hooks: Hooks = UNDISTURBED) -> Process:
@@ -253,6 +257,7 @@ def start(world: World, arguments: tuple[str, ...], hooks: Hooks = UNDISTURBED) 
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1)
         os.dup2(out, 2)
+        faulthandler.register(signal.SIGUSR1)
         os.chdir(world.folder)
         os.environ |= environment(world)
         apply(hooks)
