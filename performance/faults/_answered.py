@@ -29,7 +29,7 @@ from pruneproof.records import CORRUPTED, IMAGES, LOGIT_NOISE, REWORDED, SAMPLES
 from pruneproof.stored import columns
 
 PROJECT = Path(__file__).resolve().parents[2]
-LONGEST = 120
+LONGEST = 900
 """Seconds after which a run is given up."""
 DEFECT, HUNG = 70, 71
 """Exit codes of a run that ends with a traceback, and of one that was given up."""
