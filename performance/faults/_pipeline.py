@@ -246,6 +246,7 @@ class Process:
 def start(world: World, arguments: tuple[str, ...], hooks: Hooks = UNDISTURBED) -> Process:
     """Start one stage in a process that leads a group of its own."""
     log = world.folder.parent / f"{world.folder.name}.{arguments[0]}.{time.monotonic_ns()}.log"
+    log.touch()  # it may be killed before it opens it
     sys.stdout.flush()
     pid = os.fork()
     if pid:
