@@ -64,8 +64,8 @@ repro-small: ## Run the small study: the whole pipeline in a few minutes.
 check: study setup ## Say whether everything that STUDY needs is in place.
 	@cd "$$folder" && python -m pruneproof check
 
-plan: study setup ## Print the cells of STUDY, what is done, and how long the rest takes.
-	@cd "$$folder" && python -m pruneproof plan
+plan: study setup ## Print the cells of STUDY, what is done, and how long the rest takes; with MACHINE=..., what all of it takes there.
+	@cd "$$folder" && python -m pruneproof plan $(if $(MACHINE),--machine '$(MACHINE)')
 
 summary: study setup ## Print the results of STUDY again.
 	@cd "$$folder" && python -m pruneproof summary

@@ -17,7 +17,7 @@ from pruneproof.digests import Digests
 from pruneproof.files import read_rows, write_json, write_rows
 from pruneproof.folders import Folders
 from pruneproof.records import CORRUPTED, IMAGES, REWORDED, Condition, Sample
-from pruneproof.settings import Study
+from pruneproof.settings import BenchmarkSettings, Study
 from pruneproof.stored import columns
 from pruneproof.study import load_study
 
@@ -147,12 +147,39 @@ def test_pictures_much_larger_than_the_models_input_are_better_corrupted_at_its_
 
 
 def test_questions_are_counted_before_and_after_drawing_alike(study: Study, tmp_path: Path) -> None:
-    drawn, ahead = plan.questions(study, Folders(tmp_path))
-    assert not drawn
+    source, ahead = plan.questions(study, Folders(tmp_path))
+    assert source == "8 images made for this estimate"
     drawing.run(study, Folders(tmp_path))
-    drawn, asked = plan.questions(study, Folders(tmp_path))
-    assert drawn
+    source, asked = plan.questions(study, Folders(tmp_path))
+    assert source == ""
     assert asked == pytest.approx(ahead, rel=0.3)
+
+
+def test_questions_of_a_benchmark_without_its_files_are_as_many_as_published(study: Study, tmp_path: Path) -> None:
+    asked = study.model_copy(update={"benchmark": BenchmarkSettings(name="pope", images=None, folder="nowhere")})
+    source, each = plan.questions(asked, Folders(tmp_path))
+    assert source == "the published size of pope"
+    assert each == pytest.approx(5127 / 500)
+
+
+def test_pictures_that_are_only_described_have_no_number_of_questions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captions = "{name: coco_captions, images: null, folder: nowhere}"
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("{images: 12}", captions))
+    plan.report(tmp_path)
+    out = capsys.readouterr().out
+    assert "5000 images, each to be described, 3 conditions" in out
+    assert "Questions were counted on the published size of coco_captions." in out
+
+
+def test_the_printed_plan_says_what_memory_known_backbones_take(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("owner/name", "llava-hf/llava-1.5-7b-hf"))
+    plan.report(tmp_path)
+    # 28.25 GB of LLaVA in float32, and 0.49 GB of CLIP's text half.
+    assert "GB of memory, of it 28.7 GB weights, " in capsys.readouterr().out
 
 
 def test_a_question_of_several_splits_counts_once() -> None:

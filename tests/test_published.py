@@ -20,8 +20,7 @@ from transformers import (
     T5Config,
 )
 
-from pruneproof import expected, fetching, published
-from pruneproof.backbones import flops
+from pruneproof import fetching
 from pruneproof.backbones.checkpoints.memory import model_bytes
 from pruneproof.published import CHECKPOINTS, TOWERS
 from pruneproof.settings import Study
@@ -83,40 +82,6 @@ def study(**others: Any) -> Study:
         }
         | others
     )
-
-
-def test_a_device_holds_weights_keys_values_and_buffers() -> None:
-    it = study().backbones["it"].model_copy(update={"max_new_tokens": 64})
-    # 14.13 GB of weights; 2 x 32 layers x 4096 x 2 bytes at each of 576 + 64 + 64 places of one question; 1.5 GiB
-    by_hand = 14_126_854_144 + 524_288 * 704 + 1_610_612_736
-    assert expected.device_bytes(CHECKPOINTS[LLAVA], it, batch=1) == by_hand
-    assert expected.device_bytes(CHECKPOINTS[LLAVA], it, batch=2) - by_hand == 524_288 * 704
-
-
-def test_hours_follow_from_flops_and_from_weights_read_while_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(published.SETS, "scenes", published.Set(10, 2.0))
-    asked = study(methods={"full": {"method": "full"}}, benchmark={"name": "scenes", "images": 5})
-    known, shape = CHECKPOINTS[LLAVA], CHECKPOINTS[LLAVA].config
-    one = flops.llava(shape, 576, 64)
-    assert one.prefill == pytest.approx(2 * 6.48e9 * 640, rel=0.06)  # two for each weight of the layers and place
-    fast = expected.Speed("a", 1e12, 1e30)
-    counted = 5 * 2 * (one.connector + one.prefill + 3 * one.decode) + 5 * one.vision_tower
-    assert expected.seconds(asked, "it", known, fast, 1) == pytest.approx(counted / 1e12)
-    slow = expected.Speed("b", 1e30, 1e9)
-    assert expected.seconds(asked, "it", known, slow, 4) == pytest.approx(10 * 3 * 14.126854144 / 4)
-
-
-def test_pruning_and_fewer_pictures_take_less() -> None:
-    def spent(**others: Any) -> float:
-        asked = study(benchmark={"name": "pope", "images": None} | others.pop("benchmark", {}), **others)
-        found = expected.seconds(asked, "it", CHECKPOINTS[LLAVA], expected.CARDS[0], 16)
-        assert found is not None
-        return found
-
-    full, random = {"method": "full"}, {"method": "random", "keep": 1 / 9}
-    assert spent(methods={"a": random}) < spent(methods={"a": full}) < spent(methods={"a": full, "b": random})
-    assert spent(benchmark={"images": 50}) == pytest.approx(spent() / 10)
-    assert spent(perturbations={"image": {"names": ["fog"], "severities": [1]}}) == pytest.approx(2 * spent())
 
 
 def test_a_checkpoint_is_named_with_commit_files_size_and_command() -> None:

@@ -77,7 +77,7 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     yield _disk(study, Folders(folder))
     yield _tracking(folder)
     if not quick:
-        yield from _expected(study)
+        yield from _expected(study, Folders(folder))
         yield from _tables(Folders(folder))
         yield from _packages(root)
 
@@ -207,13 +207,17 @@ def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[
             yield Finding("note", what, f"{key} {fetching.tower_source(tower, tag)}")
 
 
-def _expected(study: Study) -> Iterator[Finding]:
-    """Memory and hours that published weights take; nothing for others, which `plan` times as they run."""
-    if not any(backbone.checkpoint in published.CHECKPOINTS for backbone in study.backbones.values()):
+def _expected(study: Study, folders: Folders) -> Iterator[Finding]:
+    """Memory that published weights take; nothing for others, which are small or seen when they are loaded."""
+    known = [name for name, backbone in study.backbones.items() if backbone.checkpoint in published.CHECKPOINTS]
+    if not known:
         return
-    from pruneproof import expected
+    from pruneproof.planning.estimate import memories
 
-    yield from (Finding("note", f"estimate for {name}", line) for name, line in expected.lines(study))
+    hours = f"`{make_command('plan', folders.study)} MACHINE=h100` says how long it runs, and on which other machines"
+    for name, memory in memories(study, folders).items():
+        if name in known:
+            yield Finding("note", f"estimate for {name}", f"{memory.told}; {hours}")
 
 
 def _disk(study: Study, folders: Folders) -> Finding:

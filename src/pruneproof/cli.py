@@ -175,6 +175,13 @@ def _look(options: argparse.Namespace) -> int:
         from pruneproof import check
 
         return check.report(options.study, quick=options.quick)
+    if options.command == "plan" and (options.machine is not None or options.share is not None):
+        from pruneproof.planning import report
+
+        if options.machine is None:
+            raise PruneProofError("--share is of a machine's peak: name the machine with --machine")
+        report.report(options.study, options.machine, options.share)
+        return 0
     importlib.import_module(f"pruneproof.{options.command}").report(options.study)
     return 0
 
@@ -209,6 +216,13 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--name", help="the model's, for the file (default: backbone and method)")
         if name == "ui":
             command.add_argument("--port", type=int, default=5000, help="the port of 127.0.0.1 (default: 5000)")
+        if name == "plan":
+            command.add_argument(
+                "--machine", metavar="NAME", help="what it takes on this machine; a wrong one lists all"
+            )
+            command.add_argument(
+                "--share", type=float, help="of the machine's peak that is reached (default: as known)"
+            )
         if name == "check":
             command.add_argument("--quick", action="store_true", help="leave out what takes longer than a second")
     return parser

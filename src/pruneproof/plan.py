@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pruneproof import benchmarks, machine, space
+from pruneproof import benchmarks, machine, published, space
 from pruneproof.answering import manifest
 from pruneproof.answering.grid import IMAGES_PER_BATCH, conditions
 from pruneproof.answering.stage import cells_of
 from pruneproof.answering.store import Store
 from pruneproof.digests import remembered
+from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows
-from pruneproof.folders import Folders
+from pruneproof.folders import Folders, make_command
 from pruneproof.records import Condition, Sample, sample_from_row
 from pruneproof.scoring.statistics import detectable_difference
 from pruneproof.settings import Study
@@ -58,15 +59,17 @@ def report(folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from pruneproof.planning.estimate import memories  # torch takes seconds to import
+
     study, folders = load_study(folder), Folders(folder)
     grid = conditions(study)
-    drawn, asked = questions(study, folders)
+    source, asked = questions(study, folders)
     progress, known = progress_of(study, folders)
     console = Console(highlight=False, soft_wrap=True)
     images = space.images_of(study, folders)
     runs = sum(len(study.methods_of(backbone)) for backbone in study.backbones)
     console.print(
-        f"Study {study.study.name}: {images} images, about {asked:.0f} questions on each, {len(grid)} conditions, "
+        f"Study {study.study.name}: {images} images, {_asked(asked)}, {len(grid)} conditions, "
         f"{runs} runs of a backbone with a method: {len(grid) * runs} cells.",
     )
     if not known:
@@ -87,6 +90,8 @@ def report(folder: Path) -> None:
         f"and up to {space.size(machine.feature_bytes())} for encoded images (PRUNEPROOF_FEATURES_MB); "
         f"{space.size(space.free(folder))} free."
     )
+    for name, memory in memories(study, folders).items():
+        console.print(f"{name}: {memory.told}.")
     for family in ("image", "text"):
         count = sum(condition.family == family for condition in grid)
         if count and asked and study.scoring.primary:
@@ -97,8 +102,14 @@ def report(folder: Path) -> None:
             )
     if advice := resolution_advice(study, folders):
         console.print(advice)
-    if not drawn:
-        console.print(f"Questions were counted on {LOOK_AHEAD_IMAGES} images made for this estimate.")
+    if source:
+        console.print(f"Questions were counted on {source}.")
+    console.print(f"`{make_command('plan', folder)} MACHINE=this` says how long it takes here, and on other machines.")
+
+
+def _asked(each: float) -> str:
+    """How many questions there are on a picture."""
+    return f"about {each:.0f} questions on each" if each else "each to be described"
 
 
 def _pictures(study: Study, folders: Folders) -> str:
@@ -178,13 +189,22 @@ def shown(study: Study, images: int, asked: float, count: int) -> float:
     )
 
 
-def questions(study: Study, folders: Folders) -> tuple[bool, float]:
-    """Whether the benchmark is drawn, and how many different questions it asks about an image, captions excluded."""
+def questions(study: Study, folders: Folders) -> tuple[str, float]:
+    """How many different questions there are on an image, captions excluded, and what they were counted on; "" if the
+    benchmark's tables are made."""
     path = folders.benchmark / "samples.parquet"
     if path.exists():
-        return True, per_image([sample_from_row(row) for row in read_rows(path)])
+        return "", per_image([sample_from_row(row) for row in read_rows(path)])
     count = min(space.images_of(study, folders), LOOK_AHEAD_IMAGES)
-    return False, per_image(benchmarks.build(study.benchmark, study.study.seed, folders.study, count).samples)
+    drawn = study.benchmark.name == "scenes"
+    source = f"{count} images made for this estimate" if drawn else f"{count} images of the benchmark's files"
+    try:
+        return source, per_image(benchmarks.build(study.benchmark, study.study.seed, folders.study, count).samples)
+    except PruneProofError:
+        known = published.SETS.get(study.benchmark.name)
+        if known is None:
+            raise
+        return f"the published size of {study.benchmark.name}", known.answers
 
 
 def per_image(samples: Sequence[Sample]) -> float:

@@ -160,12 +160,14 @@ class Set:
     pictures: int
     answers: float
     """Different questions on a picture, the mean."""
-    captions: int = 0
+    captions: float = 0
     """Captions of a picture."""
+    rows: float = 0
+    """Questions on a picture as its authors count them, repeated ones each time; 0 if none is repeated."""
 
 
 SETS: Mapping[str, Set] = {
-    "pope": Set(500, 5127 / 500),
+    "pope": Set(500, 5127 / 500, rows=9000 / 500),
     "vqav2": Set(40_504, 214_354 / 40_504),
     "gqa": Set(398, 12_578 / 398),
     "coco_captions": Set(5_000, 0, captions=1),

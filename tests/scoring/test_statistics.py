@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pruneproof.scoring.bootstrap import draw_images
-from pruneproof.scoring.statistics import Ratio, detectable_difference, holm, mean_ratio, sum_by_image
+from pruneproof.scoring.statistics import Ratio, detectable_difference, holm, images_needed, mean_ratio, sum_by_image
 
 
 def clustered(rng: np.random.Generator, images: int, mean: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -91,3 +91,13 @@ def test_detectable_difference_has_the_power_it_claims() -> None:
 def test_more_images_detect_less_and_more_comparisons_need_more() -> None:
     assert detectable_difference(400, 10) == pytest.approx(detectable_difference(100, 10) / 2)
     assert detectable_difference(100, 10, comparisons=6) > detectable_difference(100, 10)
+
+
+@given(st.floats(0.2, 20.0), st.floats(1.0, 40.0), st.integers(1, 100))
+def test_as_many_images_as_are_needed_show_the_difference_and_one_less_does_not(
+    points: float, questions: float, conditions: int
+) -> None:
+    images = images_needed(points, questions, conditions=conditions, comparisons=3)
+    assert detectable_difference(images, questions, conditions=conditions, comparisons=3) <= points * (1 + 1e-9)
+    if images > 2:
+        assert detectable_difference(images - 1, questions, conditions=conditions, comparisons=3) > points * (1 - 1e-9)

@@ -8,8 +8,9 @@ conditions and for all methods at once (Miller, 2024, arXiv 2411.00640). The unc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -132,3 +133,14 @@ def detectable_difference(
     normal = NormalDist()
     level = (1 - confidence) / comparisons
     return 100 * error * (normal.inv_cdf(1 - level / 2) + normal.inv_cdf(power))
+
+
+def images_needed(points: float, questions_per_image: float, **how: Any) -> int:
+    """Fewest images that show a difference in drops of some size: `detectable_difference` the other way round.
+
+    Args:
+        points: the difference, in percentage points.
+        questions_per_image: different questions asked of each image.
+        how: the further arguments of `detectable_difference`.
+    """
+    return max(2, ceil((detectable_difference(1, questions_per_image, **how) / points) ** 2))
