@@ -22,11 +22,11 @@ READ_SHARE = 0.7
 """Of its bandwidth that memory reaches. Assumed."""
 LAYER_S: Mapping[str, float] = {"cuda": 5e-4, "cpu": 3e-4}
 """Seconds that calling a layer takes whatever its size: transformers' Python, and on a GPU the launches of about 25
-kernels. Assumed for GPUs, measured for two cores."""
+kernels. Assumed for GPUs; for CPUs chosen after looking at small runs on two cores."""
 OPERATION_S: Mapping[str, float] = {"cuda": 1.5e-5, "cpu": 6e-6}
 """Seconds of a small operation of torch, likewise."""
 QUESTION_S = 2e-4
-"""Seconds around each question: tokenising, decoding its answer, and its row. Measured on two cores."""
+"""Seconds around each question: tokenising, decoding its answer, and its row. Chosen after looking at small runs on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
