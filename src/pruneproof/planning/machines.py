@@ -26,7 +26,7 @@ kernels. Assumed for GPUs; for CPUs chosen after looking at small runs on two co
 OPERATION_S: Mapping[str, float] = {"cuda": 1.5e-5, "cpu": 6e-6}
 """Seconds of a small operation of torch, likewise."""
 QUESTION_S = 2e-4
-"""Seconds around each question: tokenising, decoding its answer, and its row. Chosen after looking at small runs on two cores."""
+"""Seconds around each question: tokenising, decoding its answer, and its row. Chosen like `LAYER_S`."""
 
 
 @dataclass(frozen=True, slots=True)
