@@ -56,7 +56,8 @@ study:
 	  echo "There is no study '$(STUDY)': $$folder/params.yaml is missing. Studies: default $$(ls studies | xargs)" >&2; exit 2; }
 
 repro: study setup ## Run the whole study STUDY; finished stages and answers are reused.
-	@cd "$$folder" && python -m pruneproof check --quick && python -m pruneproof prepare && dvc repro && python -m pruneproof summary
+	@cd "$$folder" && python -m pruneproof check --quick && python -m pruneproof prepare && dvc repro write_report && \
+	  { dvc repro --single-item record_runs || failed=$$?; python -m pruneproof summary; exit "$${failed:-0}"; }
 
 repro-small: ## Run the small study: the whole pipeline in a few minutes.
 	@$(MAKE) --no-print-directory repro STUDY=small

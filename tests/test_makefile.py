@@ -54,16 +54,17 @@ def test_any_path_will_do(tmp_path: Path, name: str) -> None:
     done, calls = make(folder, "repro")
     assert done.returncode == 0, done.stderr
     assert calls[0].startswith("python -m pip --version")
-    assert [call.split(" in ")[0] for call in calls[-4:]] == [
+    assert [call.split(" in ")[0] for call in calls[-5:]] == [
         "python -m pruneproof check --quick",
         "python -m pruneproof prepare",
-        "dvc repro",
+        "dvc repro write_report",
+        "dvc repro --single-item record_runs",
         "python -m pruneproof summary",
     ]
     assert sum("pip install" in call for call in calls) == 2
     assert {path.name for path in tmp_path.iterdir()} == {name, "notes"}
     _, again = make(folder, "repro")
-    assert again == calls[-4:]
+    assert again == calls[-5:]
 
 
 def test_a_changed_lock_installs_anew(tmp_path: Path) -> None:
@@ -85,7 +86,16 @@ def test_a_study_may_have_any_name(tmp_path: Path, name: str) -> None:
     (folder / "studies" / name / "params.yaml").touch()
     done, calls = make(folder, "repro", f"STUDY={name}")
     assert done.returncode == 0, done.stderr
-    assert calls[-2] == f"dvc repro in {name}"
+    assert calls[-2] == f"dvc repro --single-item record_runs in {name}"
+
+
+def test_results_are_shown_though_they_cannot_be_recorded(tmp_path: Path) -> None:
+    folder = clone(tmp_path / "clone")
+    dvc = folder / ".venv" / "bin" / "dvc"
+    dvc.write_text(STAND_IN + '\n[[ "$*" != *record_runs ]]\n', encoding="utf-8")
+    done, calls = make(folder, "repro")
+    assert done.returncode == 2
+    assert calls[-1].startswith("python -m pruneproof summary in ")
 
 
 @pytest.mark.parametrize("target", ["repro", "check", "plan", "summary", "ui"])

@@ -141,8 +141,8 @@ BLIP2 = {"backbones__builtin_llava__family": "blip2", "backbones__builtin_llava_
         (
             {"methods__inside": {"method": "fastv", "keep": 0.5}, **BLIP2},
             "methods.inside: acts at the door 'language', which builtin_llava does not have: its language model reads "
-            "the few queries of a Q-Former, which already sum up the picture; leave it out of "
-            "`backbones.builtin_llava.methods`",
+            "the few queries of a Q-Former, which already sum up the picture; "
+            "give builtin_llava a list `methods` without it",
         ),
         ({"methods__a-b": {"method": "full"}}, "methods.a-b: 'a-b' is not a valid id"),
         ({"backbones__builtin_llava__family": "lava"}, "unknown backbone family 'lava' (did you mean 'llava'?)"),

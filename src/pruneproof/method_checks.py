@@ -247,7 +247,7 @@ def _where(name: str, settings: Mapping[str, Any], value: Any) -> Location:
 
 
 def _remedy(backbone: str) -> str:
-    return f"leave it out of `backbones.{backbone}.methods`"
+    return f"give {backbone} a list `methods` without it"
 
 
 def _unreadable(method: str, error: OSError) -> str:

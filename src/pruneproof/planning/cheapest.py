@@ -69,7 +69,9 @@ def lines(study: Study, plan: Estimate) -> Iterator[str]:
 def _unique(plan: Estimate) -> str:
     """Repeated questions are never asked twice."""
     rows, asked = plan.asking.rows, plan.asking.questions
-    if rows <= asked or not asked:
+    if not asked:
+        return "Each picture is described once for each condition."
+    if rows <= asked:
         return "Every question of the benchmark is a different one, so that none is spared."
     return (
         f"Of {rows:.0f} rows {asked:.0f} are different questions, and only these are asked: {rows / asked:.2f} times "

@@ -14,6 +14,7 @@ from pruneproof.planning import cheapest
 from pruneproof.planning.amounts import Part
 from pruneproof.planning.estimate import Estimate, estimate
 from pruneproof.planning.machines import READ_SHARE, SHARE, THIS
+from pruneproof.planning.prompts import CAPTION_TOKENS
 from pruneproof.space import size
 from pruneproof.study import load_study
 
@@ -76,7 +77,8 @@ def _basis(plan: Estimate, name: str, share: float | None) -> str:
         return f"Measured: products {peaks}; {widths}; {reached}."
     used = SHARE[machine.device] if share is None else share
     return (
-        f"Assumed: {100 * used:.0f}% of the peak in products (--share), {100 * READ_SHARE:.0f}% of its bandwidth; "
+        f"Assumed: {100 * used:.0f}% of the peak in products (--share), {100 * READ_SHARE:.0f}% of its bandwidth, "
+        f"{CAPTION_TOKENS} tokens in a description if the benchmark has none to count; "
         f"{machine.cores} cores like this one's for pictures. {machine.source}."
     )
 

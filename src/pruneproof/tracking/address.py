@@ -84,7 +84,7 @@ def unanswered(address: str, why: str) -> PruneProofError:
     advice = "fix it or unset MLFLOW_TRACKING_URI" if given() else "fix it"
     return PruneProofError(
         f"MLflow at {masked(address)} cannot be written to ({why}): all results are complete in data/ and reports/; "
-        f"{advice}, then run `dvc repro record_runs`"
+        f"{advice}, then run `dvc repro --single-item record_runs`"
     )
 
 

@@ -47,7 +47,8 @@ def alone(database: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PruneProofError(
-                f"another record_runs is recording {database.parent}: wait until it ends, then `dvc repro record_runs`"
+                f"another record_runs is recording {database.parent}: wait until it ends, then "
+                "`dvc repro --single-item record_runs`"
             ) from None
         yield
 
@@ -66,7 +67,7 @@ def prepare(database: Path, make: Callable[[str], Any]) -> None:
     if exists(database):
         if why := fault(database) or _other_version(database):
             done = "all results are complete in data/ and reports/"
-            raise PruneProofError(f"{why}; then run `dvc repro record_runs` ({done})")
+            raise PruneProofError(f"{why}; then run `dvc repro --single-item record_runs` ({done})")
         return
     new = database.with_name(f"{database.name}-new")
     for path in (new, database):

@@ -509,7 +509,7 @@ def test_what_the_tower_does_not_give_is_refused_before_a_run(kind: str, name: s
     options = {} if name in ("pyramiddrop", "sparsevlm") else {"keep": 0.25}
     (problem,) = door_problems({"m": {"method": name, **options}}, {"it": {"family": kind}})
     assert REFUSED[name] in problem.what
-    assert problem.what.endswith("leave it out of `backbones.it.methods`")
+    assert problem.what.endswith("give it a list `methods` without it")
 
 
 @pytest.mark.parametrize("name", ["atp_received", "random", "divprune", "mmtok", "dart", "fastv", "average_pool"])
