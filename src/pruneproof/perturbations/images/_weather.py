@@ -178,7 +178,8 @@ def spatter(pixels: Pixels, severity: int, seed: int) -> Pixels:
     liquid = smoothed(drawn, sigma)
     liquid[liquid < least] = 0
     if severity <= 3:
-        amount = _water(cut(liquid * 255))
+        # The package's cast begins again at 0 above 255, where a drop is thickest; so do its pictures.
+        amount = _water(np.round(liquid * 255, DECIMALS).astype(np.int64).astype(np.uint8))
         return cut(pixels + tripled(strength * (amount / amount.max())) * np.array([175, 238, 238]))
     mud = smoothed((liquid > least).astype(np.float64), strength)
     mud[mud < 0.8] = 0
