@@ -104,7 +104,7 @@ def test_a_signal_that_a_family_lacks_is_one_line_that_says_what_to_take(
     what = found[0].what
     assert what.startswith(f"looks at `{signal}`, which naked does not have: {why}")
     assert "; take `atp_received`, which goes by the attention that tokens receive, or `random`; " in what
-    assert what.endswith("leave it out of `backbones.naked.methods`")
+    assert what.endswith("give naked a list `methods` without it")
     assert "\n" not in what
 
 
