@@ -217,9 +217,13 @@ def unclear(ended: Ended, allowed: Iterable[int] = (2,)) -> str:
     return ""
 
 
-def timed(trial: Trial, seconds: float) -> Trial:
-    """With its time."""
-    return replace(trial, seconds=round(seconds, 1))
+def ready_to_keep(trial: Trial, bench: Bench, seconds: float) -> Trial:
+    """With its time, and without the folder that it was made in, which says nothing about the trial."""
+    texts = {name: text for name, text in asdict(trial).items() if isinstance(text, str)}
+    told = {
+        name: text.replace(f"{bench.live.folder}/", "").replace(str(bench.folder), "") for name, text in texts.items()
+    }
+    return replace(trial, **told, seconds=round(seconds, 1))
 
 
 def to_json(trial: Trial) -> str:

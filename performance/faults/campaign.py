@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from performance.faults import _page
-from performance.faults._trials import Bench, Kind, Trial, prepare, timed, to_json
+from performance.faults._trials import Bench, Kind, Trial, prepare, ready_to_keep, to_json
 
 from pruneproof.files import write_json, write_text
 
@@ -37,7 +37,8 @@ def trials(bench: Bench, kind: Kind, numbers: Sequence[int], seed: int) -> Itera
     """Trials of one kind; each is drawn from the seed, its kind and its number alone."""
     for number in numbers:
         began = time.monotonic()
-        yield timed(kind.trial(bench, number, Random(f"{seed} {kind.name} {number}")), time.monotonic() - began)
+        trial = kind.trial(bench, number, Random(f"{seed} {kind.name} {number}"))
+        yield ready_to_keep(trial, bench, time.monotonic() - began)
 
 
 def main() -> int:

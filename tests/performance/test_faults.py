@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,3 +89,13 @@ def test_a_broken_promise_is_on_the_page() -> None:
     page = _page.page({"kinds": {"kills": {"title": "Kills", "trials": [trial, {**trial, "lost": ""}]}}}, NAMES)
     assert "| Kills | 2 | 1 | 2 | 2 | 2 |" in page
     assert "- Kills, trial 3 (a kill): lost: 1 cell" in page
+
+
+def test_what_is_kept_of_a_trial_does_not_say_where_it_was_made(tmp_path: Path) -> None:
+    bench = _trials.Bench(tmp_path)
+    trial = _trials.Trial(
+        "damage", 3, "cut", unclear=f"{tmp_path}/at x", said=f"{bench.live.folder}/params.yaml is empty"
+    )
+    kept = _trials.ready_to_keep(trial, bench, 1.23)
+    assert (kept.said, kept.unclear, kept.seconds) == ("params.yaml is empty", "/at x", 1.2)
+    assert "/faults-" not in RESULTS.read_text(encoding="utf-8"), "the campaign's temporary folder"
