@@ -76,7 +76,7 @@ def test_other_files_are_not_taken_for_weights(weights: Path, content: bytes, fa
 
 
 def test_a_study_in_order_misses_nothing(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert [finding for finding in findings(study, quick=True) if finding.state == "missing"] == []
+    assert [finding for finding in findings(study, quick=True) if finding.state == "fault"] == []
     assert check.report(study, quick=True) == 0
     assert capsys.readouterr().out == ""
 
@@ -108,7 +108,7 @@ def test_text_towers_are_looked_at(study: Path, key: str) -> None:
 
     assert said() == []
     for name, tag, state, detail in (
-        ("data/nowhere", "", "missing", f"a published one needs {key}_pretrained"),
+        ("data/nowhere", "", "fault", f"a published one needs {key}_pretrained"),
         ("ViT-L-14-336", f"\n    {key}_pretrained: openai", "note", "is fetched on first use"),
     ):
         params.write_text(whole.replace(f"    {key}: {tower}", f"    {key}: {name}{tag}", 1))
@@ -123,14 +123,14 @@ def test_text_towers_are_looked_at(study: Path, key: str) -> None:
     weights.write_bytes(content[:-1])
     (study / tower / "open_clip_config.json").unlink()
     (finding,) = said()
-    assert finding.state == "missing"
+    assert finding.state == "fault"
     assert "restore it" in finding.detail
     assert "has no open_clip_config.json" in finding.detail
 
 
 def test_wrong_settings_end_the_check(study: Path) -> None:
     (study / "params.yaml").write_text("study: {name: x}\n")
-    assert [(finding.what, finding.state) for finding in findings(study)] == [("settings", "missing")]
+    assert [(finding.what, finding.state) for finding in findings(study)] == [("settings", "fault")]
 
 
 def test_a_damaged_table_is_named(study: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_damaged_table_is_named(study: Path) -> None:
 def test_a_malformed_environment_is_named(study: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     (found,) = (finding for finding in findings(study, quick=True) if finding.what == "machine")
-    assert found.state == "missing"
+    assert found.state == "fault"
     assert f"{name} is '{value}'" in found.detail
 
 
@@ -163,7 +163,7 @@ def test_a_cluster_that_is_not_there_is_said_before_anything_runs(study: Path, m
     monkeypatch.setattr(ray_cluster, "find_spec", lambda name: name)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     (found,) = (finding for finding in findings(study, quick=True) if finding.what == "machine")
-    assert found.state == "missing"
+    assert found.state == "fault"
     assert "no Ray cluster answers at RAY_ADDRESS=127.0.0.1:1" in found.detail
 
 
@@ -175,7 +175,7 @@ def test_little_room_is_seen(study: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert find(study, "disk").state == "ok"
     monkeypatch.setattr(space, "free", lambda folder: 100_000_000)
     found = find(study, "disk")
-    assert found.state == "missing"
+    assert found.state == "fault"
     assert found.detail.startswith("100 MB free, about ")
 
 
@@ -210,15 +210,16 @@ def test_locked_versions_heed_markers(tmp_path: Path) -> None:
     assert locked_versions(tmp_path / "none") == {}
 
 
-def test_a_broken_neighbour_is_named_and_left_out(study: Path) -> None:
-    other = study / "studies" / "other"
-    other.mkdir(parents=True)
-    for place in (study, other):
-        shutil.copy(PROJECT / "dvc.yaml", place)
-    (other / "params.yaml").touch()
-    found = find(study, "study other")
-    assert found.state == "note"
-    assert str(other / "params.yaml") in found.detail
+def test_broken_neighbours_are_one_note_of_the_full_check(study: Path) -> None:
+    for name in ("one", "two"):
+        other = study / "studies" / name
+        other.mkdir(parents=True)
+        for place in (study, other):
+            shutil.copy(PROJECT / "dvc.yaml", place)
+        (other / "params.yaml").touch()
+    assert list(check._pipeline(study, quick=True)) == []
+    said = "DVC cannot read one, two (`make check STUDY=one` says why); this one runs without"
+    assert list(check._pipeline(study, quick=False)) == [Finding("note", "other studies", said)]
 
 
 def test_a_broken_default_study_blocks_the_others(study: Path) -> None:
@@ -228,7 +229,7 @@ def test_a_broken_default_study_blocks_the_others(study: Path) -> None:
     (study / "dvc.yaml").touch()
     (study / "params.yaml").write_text("study: [", encoding="utf-8")
     found = find(other, "the default study")
-    assert found.state == "missing"
+    assert found.state == "fault"
     assert str(study / "params.yaml") in found.detail
 
 
@@ -240,7 +241,7 @@ def test_a_section_that_dvc_follows_must_be_written_out(study: Path) -> None:
     start, end = text.index("answering:"), text.index("scoring:")
     params.write_text(text[:start] + text[end:], encoding="utf-8")
     found = find(study, "settings")
-    assert found.state == "missing"
+    assert found.state == "fault"
     assert "`answering: {}`" in found.detail
     params.write_text(text[:start] + "answering: {}\n" + text[end:], encoding="utf-8")
     assert find(study, "settings").state == "ok"
@@ -266,7 +267,7 @@ def test_the_files_of_a_benchmark_are_looked_for(study: Path, monkeypatch: pytes
     monkeypatch.setattr(scenes, "needs", lambda options: [Need("questions.json", "https://x.org", 0)], raising=False)
     found = find(study, "benchmark scenes")
     assert (found.state, found.detail) == (
-        "missing",
+        "fault",
         f"{study / 'questions.json'} is missing: fetch https://x.org",
     )
     (study / "questions.json").write_bytes(bytes(100_000))

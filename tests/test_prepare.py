@@ -187,12 +187,21 @@ def test_a_broken_study_does_not_block_the_others(project: Path, text: str, caps
     other = project / "studies" / name / "params.yaml"
     other.write_text(text, encoding="utf-8")
     prepare.report(project / "studies/mine")
-    assert str(other) in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert name in said
+    assert "make check STUDY=" in said
+    prepare.report(project / "studies/mine")
+    assert capsys.readouterr().err == ""  # said once
     done = dvc(project / "studies/mine")
     assert done.returncode == 0, done.stderr
     other.write_text(PARAMS, encoding="utf-8")
     prepare.report(other.parent)
     assert dvc(other.parent).returncode == 0
+
+
+def test_what_is_wrong_with_a_pipeline_has_its_line(project: Path) -> None:
+    (project / "dvc.yaml").write_text("stages:\n\ta: 1\n", encoding="utf-8")
+    assert "dvc.yaml is not a pipeline (line 2: found character" in str(pipeline.fault(project))
 
 
 @pytest.mark.parametrize("text", ["", "stages: [", "- 1", "stages: {a: 1}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,10 @@ def test_an_unknown_name_is_answered_with_the_closest_match_first(package: Path)
 
 def test_a_missing_distribution_is_named(package: Path) -> None:
     (package / "fork.py").write_text("import a_distribution_that_is_not_there\n")
-    with pytest.raises(PruneProofError, match="tool 'fork' needs the module 'a_distribution_that_is_not_there'"):
+    where = re.escape(f"({package / 'fork.py'}, line 1)")
+    with pytest.raises(
+        PruneProofError, match=f"tool 'fork' needs the module 'a_distribution_that_is_not_there' {where}"
+    ):
         registry.load_module("drawer", "fork", "tool")
 
 
@@ -97,7 +101,24 @@ def test_a_member_that_is_not_python_is_named_with_its_line(package: Path, sourc
         registry.constants("drawer", "fork")
 
 
-def test_a_member_that_imports_what_is_not_there_is_named(package: Path) -> None:
-    (package / "fork.py").write_text("from pathlib import nothing_of_the_kind\n")
-    with pytest.raises(PruneProofError, match=r"tool 'fork' cannot be imported: .*nothing_of_the_kind"):
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("from pathlib import nothing_of_the_kind", "ImportError: cannot import name 'nothing_of_the_kind'"),
+        ("import drawer.nothing", "ModuleNotFoundError: No module named 'drawer.nothing'"),
+        ("TINES = many", "NameError: name 'many' is not defined"),
+        ("int('four')", "ValueError: invalid literal"),
+        ("import json; json.loads('{')", "JSONDecodeError: Expecting"),
+    ],
+)
+def test_a_member_that_fails_while_it_is_imported_is_named_with_its_line(package: Path, source: str, why: str) -> None:
+    (package / "fork.py").write_text(f"TINES = 4\n{source}\n")
+    where = re.escape(f"tool 'fork' cannot be imported: {package / 'fork.py'}, line 2: {why}")
+    with pytest.raises(PruneProofError, match=f"{where}.*: correct it$"):
+        registry.load_module("drawer", "fork", "tool")
+
+
+def test_what_a_member_says_to_the_user_itself_stays_as_it_is(package: Path) -> None:
+    (package / "fork.py").write_text("from pruneproof.errors import PruneProofError\nraise PruneProofError('lay it')\n")
+    with pytest.raises(PruneProofError, match=r"^lay it$"):
         registry.load_module("drawer", "fork", "tool")

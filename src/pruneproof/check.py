@@ -30,32 +30,32 @@ BROUGHT_BY_LOCK = ("torch", "transformers", "open_clip", "imagecorruptions", "nl
 class Finding:
     """One thing that was checked, and its state."""
 
-    state: Literal["ok", "note", "missing"]
+    state: Literal["ok", "note", "fault"]
     what: str
     detail: str
-    """The state; for `missing`, also what to do."""
+    """The state; for a fault, also what to do."""
 
 
 def report(folder: Path, *, quick: bool = False) -> int:
     """Print the findings; with `quick`, only those that need no heavy import and are not `ok`.
 
     Returns:
-        0 if nothing is missing, else 2.
+        0 if there is no fault, else 2.
     """
     from rich.console import Console
     from rich.markup import escape
 
     console = Console(highlight=False, soft_wrap=True)
-    marks = {"ok": "[green]ok[/]     ", "note": "[yellow]note[/]   ", "missing": "[red]missing[/]"}
-    missing = 0
+    marks = {"ok": "[green]ok[/]     ", "note": "[yellow]note[/]   ", "fault": "[red]fault[/]  "}
+    faults = 0
     for finding in findings(folder, quick=quick):
-        missing += finding.state == "missing"
+        faults += finding.state == "fault"
         if not quick or finding.state != "ok":
             console.print(f"{marks[finding.state]}  {finding.what}: {escape(finding.detail)}")
-    if not quick and not missing:
+    if not quick and not faults:
         repro, plan = make_command("repro", folder), make_command("plan", folder)
         console.print(f"Everything is in place: `{repro}` runs the study, `{plan}` says how long it takes.")
-    return 2 if missing else 0
+    return 2 if faults else 0
 
 
 def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
@@ -63,9 +63,9 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     try:
         study = load_study(folder)
     except PruneProofError as error:
-        yield Finding("missing", "settings", str(error))
+        yield Finding("fault", "settings", str(error))
         return
-    yield from _pipeline(folder)
+    yield from _pipeline(folder, quick=quick)
     named = f"study {study.study.name} in {folder.absolute()}"
     yield Finding("ok", "settings", f"{named}: {len(study.backbones)} backbones, {len(study.methods)} methods")
     root = folder / study.study.root
@@ -82,25 +82,23 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
         yield from _packages(root)
 
 
-def _pipeline(folder: Path) -> Iterator[Finding]:
+def _pipeline(folder: Path, *, quick: bool) -> Iterator[Finding]:
     """Whether DVC can read and write this study, and read the project's other studies, as it does for every run."""
     for place in (Folders(folder).benchmark.parent, Folders(folder).reports):
         if place.exists() and not place.is_dir():
-            yield Finding("missing", place.name, f"{place} is a file, but results need such a folder: move it away")
+            yield Finding("fault", place.name, f"{place} is a file, but results need such a folder: move it away")
     lacking = pipeline.absent(folder, read_yaml(folder / "params.yaml")[0])
     if lacking:
-        yield Finding("missing", "settings", f"{folder / 'params.yaml'}: {lacking}")
+        yield Finding("fault", "settings", f"{folder / 'params.yaml'}: {lacking}")
     try:
-        root, others = pipeline.project(folder), pipeline.neighbours(folder)
+        root = pipeline.project(folder)
     except PruneProofError as error:
-        yield Finding("missing", "project", str(error))
+        yield Finding("fault", "project", str(error))
         return
-    for other in others:
-        fault = pipeline.fault(other)
-        if fault and other == root:
-            yield Finding("missing", "the default study", f"{fault}; DVC reads it for every study, so fix it first")
-        elif fault:
-            yield Finding("note", f"study {other.name}", f"{fault}; left out until it is fixed")
+    if root in pipeline.neighbours(folder) and (fault := pipeline.fault(root)):
+        yield Finding("fault", "the default study", f"{fault}; DVC reads it for every study, so fix it first")
+    if not quick and (broken := pipeline.broken(folder)):
+        yield Finding("note", "other studies", f"DVC cannot read {pipeline.left_out(broken)}; this one runs without")
 
 
 def _machine(*, quick: bool) -> Iterator[Finding]:
@@ -117,7 +115,7 @@ def _machine(*, quick: bool) -> Iterator[Finding]:
             told.append(f"{read()} {what}")
         except PruneProofError as error:
             faults.append(str(error))
-    yield from (Finding("missing", "machine", fault) for fault in dict.fromkeys(faults))
+    yield from (Finding("fault", "machine", fault) for fault in dict.fromkeys(faults))
     if not faults:
         yield Finding("ok", "machine", ", ".join(told))
 
@@ -142,13 +140,13 @@ def _benchmark(study: Study, folder: Path, *, quick: bool) -> Iterator[Finding]:
             java.require()
     except PruneProofError as error:
         faults.append(str(error))
-    yield from (Finding("missing", what, fault) for fault in faults)
+    yield from (Finding("fault", what, fault) for fault in faults)
     if faults:
         return
     try:
         files = input_files(study.benchmark, folder)
     except PruneProofError as error:
-        yield Finding("missing", what, str(error))
+        yield Finding("fault", what, str(error))
         return
     if files:
         yield Finding("ok", what, f"{len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
@@ -165,7 +163,7 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
     try:
         place = Path(locate(backbone, root))
     except PruneProofError as error:
-        yield Finding("missing", what, str(error))
+        yield Finding("fault", what, str(error))
         return
     if not place.is_dir():
         if fetching.is_fetched(backbone):
@@ -176,7 +174,7 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
     files = sorted(place.glob("*.safetensors"))
     faults = [f"{file} {fault}" for file in files if (fault := safetensors_fault(file))]
     if faults:
-        yield Finding("missing", what, "; ".join(faults))
+        yield Finding("fault", what, "; ".join(faults))
     else:
         size = sum(file.stat().st_size for file in files)
         yield Finding("ok", what, f"{len(files)} weight files, {size / 1e6:.1f} MB")
@@ -199,10 +197,10 @@ def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[
             if not (folder / "open_clip_config.json").is_file():
                 faults.append(f"{folder} has no open_clip_config.json: it must be a folder as open_clip saves it")
             if faults:
-                yield Finding("missing", what, f"{key}: {'; '.join(faults)}")
+                yield Finding("fault", what, f"{key}: {'; '.join(faults)}")
         elif tag is None:
             detail = f"{key} {tower!r} is not a folder ({folder}), and a published one needs {key}_pretrained"
-            yield Finding("missing", what, detail)
+            yield Finding("fault", what, detail)
         else:
             yield Finding("note", what, f"{key} {fetching.tower_source(tower, tag)}")
 
@@ -224,12 +222,12 @@ def _disk(study: Study, folders: Folders) -> Finding:
     try:
         needed, free = space.needed(study, folders), space.free(folders.study)
     except PruneProofError as error:
-        return Finding("missing", "disk", str(error))
+        return Finding("fault", "disk", str(error))
     detail = f"{space.size(free)} free, about {space.size(needed)} needed"
     if fetched := fetching.left_bytes(study, folders.study):
         detail += f", and {space.size(fetched)} for what is to be fetched, wherever that is kept"
     if free < needed:
-        return Finding("missing", "disk", f"{detail}: free some space")
+        return Finding("fault", "disk", f"{detail}: free some space")
     return Finding("ok", "disk", detail)
 
 
@@ -268,14 +266,14 @@ def _tables(folders: Folders) -> Iterator[Finding]:
             except (pa.ArrowException, OSError):
                 faults.append(f"{table} is damaged: delete it and run `dvc repro`")
         if faults:
-            yield Finding("missing", f"data/{folder.name}", "; ".join(faults))
+            yield Finding("fault", f"data/{folder.name}", "; ".join(faults))
         else:
             yield Finding("ok", f"data/{folder.name}", f"{len(tables)} tables" if tables else "not made yet")
 
 
 def _packages(root: Path) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("ok" if sys.version_info >= (3, 11) else "missing", "Python", version)
+    yield Finding("ok" if sys.version_info >= (3, 11) else "fault", "Python", version)
     other = []
     locked = locked_versions(root / "requirements.lock")
     for name, tried in locked.items():
@@ -293,7 +291,7 @@ def _packages(root: Path) -> Iterator[Finding]:
         try:
             importlib.import_module(module)
         except (ImportError, OSError) as error:
-            yield Finding("missing", module, f"cannot be imported ({error}): run `make setup`")
+            yield Finding("fault", module, f"cannot be imported ({error}): run `make setup`")
 
 
 def locked_versions(path: Path) -> dict[str, list[str]]:

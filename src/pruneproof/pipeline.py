@@ -4,17 +4,18 @@ message about one that it cannot read says little, so each is checked here first
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pruneproof.errors import PruneProofError
+from pruneproof.folders import make_command
 from pruneproof.problems import model_problems
 from pruneproof.settings import Study
-from pruneproof.settings_file import read_yaml
+from pruneproof.settings_file import parser_said, read_yaml
 
 FILE = "dvc.yaml"
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -40,6 +41,19 @@ def neighbours(folder: Path) -> list[Path]:
     return [place for place in (root, *studies) if (place / FILE).is_file() and place != folder.resolve()]
 
 
+def broken(folder: Path) -> dict[Path, str]:
+    """The neighbours in `studies/` that DVC cannot read, in order, with the reason. Every other study runs without
+    them."""
+    root = project(folder)
+    return {place: why for place in neighbours(folder) if place != root and (why := fault(place))}
+
+
+def left_out(broken: Iterable[Path]) -> str:
+    """The names of studies, and how to find out what is wrong with them."""
+    first, *_ = places = list(broken)
+    return f"{', '.join(place.name for place in places)} (`{make_command('check', first)}` says why)"
+
+
 def fault(folder: Path) -> str | None:
     """Why DVC cannot read the study in `folder`, in one line; None if it can."""
     try:
@@ -62,6 +76,8 @@ def absent(folder: Path, values: Any) -> str | None:
     """
     try:
         lacking = sorted({name for name in _followed(folder / FILE) if not _present(values, name.split("."))})
+    except MarkedYAMLError as error:
+        return f"{folder / FILE} is not a pipeline ({parser_said(error)}): copy the project's {FILE} over it"
     except (YAMLError, OSError, UnicodeDecodeError, AttributeError, TypeError, KeyError):
         return f"{folder / FILE} is not a pipeline: copy the project's {FILE} over it"
     if not lacking:

@@ -119,18 +119,17 @@ def own_pipeline(folder: Path) -> str | None:
 
 
 def others(folder: Path) -> str | None:
-    """Leave out studies that DVC cannot read, since it reads all of them whichever one is run."""
-    root = pipeline.project(folder)
-    ignore = root / "studies" / ".dvcignore"
-    places = [place for place in pipeline.neighbours(folder) if place != root]
-    faults = {place: fault for place in places if (fault := pipeline.fault(place))}
-    wanted = "".join(f"/{_pattern(place.name)}/\n" for place in faults)
-    if wanted != (ignore.read_text(encoding="utf-8") if ignore.exists() else ""):
-        if wanted:
-            files.write_text(ignore, wanted)
-        else:
-            ignore.unlink()
-    return "\n".join(f"Left out: {fault}" for fault in faults.values()) or None
+    """Leave out studies that DVC cannot read, since it reads all of them whichever one is run. That is said once."""
+    ignore = pipeline.project(folder) / "studies" / ".dvcignore"
+    broken = pipeline.broken(folder)
+    wanted = "".join(f"/{_pattern(place.name)}/\n" for place in broken)
+    if wanted == (ignore.read_text(encoding="utf-8") if ignore.exists() else ""):
+        return None
+    if not wanted:
+        ignore.unlink()
+        return None
+    files.write_text(ignore, wanted)
+    return f"Left out, since DVC cannot read them: {pipeline.left_out(broken)}."
 
 
 def _pattern(name: str) -> str:

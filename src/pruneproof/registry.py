@@ -9,6 +9,7 @@ import ast
 import importlib
 import importlib.util
 import pkgutil
+import traceback
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
@@ -42,22 +43,25 @@ def load_module(package: str, name: str, noun: str, needs: Iterable[str] = ()) -
         needs: What a member of that package must define.
 
     Raises:
-        PruneProofError: if there is no such member, it lacks what it must define, it is not Python, or it needs a
-            distribution that is not installed.
+        PruneProofError: if there is no such member, it lacks what it must define, it is not Python, it fails while it
+            is imported, or it needs a distribution that is not installed.
     """
     known = module_names(package)
     if name not in known:
         raise unknown(noun, name, known)
     try:
         module = importlib.import_module(f"{package}.{name}")
-    except ModuleNotFoundError as error:
-        raise PruneProofError(
-            f"{noun} {name!r} needs the module {error.name!r}, which is not installed: run `make setup`"
-        ) from error
-    except ImportError as error:
-        raise PruneProofError(f"{noun} {name!r} cannot be imported: {error}") from error
+    except PruneProofError:
+        raise
     except SyntaxError as error:
         raise _not_python(error, f"{package}.{name}") from error
+    except Exception as error:  # whatever stops it, the member is what the user can correct
+        where = _place(error, f"{package}.{name}")
+        if isinstance(error, ModuleNotFoundError) and not _of_ours(error.name, package):
+            what = f"needs the module {error.name!r} ({where}), which is not installed: run `make setup`"
+        else:
+            what = f"cannot be imported: {where}: {type(error).__name__}: {error}: correct it"
+        raise PruneProofError(f"{noun} {name!r} {what}") from error
     lacking = [attribute for attribute in needs if not hasattr(module, attribute)]
     if lacking:
         raise PruneProofError(
@@ -70,6 +74,20 @@ def _not_python(error: SyntaxError, module: str) -> PruneProofError:
     spec = importlib.util.find_spec(module)  # a null byte is told without the file that has it
     where = error.filename or (spec.origin if spec else module)
     return PruneProofError(f"{where}{f', line {error.lineno}' if error.lineno else ''}: {error.msg}: correct it")
+
+
+def _of_ours(module: str | None, package: str) -> bool:
+    """Whether a module belongs to the distribution of a package: nothing that is installed brings it."""
+    return (module or "").partition(".")[0] == package.partition(".")[0]
+
+
+def _place(error: BaseException, module: str) -> str:
+    """The file and line at which the import of a module failed: in its own source if that was running."""
+    spec = importlib.util.find_spec(module)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if spec and frame.filename == spec.origin]
+    last = (own or frames)[-1]
+    return f"{last.filename}, line {last.lineno}"
 
 
 def constants(package: str, name: str) -> dict[str, Any]:

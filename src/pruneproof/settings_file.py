@@ -41,8 +41,7 @@ def read_yaml(path: Path) -> tuple[Any, dict[Location, int], list[Problem]]:
         repeated = list(_walk(root, (), lines)) if root is not None else []
         values = yaml.load(text)
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise PruneProofError(f"{path}:{line} is not valid YAML: {error.problem or error.context}") from None
+        raise PruneProofError(f"{path} is not valid YAML: {parser_said(error)}") from None
     except YAMLError as error:
         raise PruneProofError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
     except (_TooMuchError, RecursionError):
@@ -59,6 +58,13 @@ def read_yaml(path: Path) -> tuple[Any, dict[Location, int], list[Problem]]:
         for where, first, second in repeated
     ]
     return json.loads(json.dumps(_plain(values), default=str)), lines, problems
+
+
+def parser_said(error: MarkedYAMLError) -> str:
+    """What a parser of YAML stumbled over, and in which line."""
+    line = error.problem_mark.line + 1 if error.problem_mark else 1
+    problem = str(error.problem or error.context)
+    return f"line {line}: {problem}{'; indent with spaces, not tabs' if repr(chr(9)) in problem else ''}"
 
 
 def described(path: Path, problems: list[Problem], lines: dict[Location, int]) -> str:
