@@ -8,7 +8,8 @@ from typing import Any
 
 import open_clip
 import torch
-from performance._true_models import Shape, llava_shape, random_model
+from performance._random_weights import random_model
+from performance._true_models import Shape, llava_shape
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, CLIPImageProcessor, LlavaProcessor
 

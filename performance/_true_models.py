@@ -1,4 +1,4 @@
-"""Published models at their true shapes with random weights, cut into the parts that `true_shapes.py` measures.
+"""Published models at their true shapes.
 
 Each is the stock transformers class. Shapes are those of the checkpoints' configs; `tiny` is the same architecture for
 a smoke run.
@@ -6,21 +6,17 @@ a smoke run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import open_clip
 import torch
-from open_clip.transformer import QuickGELU, TextTransformer
-from torch import Tensor
+from performance._true_parts import Parts, blip2_parts, idefics_parts, llava_parts
 from transformers import (
     Blip2Config,
     Blip2ForConditionalGeneration,
     CLIPVisionConfig,
-    DynamicCache,
     IdeficsConfig,
     IdeficsForVisionText2Text,
     LlamaConfig,
@@ -28,45 +24,8 @@ from transformers import (
     LlavaForConditionalGeneration,
     OPTConfig,
 )
-from transformers.initialization import no_init_weights
-from transformers.models.blip_2.modeling_blip_2 import Blip2EncoderLayer
 
 from pruneproof.backbones import flops
-from pruneproof.backbones.clip.space_end import ImageEnd
-from pruneproof.backbones.families._blip2_vision import split_layer
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The vision tower's output on a batch of images."""
-
-    before: Tensor
-    """[B, 1 + N, D] input of the last layer, CLS first."""
-    behind: Tensor
-    """[B, 1 + N, D] output of the last layer, before any norm."""
-    unprunable: Tensor
-    """[B, M, D] what the connector reads whatever is kept."""
-    features: Tensor
-    """[B, N, D] the patches as the connector reads them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """A model cut into the parts that are timed one by one."""
-
-    see: Callable[[Tensor], Seen]
-    """Pixels [B, 3, P, P] through the vision tower."""
-    attending: Any
-    """The tower's last layer as `_vision.cls_attention` takes it."""
-    image_end: ImageEnd
-    """Patches into CLIP space."""
-    text_tower: Any
-    connect: Callable[[Tensor], Tensor]
-    """[B, M + K, D] tokens through the connector."""
-    read: Callable[[Tensor, Tensor, DynamicCache], Tensor]
-    """(connector's output, token ids [B, T], empty cache) -> logits [B, V] at the last position of the prompt."""
-    step: Callable[[Tensor, Tensor, DynamicCache], Tensor]
-    """(connector's output, token ids [B, 1], cache) -> logits [B, V]; the cache grows by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +45,8 @@ class Shape:
     """(visual tokens kept, text tokens) -> positions in the language model."""
     flops: Callable[..., flops.Flops]
     """Closed formula: (config, kept, text, generated=, clip=)."""
-    build: Callable[[Shape, torch.dtype, str], Parts]
+    cut: Callable[[Any, Mapping[str, Any], torch.dtype, str], Parts]
+    """(config, clip, dtype, device) -> the parts, with random weights."""
 
     @property
     def text(self) -> Any:
@@ -97,6 +57,10 @@ class Shape:
     def visual_tokens(self) -> int:
         """Patches of one image."""
         return flops.patches(self.config.vision_config)
+
+    def parts(self, dtype: torch.dtype, device: str) -> Parts:
+        """The model in parts, with random weights."""
+        return self.cut(self.config, self.clip, dtype, device)
 
     def with_layers(self, count: int) -> Any:
         """The config with another number of language layers."""
@@ -126,7 +90,7 @@ def llava_shape(tiny: bool) -> Shape:
         published_layers=language.num_hidden_layers,
         prompt=lambda kept, text: kept + text,
         flops=flops.llava,
-        build=_llava_parts,
+        cut=llava_parts,
     )
 
 
@@ -151,7 +115,7 @@ def blip2_shape(tiny: bool) -> Shape:
         prompt=lambda kept, text: config.num_query_tokens + text,
         # The tower lacks EVA-g's 40th layer, which ATP needs to bring patches into CLIP space.
         flops=lambda *arguments, **named: flops.blip2(*arguments, **named, lacking=1),
-        build=_blip2_parts,
+        cut=blip2_parts,
     )
 
 
@@ -187,7 +151,7 @@ def idefics_shape(tiny: bool) -> Shape:
         published_layers=config.num_hidden_layers,
         prompt=lambda kept, text: text,
         flops=flops.idefics,
-        build=_idefics_parts,
+        cut=idefics_parts,
     )
 
 
@@ -196,135 +160,6 @@ SHAPES: Mapping[str, Callable[[bool], Shape]] = {
     "blip2-opt-2.7b": blip2_shape,
     "idefics-9b": idefics_shape,
 }
-
-
-def random_model(stock: Callable[[Any], torch.nn.Module], config: Any, dtype: torch.dtype, device: str) -> Any:
-    """A model with random weights that give finite numbers; the slow usual initialisation is left out."""
-    with no_init_weights(), torch.device(device), _default(dtype):
-        model: Any = stock(config)
-    if hasattr(model, "tie_weights"):
-        model.tie_weights()
-    with torch.no_grad():
-        for name, weights in model.named_parameters():
-            if weights.ndim > 1:
-                weights.uniform_(-(weights.shape[-1] ** -0.5), weights.shape[-1] ** -0.5)
-            else:
-                weights.fill_(float(name.endswith("weight")))
-    return model.eval().requires_grad_(False)
-
-
-def random_text_tower(clip: Mapping[str, Any], dtype: torch.dtype, device: str) -> Any:
-    """open_clip's text half of a pair, at its published shape.
-
-    Source: open_clip `model.py::_build_text_tower`.
-    """
-    activation = QuickGELU if clip.get("quick_gelu") else torch.nn.GELU
-    build = partial(TextTransformer, output_dim=clip["embed_dim"], act_layer=activation)
-    return random_model(lambda text: build(**text), clip["text_cfg"], dtype, device)
-
-
-def _llava_parts(shape: Shape, dtype: torch.dtype, device: str) -> Parts:
-    model = random_model(shape.stock, shape.config, dtype, device)
-    tower, embed = model.model.vision_tower, model.get_input_embeddings()
-
-    def see(pixels: Tensor) -> Seen:
-        before, behind, _ = _last_layer(tower, tower.encoder.layers[-1], pixels)
-        # LLaVA reads `hidden_states[-2]`, which is what the last layer is given, without CLS.
-        return Seen(before, behind, before[:, :0], before[:, 1:])
-
-    def run(embedded: Tensor, cache: DynamicCache) -> Tensor:
-        logits: Tensor = model(inputs_embeds=embedded, past_key_values=cache, logits_to_keep=1).logits[:, -1]
-        return logits
-
-    return Parts(
-        see=see,
-        attending=tower.encoder.layers[-1],
-        image_end=_image_end(shape, (), dtype, device),
-        text_tower=random_text_tower(shape.clip, dtype, device),
-        connect=model.model.multi_modal_projector,
-        # Image tokens follow the first token of the text, which keeps one place for BOS.
-        read=lambda visual, ids, cache: run(torch.cat([embed(ids[:, :1]), visual, embed(ids[:, 1:])], dim=1), cache),
-        step=lambda visual, ids, cache: run(embed(ids), cache),
-    )
-
-
-def _blip2_parts(shape: Shape, dtype: torch.dtype, device: str) -> Parts:
-    model = random_model(shape.stock, shape.config, dtype, device)
-    tower, language = model.vision_model, model.language_model
-    embed = language.get_input_embeddings()
-    last = random_model(Blip2EncoderLayer, tower.config, dtype, device)
-
-    def see(pixels: Tensor) -> Seen:
-        before, behind, output = _last_layer(tower, tower.encoder.layers[-1], pixels)
-        return Seen(before, behind, output[:, :1], output[:, 1:])
-
-    def connect(tokens: Tensor) -> Tensor:
-        queries = model.query_tokens.expand(len(tokens), -1, -1)
-        found = model.qformer(query_embeds=queries, encoder_hidden_states=tokens).last_hidden_state
-        projected: Tensor = model.language_projection(found)
-        return projected
-
-    def run(embedded: Tensor, cache: DynamicCache) -> Tensor:
-        logits: Tensor = language(inputs_embeds=embedded, past_key_values=cache, logits_to_keep=1).logits[:, -1]
-        return logits
-
-    return Parts(
-        see=see,
-        attending=split_layer(tower.encoder.layers[-1]),
-        image_end=_image_end(shape, (last,), dtype, device),
-        text_tower=random_text_tower(shape.clip, dtype, device),
-        connect=connect,
-        read=lambda visual, ids, cache: run(torch.cat([visual, embed(ids)], dim=1), cache),
-        step=lambda visual, ids, cache: run(embed(ids), cache),
-    )
-
-
-def _idefics_parts(shape: Shape, dtype: torch.dtype, device: str) -> Parts:
-    model = random_model(shape.stock, shape.config, dtype, device)
-    tower = model.model.vision_model
-
-    def see(pixels: Tensor) -> Seen:
-        before, behind, output = _last_layer(tower, tower.encoder.layers[-1], pixels)
-        return Seen(before, behind, output[:, :1], output[:, 1:])
-
-    def run(visual: Tensor, ids: Tensor, cache: DynamicCache) -> Tensor:
-        output = model(
-            input_ids=ids,
-            perceiver_embeddings=visual[:, None],
-            image_attention_mask=torch.ones(*ids.shape, 1, dtype=torch.long, device=ids.device),
-            past_key_values=cache,
-            logits_to_keep=1,
-        )
-        logits: Tensor = output.logits[:, -1]
-        return logits
-
-    return Parts(
-        see=see,
-        attending=tower.encoder.layers[-1],
-        image_end=_image_end(shape, (), dtype, device),
-        text_tower=random_text_tower(shape.clip, dtype, device),
-        connect=model.model.perceiver_resampler,
-        read=run,
-        step=run,
-    )
-
-
-def _last_layer(tower: Any, layer: Any, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Input and output of the tower's last layer, and the tower's own output."""
-    found: list[Tensor] = []
-    hook = layer.register_forward_hook(lambda _, given, output: found.extend((given[0], output)))
-    try:
-        output: Tensor = tower(pixels).last_hidden_state
-    finally:
-        hook.remove()
-    return found[0], found[1], output
-
-
-def _image_end(shape: Shape, layers: tuple[Any, ...], dtype: torch.dtype, device: str) -> ImageEnd:
-    width, space = shape.config.vision_config.hidden_size, shape.clip["embed_dim"]
-    norm = torch.nn.LayerNorm(width, device=device, dtype=dtype).requires_grad_(False)
-    projection = torch.empty(width, space, device=device, dtype=dtype).uniform_(-(width**-0.5), width**-0.5)
-    return ImageEnd(layers, norm, lambda state: state @ projection)
 
 
 def _vision(tiny: bool, **published: int) -> dict[str, Any]:
@@ -345,13 +180,3 @@ def _clip(name: str, tiny: bool) -> Mapping[str, Any]:
         return {"embed_dim": 24, "text_cfg": text}
     config: Mapping[str, Any] = open_clip.get_model_config(name)
     return config
-
-
-@contextmanager
-def _default(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)

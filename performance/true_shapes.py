@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from performance._true_models import SHAPES, Shape, random_text_tower
+from performance._random_weights import random_text_tower
+from performance._true_models import SHAPES, Shape
 from performance._true_tables import COMPONENTS, markdown
 from performance._true_turns import FlopMeter, Inputs, Turn, answer, take_turn
 
@@ -55,7 +56,7 @@ class Options:
 
 def measure_family(shape: Shape, options: Options) -> dict[str, Any]:
     """Everything about one family, as it goes into the result."""
-    parts = shape.build(shape, options.dtype, options.device)
+    parts = shape.parts(options.dtype, options.device)
     count = shape.visual_tokens
     modes = {"full": None, "atp": kept_count(options.keep, count)}
     tokens = {mode: kept or count for mode, kept in modes.items()}

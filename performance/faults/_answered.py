@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from performance.faults._world import DEFECT, HUNG, LONGEST, PROJECT
 from PIL import Image
 from ruamel.yaml import YAML
 from tests.conftest import save_llava
@@ -28,11 +29,6 @@ from pruneproof.files import write_json, write_rows
 from pruneproof.records import CORRUPTED, IMAGES, LOGIT_NOISE, REWORDED, SAMPLES, Sample, sample_to_row
 from pruneproof.stored import columns
 
-PROJECT = Path(__file__).resolve().parents[2]
-LONGEST = 900
-"""Seconds after which a run is given up."""
-DEFECT, HUNG = 70, 71
-"""Exit codes of a run that ends with a traceback, and of one that was given up."""
 PARAMS: dict[str, Any] = {
     "study": {"name": "faults", "root": "..", "seed": 1},
     "benchmark": {"name": "scenes", "images": 3},

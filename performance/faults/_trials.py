@@ -11,8 +11,10 @@ from pathlib import Path
 from random import Random
 
 from performance.faults import _pipeline as pipeline
-from performance.faults._pipeline import Ended, World
+from performance.faults import _processes as processes
+from performance.faults._pipeline import Ended
 from performance.faults._recorded import recorded
+from performance.faults._world import World, build, digest
 
 RESULTS = (
     "manifests", "benchmark", "corrupted", "reworded", "patches", "answers", "logits", "costs", "scores", ".corrupted",
@@ -145,9 +147,9 @@ def empty(folder: Path) -> None:
 
 def prepare(folder: Path) -> Bench:
     """A bench: builds a world, and runs it undisturbed."""
-    pipeline.preload()
+    processes.preload()
     bench = Bench(folder)
-    world = pipeline.build(bench.live.folder)
+    world = build(bench.live.folder)
 
     def keep(name: str) -> None:
         shutil.copytree(world.folder, folder / f"at {name}", symlinks=True)
@@ -170,7 +172,7 @@ def state_of(world: World) -> dict[str, str]:
         for path in sorted(top.rglob("*")):
             name = str(path.relative_to(world.folder))
             if path.is_file() and name not in TIMES and path.suffix != SPARE and path.name != ".gitignore":
-                found[name] = pipeline.digest(path)
+                found[name] = digest(path)
     for path in world.folder.rglob("*.part"):
         found.setdefault(str(path.relative_to(world.folder)), "half written")
     return found | {f"MLflow {name}": value for name, value in recorded(world.folder / "mlflow.db").items()}

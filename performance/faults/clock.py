@@ -13,8 +13,9 @@ from random import Random
 import numpy as np
 from performance.faults import _pipeline as pipeline
 from performance.faults._hooks import Hooks
-from performance.faults._pipeline import World
+from performance.faults._pipeline import Ended
 from performance.faults._trials import DONE, Bench, Kind, Trial, finished, line_of, lost, unclear
+from performance.faults._world import BACKBONE, World
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 31_557_600.0
 SHIFTS = (-HOUR, -DAY, -10 * YEAR, HOUR, DAY, 10 * YEAR)
@@ -58,7 +59,7 @@ def trial(bench: Bench, number: int, rng: Random) -> Trial:
 
 def _changed(bench: Bench, world: World, hooks: Hooks, rng: Random) -> str:
     """Change weights under their old size and time, see whether answers change, and put them back."""
-    path = world.data / "backbones" / pipeline.BACKBONE / "model.safetensors"
+    path = world.data / "backbones" / BACKBONE / "model.safetensors"
     stat, content = path.stat(), path.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     at = start + 4 * rng.randrange((len(content) - start) // 8)
@@ -85,7 +86,7 @@ def _shift(path: Path, shift: float) -> None:
     os.utime(path, ns=tuple(max(0, number + int(shift * 1e9)) for number in (stat.st_atime_ns, stat.st_mtime_ns)))
 
 
-def _wrong(*runs: pipeline.Ended) -> str:
+def _wrong(*runs: Ended) -> str:
     found = [
         unclear(run) or f"code {run.code} in {run.stage}: {run.said[-300:]}" for run in runs if run.code or unclear(run)
     ]

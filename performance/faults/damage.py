@@ -15,9 +15,11 @@ from pathlib import Path
 from random import Random
 
 from performance.faults import _pipeline as pipeline
+from performance.faults import _processes as processes
 from performance.faults._hooks import Hooks
-from performance.faults._pipeline import Ended, World
+from performance.faults._pipeline import Ended
 from performance.faults._trials import DONE, SPARE, Bench, Kind, Trial, line_of, unclear
+from performance.faults._world import World
 
 HOW = ("cut", "empty", "a bit", "another type", "gone", "unreadable", "a folder")
 GIVEN: Mapping[str, tuple[str, ...]] = {
@@ -121,7 +123,7 @@ def trial(bench: Bench, number: int, rng: Random) -> Trial:
 def _alone(world: World, name: str) -> Ended:
     """Run one stage whatever is stale, with permissions that hold."""
     own = next(one for one in pipeline.stages(World(world.folder)) if one.name == name)
-    code, said = pipeline.run(world, own.arguments, Hooks(like_others=True))
+    code, said = processes.run(world, own.arguments, Hooks(like_others=True))
     return Ended(code, name, said)
 
 

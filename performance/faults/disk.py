@@ -11,8 +11,9 @@ from random import Random
 from performance.faults import _pipeline as pipeline
 from performance.faults import _small_disk as small_disk
 from performance.faults._hooks import Hooks
-from performance.faults._pipeline import World
+from performance.faults._pipeline import Ended
 from performance.faults._trials import DONE, Bench, Kind, Trial, finished, line_of, lost, unclear
+from performance.faults._world import World
 
 ROOM = 2**28
 """Bytes for everything."""
@@ -50,7 +51,7 @@ def _small(bench: Bench, number: int, rng: Random, stage: str) -> Trial:
     return _judged(bench, world, number, ended, f"{stage}, {left // 1024} kB left on the disk")
 
 
-def _judged(bench: Bench, world: World, number: int, ended: pipeline.Ended, what: str) -> Trial:
+def _judged(bench: Bench, world: World, number: int, ended: Ended, what: str) -> Trial:
     before = finished(world)
     until = bench.after(what.partition(",")[0])
     again = pipeline.repro(world, until=until)

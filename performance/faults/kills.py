@@ -11,9 +11,9 @@ from random import Random
 
 import psutil
 from performance.faults import _pipeline as pipeline
-from performance.faults._hooks import UNDISTURBED
-from performance.faults._pipeline import Ended, World
+from performance.faults import _processes as processes
 from performance.faults._trials import DONE, Bench, Kind, Trial, finished, line_of, lost, unclear
+from performance.faults._world import dvc, start_dvc
 
 HOW = ("SIGKILL", "SIGKILL of a worker", "SIGTERM", "SIGINT")
 DVC_EVERY = 20
@@ -39,7 +39,7 @@ def trial(bench: Bench, number: int, rng: Random) -> Trial:
     killer = _Killer(how, moment)
     ended = pipeline.repro(world, meanwhile=killer, until=until)
     before = finished(world)
-    running = [name for pid in killer.hit for name in pipeline.left_running(pid)]
+    running = [name for pid in killer.hit for name in processes.left_running(pid)]
     again = pipeline.repro(world, until=until)
     what = f"{how} in {stage} after {moment:.2f} s" + ("" if killer.hit else ", when nothing was left to kill")
     wrong = f"left running: {running[0]}" if running else ""
@@ -105,10 +105,7 @@ def _under_dvc(bench: Bench, number: int, rng: Random) -> Trial:
     world = bench.begin(bench.names[0])
     alone = number // DVC_EVERY % 2 == 1
     began = time.monotonic()
-    process = subprocess.Popen(
-        ["dvc", "repro"], cwd=world.folder, env=_environment(world), start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = start_dvc(world, "repro", output=subprocess.DEVNULL)
     # Processes that import everything anew take so much longer, as far as is known before the first of them.
     moment = rng.uniform(2, 60)
     while time.monotonic() - began < moment and process.poll() is None:
@@ -116,20 +113,15 @@ def _under_dvc(bench: Bench, number: int, rng: Random) -> Trial:
     (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
     process.wait()
     before = finished(world)
-    pipeline.run(world, ("prepare",))
-    done = pipeline.dvc(world, "repro", hooks=UNDISTURBED)
-    if alone and done.returncode:  # the stage that went on alone may still hold what it writes
-        pipeline.left_running(process.pid, wait=120)
-        pipeline.run(world, ("prepare",))
-        done = pipeline.dvc(world, "repro", hooks=UNDISTURBED)
-    ended = Ended(done.returncode, "dvc repro", done.stdout + done.stderr)
+    processes.run(world, ("prepare",))
+    code, said = dvc(world, "repro")
+    if alone and code:  # the stage that went on alone may still hold what it writes
+        processes.left_running(process.pid, wait=120)
+        processes.run(world, ("prepare",))
+        code, said = dvc(world, "repro")
     what = f"SIGKILL of {'dvc alone' if alone else 'dvc and its stage'} after {moment:.1f} s"
-    wrong = f"then code {ended.code}: {ended.said[-400:]}" if ended.code else ""
+    wrong = f"then code {code}: {said[-400:]}" if code else ""
     return Trial("kills", number, what, lost=lost(before, finished(world)), unclear=wrong, unequal=bench.differs(world))
-
-
-def _environment(world: World) -> dict[str, str]:
-    return {**os.environ, **pipeline.environment(world), **UNDISTURBED.environment()}
 
 
 KIND = Kind("kills", "A kill at a random moment", 100, trial)

@@ -14,10 +14,11 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from performance.faults import _pipeline as pipeline
-from performance.faults._answered import DEFECT, HUNG, World, answer, answers, build, cells, differs, followed
+from performance.faults._answered import World, answer, answers, build, cells, differs, followed
 from performance.faults._changes import CHANGES
+from performance.faults._pipeline import Ended
 from performance.faults._trials import Bench, Kind, Trial, line_of, unclear
+from performance.faults._world import DEFECT, HUNG
 
 
 def trial(bench: Bench, number: int, rng: Random) -> Trial:
@@ -39,7 +40,7 @@ def trial(bench: Bench, number: int, rng: Random) -> Trial:
     truth_code = answer(world, upgrade)
     truth = answers(world)
     mattered = bool(truth_code or differs(old, truth))
-    ended = pipeline.Ended(code, "answering", said)
+    ended = Ended(code, "answering", said)
     told = f"{kind}: {what}; {'refused' if code else f'asked {asked} of {of} again'}"
     return Trial(
         "mutations",

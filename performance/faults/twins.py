@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from random import Random
 
 from performance.faults import _pipeline as pipeline
-from performance.faults._hooks import UNDISTURBED
-from performance.faults._pipeline import Ended, World
+from performance.faults import _processes as processes
+from performance.faults._pipeline import Ended
 from performance.faults._trials import Bench, Kind, Trial, finished, line_of, lost, unclear
+from performance.faults._world import dvc, start_dvc, wait_for_dvc
 
 DVC_EVERY = 15
 """Of so many trials, one is two `dvc repro` in real processes."""
@@ -25,9 +25,9 @@ def trial(bench: Bench, number: int, rng: Random) -> Trial:
     world = bench.begin(stage)
     apart = rng.choice([0.0, rng.uniform(0, bench.seconds[stage])])
     own = next(one for one in pipeline.stages(world) if one.name == stage)
-    first = pipeline.start(world, own.arguments)
+    first = processes.start(world, own.arguments)
     time.sleep(apart)
-    second = pipeline.start(world, own.arguments)
+    second = processes.start(world, own.arguments)
     ended = [Ended(code, stage, said) for code, said in (first.wait(), second.wait())]
     before = finished(world)
     until = bench.after(stage)
@@ -51,17 +51,17 @@ def _under_dvc(bench: Bench, number: int, rng: Random) -> Trial:
     os.environ["PRUNEPROOF_WORKERS"] = "1"
     world = bench.begin(bench.names[0])
     apart = rng.uniform(0, 20)
-    first = _start(world)
+    first = start_dvc(world, "repro")
     time.sleep(apart)
-    second = _start(world)
-    codes = [(one.communicate(timeout=3 * pipeline.LONGEST)[0], one.returncode) for one in (first, second)]
+    second = start_dvc(world, "repro")
+    runs = [wait_for_dvc(one) for one in (first, second)]
     before = finished(world)
-    done = pipeline.dvc(world, "repro")
-    traces = [said for said, _ in codes if "Traceback" in said]
-    wrong = f"then code {done.returncode}: {(done.stdout + done.stderr)[-300:]}" if done.returncode else ""
+    code, said = dvc(world, "repro")
+    traces = [one for _, one in runs if "Traceback" in one]
+    wrong = f"then code {code}: {said[-300:]}" if code else ""
     if traces:
         wrong = traces[0][-300:]
-    failed = [said.strip().splitlines()[-1] for said, code in codes if code and said.strip()]
+    failed = [one.strip().splitlines()[-1] for code, one in runs if code and one.strip()]
     return Trial(
         "twins",
         number,
@@ -71,14 +71,6 @@ def _under_dvc(bench: Bench, number: int, rng: Random) -> Trial:
         unequal=bench.differs(world),
         said=failed[0][:300] if failed else "",
     )
-
-
-def _start(world: World) -> subprocess.Popen[str]:
-    environment = {**os.environ, **pipeline.environment(world), **UNDISTURBED.environment()}
-    return subprocess.Popen(
-        ["dvc", "repro"], cwd=world.folder, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", start_new_session=True,
-    )  # fmt: skip
 
 
 KIND = Kind("twins", "Two runs at once in one folder", 45, trial)

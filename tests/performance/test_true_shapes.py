@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from performance._true_models import SHAPES, Parts, Shape, random_model
+from performance._random_weights import random_model
+from performance._true_models import SHAPES, Shape
+from performance._true_parts import Parts
 from performance._true_tables import _gains
 from performance._true_turns import Stopwatch, Turn
 from performance.true_shapes import Options, chosen_shapes, main, needed_bytes, ratio
@@ -32,7 +34,7 @@ PARAMETERS = {"llava-1.5-7b": 7.06e9, "blip2-opt-2.7b": 3.74e9, "idefics-9b": 8.
 def built(shape: Shape) -> tuple[Parts, Any]:
     """The parts, and the stock model with the same random weights."""
     torch.manual_seed(3)
-    parts = shape.build(shape, torch.float32, "cpu")
+    parts = shape.parts(torch.float32, "cpu")
     torch.manual_seed(3)
     return parts, random_model(shape.stock, shape.config, torch.float32, "cpu")
 
