@@ -19,7 +19,7 @@ from pruneproof.settings import BenchmarkSettings
 
 SPLITS = ("random", "popular", "adversarial")
 ROWS_PER_PICTURE = 18
-"""Three present and three absent objects in each of three samplings, as in the official files."""
+"""Three present and three absent objects in each of three samplings, as in the official files; at most."""
 PICTURES = "val2014"
 TASK = "pope_scenes"
 _STRINGS = ("question_id", "question", "answer", "category")
@@ -53,12 +53,14 @@ def write_scenes(folder: Path, count: int, seed: int) -> list[Row]:
     Returns:
         The rows with their repeats.
     """
-    pictures = max(2, -(-count // ROWS_PER_PICTURE))
-    scenes = build(BenchmarkSettings(name="scenes", images=pictures), seed, folder)
-    files = pope.export(scenes).files
+    pictures, files = 0, dict[str, bytes]()
+    rows: list[Row] = []
+    while len(rows) < count:  # a picture with fewer than three objects has fewer rows
+        pictures = max(2, pictures - (len(rows) - count) // ROWS_PER_PICTURE)
+        files = pope.export(build(BenchmarkSettings(name="scenes", images=pictures), seed, folder)).files
+        rows = [row for split in SPLITS for row in _read(split, files[f"coco/coco_pope_{split}.json"])]
     for path, content in files.items():
         write_bytes(folder / path, content)
-    rows = [row for split in SPLITS for row in _read(split, files[f"coco/coco_pope_{split}.json"])]
     alone = without_repeats(rows)
     for split in _splits(alone):
         lines = [_line(row) for row in alone if row.split == split]

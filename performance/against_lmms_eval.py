@@ -1,13 +1,13 @@
 """PruneProof's answers against those of lmms-eval 0.7.3: the same weights, pictures and questions, in turns.
 
-    python -m performance.against_lmms_eval                        # everything, about two hours on two cores
+    python -m performance.against_lmms_eval                        # everything, about four hours on two cores
     python -m performance.against_lmms_eval --rounds 1 --rows 360 --threads 2        # a look, a few minutes
     python -m performance.against_lmms_eval --rounds 1 --threads 2 --questions rows --methods full    # one cell
     python -m performance.against_lmms_eval --add --rounds 2       # two more rounds of what the results have
     python -m performance.against_lmms_eval --shape llava-1.5-7b --dtype float16 --device cuda --rows 720 --threads 2
 
 Run it in the repository's root on a machine that does nothing else. The first call installs lmms-eval (`--environment`,
-by default in the user's cache). Rows are drawn scenes as official POPE files, 18 rows a picture of which about half
+by default in the user's cache). Rows are drawn scenes as official POPE files, up to 18 a picture, of which about half
 repeat an earlier one. What is counted, how both sides are run and what else there is: `performance/README.md`.
 Writes `performance/results/against_lmms_eval.json` after every round; exit code 1 if answers of trained weights differ.
 """
@@ -136,7 +136,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--rounds", type=_natural, default=3, help="of everything, PruneProof and lmms-eval in turns")
-    add("--rows", type=_natural, default=5040, help="POPE rows, 18 a picture; lmms-eval answers every one")
+    add("--rows", type=_natural, default=9000, help="POPE rows, at most 18 a picture; POPE itself has 9,000")
     add("--threads", nargs="+", type=_natural, default=[1, 2], help="cores and threads that a side may use")
     add("--questions", nargs="+", choices=list(QUESTIONS), default=list(QUESTIONS), help="with repeats, or without")
     add("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))

@@ -47,6 +47,12 @@ def test_whole_pictures_are_drawn_and_repeats_are_counted_once(scenes: tuple[Pat
     assert len(alone) == len({row.asked for row in rows}) < len(rows)
 
 
+def test_pictures_with_few_objects_are_made_up_for(tmp_path: Path) -> None:
+    rows = write_scenes(tmp_path, 360, 2026)  # one of the first twenty pictures has none
+    assert 360 <= len(rows) < 360 + 18
+    assert len(list((tmp_path / "val2014").iterdir())) > 20
+
+
 @pytest.mark.parametrize("questions", ["coco", "unique"])
 def test_a_study_reads_the_same_rows_from_the_official_files(scenes: tuple[Path, list[Row]], questions: str) -> None:
     folder, rows = scenes
