@@ -274,9 +274,11 @@ def test_the_files_of_a_benchmark_are_looked_for(study: Path, monkeypatch: pytes
     assert find(study, "benchmark scenes") == Finding("ok", "benchmark scenes", "1 files, 0.1 MB")
 
 
-@pytest.mark.parametrize("given", ["foo://bar", "./mlruns", "sqlite://"])
-def test_an_address_that_mlflow_cannot_open_is_noted(study: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+@pytest.mark.parametrize("given", ["foo://bar", "./mlruns", "sqlite://", "http//x", "http://host:99999x"])
+def test_an_address_that_mlflow_cannot_open_is_a_fault(
+    study: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
-    found = find(study, "MLflow")
-    assert found.state == "note"
-    assert given in found.detail
+    found = check._tracking(study)
+    assert found.state == "fault"
+    assert found.detail.startswith(f"MLFLOW_TRACKING_URI is {given!r}: ")

@@ -232,7 +232,10 @@ def _disk(study: Study, folders: Folders) -> Finding:
 
 
 def _tracking(folder: Path) -> Finding:
-    """Never more than a note: MLflow comes last, and results are complete without it."""
+    """A note at most, since MLflow comes last and results are complete without it; but an address that leads nowhere
+    wherever it is tried is better corrected before the start."""
+    if why := address.misspelt():
+        return Finding("fault", "MLflow", why)
     given = address.given()
     if not given:
         path = folder.resolve() / "mlflow.db"
@@ -240,8 +243,6 @@ def _tracking(folder: Path) -> Finding:
             return Finding("note", "MLflow", f"{why}; until then results stay complete on disk")
         return Finding("ok", "MLflow", f"runs go to {path}")
     shown = address.masked(given)
-    if why := address.unknown(given):
-        return Finding("note", "MLflow", f"{shown} cannot hold runs ({why}): results stay complete on disk")
     if not address.is_server(given):
         return Finding("ok", "MLflow", f"runs go to {shown}")
     if why := address.server_fault(given, strict=True):

@@ -88,7 +88,7 @@ def test_user_and_password_of_the_address_are_sent_as_mlflow_sends_them(answerin
         ("http://127.0.0.1:99999", "Port"),
         ("http://127.0.0.1:9/a b", "control characters"),
         ("http://[::1", "IPv6"),
-        ("http://", "host"),
+        ("http://", "it names no host"),
         ("http://exa mple.invalid", ""),
         ("http://" + "a" * 70 + ".invalid", ""),
         ("HTTP://127.0.0.1:9", "refused"),
@@ -162,16 +162,44 @@ def test_a_reason_is_one_short_line() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ("foo://bar", "knows no such address"),
+        ("foo://bar", "MLflow knows no such address: use http://"),
         ("./mlruns", "knows no such address"),
         ("file:///runs", "knows no such address"),
+        ("http", "knows no such address"),
+        ("http//x", "(did you mean 'http://x'?)"),
+        ("http:/host:80/x", "(did you mean 'http://host:80/x'?)"),
+        ("htp://host", "(did you mean 'http://host'?)"),
+        ("postgres://me:secret@host/runs", "(did you mean 'postgresql://***@host/runs'?)"),
+        ("http//me:secret@host", "(did you mean 'http://***@host'?)"),
+        ("localhost:5000", "(did you mean 'http://localhost:5000'?)"),
+        ("http://host:99999x", "Port could not be cast to integer value as '99999x'"),
+        ("http://host:99999", "Port out of range"),
+        ("https://host:0", "its port is 0"),
+        ("http://", "it names no host"),
+        ("http://:5000", "it names no host"),
+        ("http://[::1", "IPv6"),
+        ("mysql://me:sec/ret@host:port/runs", "'port'"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
+        ("sqlite:/runs.db", "knows no such address"),
+        ("", None),
         ("sqlite:///runs.db", None),
         ("postgresql+psycopg2://host/runs", None),
+        ("postgresql+psycopg://me:sec/r#t@host:5432/runs", None),
+        ("mssql+pyodbc:///?odbc_connect=x", None),
         ("https://host", None),
+        ("HTTPS://me:p%40ss@host:443/x/", None),
+        ("databricks", None),
+        ("databricks://profile", None),
     ],
 )
-def test_addresses_that_mlflow_cannot_open_are_known_without_mlflow(given: str, why: str | None) -> None:
-    assert (address.unknown(given) or "").find(why or "") >= 0
-    assert (address.unknown(given) is None) == (why is None)
+def test_addresses_that_mlflow_cannot_open_are_known_by_their_spelling(
+    monkeypatch: pytest.MonkeyPatch, given: str, why: str | None
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    assert (address.malformed(given) is None) == (why is None)
+    assert (why or "") in (address.malformed(given) or "")
+    said = address.misspelt() or ""
+    assert bool(said) == bool(why)
+    assert "secret" not in said
+    assert "\n" not in said

@@ -54,8 +54,8 @@ def silent() -> Iterator[int]:
     [
         ("http://me:secret@127.0.0.1:9", "MLflow at http://***@127.0.0.1:9 cannot be written to ([Errno"),
         ("http://127.0.0.1:abc", "'abc'"),
-        ("./mlruns", "maintenance mode"),
-        ("file:///nowhere", "maintenance mode"),
+        ("./mlruns", "MLFLOW_TRACKING_URI is './mlruns': MLflow knows no such address: use http://"),
+        ("http//x", "(did you mean 'http://x'?)"),
         ("foo://bar", "MLflow knows no such address: use http://"),
         ("postgresql://me:secret@127.0.0.1:9/runs", "postgresql://***@127.0.0.1:9/runs"),
         ("postgresql+nodriver://127.0.0.1/runs", "nodriver"),

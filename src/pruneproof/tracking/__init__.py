@@ -8,9 +8,10 @@ last: whatever happens to MLflow, the results are already complete in `data/` an
 from __future__ import annotations
 
 from pruneproof import files
+from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
 from pruneproof.settings import Study
-from pruneproof.tracking import store
+from pruneproof.tracking import address, store
 from pruneproof.tracking.notes import conditions_note, study_note
 from pruneproof.tracking.planned import Place, PlannedRun
 from pruneproof.tracking.runs import plan_runs
@@ -25,8 +26,10 @@ def run(study: Study, folders: Folders) -> None:
     of methods and conditions that have left the study, with the id of its report.
 
     Raises:
-        PruneProofError: if a table is missing, or MLflow does not answer.
+        PruneProofError: if a table is missing, MLFLOW_TRACKING_URI is malformed, or MLflow does not answer.
     """
+    if why := address.misspelt():
+        raise PruneProofError(f"{why}. All results are complete in data/ and reports/; then run `{address.AGAIN}`")
     folders = Folders(folders.study.resolve())
     planned = plan_runs(study, folders)
     finished = (folders.scores / "summary.csv").stat().st_mtime_ns // 1_000_000

@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from difflib import get_close_matches
 from http.client import HTTPException
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -24,6 +25,12 @@ REASON_LENGTH = 300
 KNOWN = "http://, https://, postgresql://, mysql://, mssql:// or sqlite:///"
 """Addresses that MLflow can open."""
 _SCHEMES = frozenset({"http", "https", "postgresql", "mysql", "mssql", "sqlite", "databricks", "databricks-uc"})
+_PROFILES = frozenset({"", "databricks", "databricks-uc"})
+"""What may stand alone; nothing is the study's own store."""
+_NETWORK = ("http", "https", "postgresql", "mysql", "mssql")
+_HOST = re.compile(r"[\w.-]+:\d+(/.*)?")
+AGAIN = "dvc repro --single-item record_runs"
+"""The command that records again."""
 _SECRET_QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:pass|pwd|secret|token|key)[^=&\s]*=)[^&\s]+")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")
 
@@ -40,14 +47,40 @@ def is_server(address: str) -> bool:
     return address.lower().startswith(("http://", "https://"))
 
 
-def unknown(address: str) -> str | None:
-    """Why MLflow cannot open such an address wherever it leads, or None: neither a database nor a server is asked."""
-    scheme, _, place = address.partition(":")
-    if scheme.lower().partition("+")[0] not in _SCHEMES:
-        return f"MLflow knows no such address: use {KNOWN}"
-    if scheme.lower().startswith("sqlite") and place.strip("/") in ("", ":memory:"):
-        return "it names no file"
-    return None
+def malformed(address: str) -> str | None:
+    """What is wrong with how an address is written, or None: neither a database nor a server is asked."""
+    scheme, found, place = address.partition("://")
+    kind = scheme.lower().partition("+")[0]
+    if kind not in (_SCHEMES if found else _PROFILES):
+        return f"MLflow knows no such address: use {KNOWN}{_meant(address)}"
+    if kind == "sqlite":
+        return "it names no file" if place.strip("/") in ("", ":memory:") else None
+    if not found or kind.startswith("databricks"):
+        return None
+    try:
+        # A database's password may hold a slash, which would end the host in a server's address.
+        parts = urlsplit(address if is_server(address) else f"//{place.rpartition('@')[2]}")
+        if parts.port == 0:  # reading it also checks that it is a number in its range
+            return "its port is 0, which is none"
+    except ValueError as error:
+        return masked(str(error))
+    return "it names no host" if is_server(address) and not parts.hostname else None
+
+
+def misspelt() -> str | None:
+    """What is wrong with how MLFLOW_TRACKING_URI is written, and what to do; None if it is well-formed or not set."""
+    why = malformed(given())
+    shown = f"MLFLOW_TRACKING_URI is {masked(given())!r}"
+    return f"{shown}: {why}; correct it, or unset it to record beside the study" if why else None
+
+
+def _meant(address: str) -> str:
+    """The tail of an error on an address: what it was probably meant to be; empty if that is anybody's guess."""
+    scheme, *place = re.split("[:/]+", address, maxsplit=1)
+    close = get_close_matches(scheme.lower(), _NETWORK, n=1)
+    meant = f"{close[0]}://{place[0]}" if close and any(place) else f"http://{address}"
+    guessed = (close and any(place)) or _HOST.fullmatch(address)
+    return f" (did you mean {masked(meant)!r}?)" if guessed else ""
 
 
 def masked(text: str) -> str:
@@ -58,9 +91,8 @@ def masked(text: str) -> str:
     """
     address = given()
     # A password may hold blanks or quotes, where a pattern would stop: the address itself is known.
-    _, found, rest = address.partition("://")
-    if found and "@" in rest:
-        user = rest.rpartition("@")[0]
+    if "@" in address:
+        user = address.partition("://")[2].rpartition("@")[0] or address.rpartition("@")[0]
         for secret in (f"{user}@", f"{user.partition(':')[2]}@"):
             if len(secret) > 1:
                 text = text.replace(secret, "***@").replace(unquote(secret), "***@")
@@ -84,7 +116,7 @@ def unanswered(address: str, why: str) -> PruneProofError:
     advice = "fix it or unset MLFLOW_TRACKING_URI" if given() else "fix it"
     return PruneProofError(
         f"MLflow at {masked(address)} cannot be written to ({why}): all results are complete in data/ and reports/; "
-        f"{advice}, then run `dvc repro --single-item record_runs`"
+        f"{advice}, then run `{AGAIN}`"
     )
 
 
@@ -120,6 +152,8 @@ def server_fault(address: str, *, strict: bool = False) -> str | None:
         address: of the server.
         strict: whether a log-in page or an unknown page counts as a fault, too.
     """
+    if why := malformed(address):
+        return why
     try:
         within(PROBE_SECONDS, lambda: _ask(address))
     except urllib.error.HTTPError as error:
@@ -143,8 +177,6 @@ def _ask(address: str) -> None:
         OSError, ValueError, HTTPException: whatever is wrong with the address, the network or the answer.
     """
     parts = urlsplit(address)
-    if not parts.hostname or parts.port == 0:  # reading the port also sees that it is a number in its range
-        raise ValueError("it names no host or no port")
     user, found, host = parts.netloc.rpartition("@")
     place = urlunsplit((parts.scheme, host, f"{parts.path.rstrip('/')}/health", "", ""))
     request = urllib.request.Request(place)

@@ -184,15 +184,12 @@ def _open(uri: str) -> MlflowClient:
         PruneProofError: if it cannot be opened, whatever the reason.
     """
     from mlflow import MlflowClient
-    from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 
     try:
         if "://" in uri and not address.is_server(uri):
             _connect(uri)
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
-    except UnsupportedModelRegistryStoreURIException as error:
-        raise address.unanswered(uri, f"MLflow knows no such address: use {address.KNOWN}") from error
     except Exception as error:  # a missing driver, a port that is not a number, ...: each driver has its own errors
         raise address.unanswered(uri, address.reason(error)) from error
     return client

@@ -60,6 +60,8 @@ def _links(folder: Path, base: str) -> list[str]:
 
 
 def _store(folder: Path) -> str:
+    if why := address.misspelt():
+        raise PruneProofError(why)
     given = address.given()
     if address.is_server(given):
         raise PruneProofError(
