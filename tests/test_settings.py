@@ -199,6 +199,15 @@ def test_a_layer_that_a_vision_tower_lacks_is_refused_before_anything_runs(tmp_p
         assert load_study(study(-6)), "loading the checkpoint says what is wrong with it"
 
 
+def test_a_checkpoint_of_another_family_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    home = tmp_path / "data/backbones/mine"
+    home.mkdir(parents=True)
+    (home / "config.json").write_text('{"model_type": "blip-2"}')
+    study = changed(tmp_path, backbones__builtin_llava__checkpoint="data/backbones/mine", study__root=".")
+    what = "checkpoint 'data/backbones/mine' is a 'blip-2' model, not llava: change `family`"
+    assert f"backbones.builtin_llava.family: {what}" in complaint(study)
+
+
 FROM_A_FILE = """
 from pathlib import Path
 from pruneproof.settings import Frozen

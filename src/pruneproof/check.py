@@ -12,6 +12,7 @@ from typing import Literal
 
 from pruneproof import benchmarks, fetching, machine, pipeline, published, ray_cluster, space
 from pruneproof.backbones.checkpoints.headers import safetensors_fault
+from pruneproof.backbones.checkpoints.kinds import local_fault
 from pruneproof.backbones.checkpoints.weights import locate, require_tower
 from pruneproof.benchmarks import input_files
 from pruneproof.errors import PruneProofError
@@ -166,7 +167,10 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
         yield Finding("fault", what, str(error))
         return
     if not place.is_dir():
-        if fetching.is_fetched(backbone):
+        cached = fetching.fetched(backbone)
+        if cached and (why := local_fault(backbone.family, backbone.checkpoint, cached)):
+            yield Finding("fault", what, why)
+        elif cached:
             yield Finding("ok", what, f"{backbone.checkpoint} at {backbone.revision} is in the hub's cache")
         else:
             yield Finding("note", what, fetching.checkpoint_source(backbone))

@@ -67,14 +67,20 @@ def left_bytes(study: Study, folder: Path) -> int:
 
 def is_fetched(backbone: BackboneSettings) -> bool:
     """Whether a hub checkpoint is in the hub's cache already."""
+    return fetched(backbone) is not None
+
+
+def fetched(backbone: BackboneSettings) -> Path | None:
+    """The folder of the hub's cache that holds a checkpoint's config; None if it is not there yet."""
     return _cached(backbone.checkpoint, backbone.revision)
 
 
-def _cached(name: str, revision: str | None) -> bool:
+def _cached(name: str, revision: str | None) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     marks = ("config.json", "open_clip_config.json")
-    return any(isinstance(try_to_load_from_cache(name, mark, revision=revision), str) for mark in marks)
+    found = (try_to_load_from_cache(name, mark, revision=revision) for mark in marks)
+    return next((Path(path).parent for path in found if isinstance(path, str)), None)
 
 
 def checkpoint_source(backbone: BackboneSettings) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pruneproof import prompts, registry
 from pruneproof.backbones import family_names
+from pruneproof.backbones.checkpoints.kinds import local_fault
 from pruneproof.method_checks import door_problems, family_problems, layer_problems
 from pruneproof.perturbations import images, text
 from pruneproof.problems import Location, Problem, model_problems, short, suggestion
@@ -26,15 +27,25 @@ def semantic_problems(values: Any) -> list[Problem]:
 
 
 def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
-    """What the values ask of local checkpoints that these lack, going by their configs alone, and files that a method
-    needs and that cannot be read.
+    """Local checkpoints of another family, what the values ask of them that they lack, going by their configs alone,
+    and files that a method needs and that cannot be read.
 
     Args:
         values: of params.yaml.
         folder: of the study, to which the project's root is relative.
     """
     root = folder / str(_at(values, "study", "root") or ".")
-    return list(layer_problems(_mapping(values, "methods"), _mapping(values, "backbones"), root))
+    methods, backbones = _mapping(values, "methods"), _mapping(values, "backbones")
+    return [*_family_of_checkpoints(backbones, root), *layer_problems(methods, backbones, root)]
+
+
+def _family_of_checkpoints(backbones: dict[str, Any], root: Path) -> Iterator[Problem]:
+    for name, own in backbones.items():
+        family, checkpoint = _at(own, "family"), _at(own, "checkpoint")
+        if not isinstance(family, str) or not isinstance(checkpoint, str):
+            continue
+        if what := local_fault(family, checkpoint, root / checkpoint):
+            yield Problem(("backbones", name, "family"), what)
 
 
 def _at(values: Any, *where: str) -> Any:

@@ -13,6 +13,7 @@ from transformers.utils import logging
 
 from pruneproof.backbones.checkpoints.finite import require_finite
 from pruneproof.backbones.checkpoints.int8 import compress
+from pruneproof.backbones.checkpoints.kinds import other_family
 from pruneproof.backbones.checkpoints.memory import model_bytes, require_memory
 from pruneproof.backbones.checkpoints.remote_code import NO_REMOTE_CODE, reason
 from pruneproof.backbones.checkpoints.weights import locate
@@ -87,10 +88,7 @@ def read_config(settings: BackboneSettings, source: str, *model_types: str) -> A
     with named(settings):
         config = AutoConfig.from_pretrained(source, revision=settings.revision, **NO_REMOTE_CODE)
     if config.model_type not in model_types:
-        known = " or ".join(model_types)
-        raise PruneProofError(
-            f"checkpoint {settings.checkpoint!r} is a {config.model_type!r} model, not {known}: change `family`"
-        )
+        raise PruneProofError(other_family(settings.checkpoint, config.model_type, model_types))
     return config
 
 

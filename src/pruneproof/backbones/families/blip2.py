@@ -37,6 +37,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import Kept, VisualTokens
 from pruneproof.settings import BackboneSettings
 
+MODEL_TYPE = "blip-2"
 CLOSED_DOORS = {
     "language": "its language model reads the few queries of a Q-Former, which already sum up the picture",
 }
@@ -248,7 +249,7 @@ def _language(model: Any) -> Language:
 def load(settings: BackboneSettings, root: Path, device: str) -> Blip2:
     """Load a BLIP-2 checkpoint from a local folder or the hub; see `backbones.load`."""
     model, processor = load_pretrained(
-        settings, root, device, "blip-2", Blip2ForConditionalGeneration, lambda model: [model.language_model]
+        settings, root, device, MODEL_TYPE, Blip2ForConditionalGeneration, lambda model: [model.language_model]
     )
     if model.config.is_encoder_decoder and settings.dtype == "float16":
         raise PruneProofError(
@@ -265,4 +266,4 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Blip2:
 
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where patches lie; see `backbones.patch_boxes`."""
-    return square_patches(settings, root, "blip-2")
+    return square_patches(settings, root, MODEL_TYPE)

@@ -38,6 +38,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import Kept, VisualTokens
 from pruneproof.settings import BackboneSettings
 
+MODEL_TYPE = "idefics"
 CLOSED_DOORS = {
     "language": "its language model's own sequence holds no visual tokens: they come in by cross-attention",
 }
@@ -235,7 +236,7 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Flamingo:
         settings,
         root,
         device,
-        "idefics",
+        MODEL_TYPE,
         IdeficsForVisionText2Text,
         lambda model: [model.model.layers, model.model.gated_cross_attn_layers],
     )
@@ -251,4 +252,4 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Flamingo:
 
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where patches lie; see `backbones.patch_boxes`."""
-    return square_patches(settings, root, "idefics")
+    return square_patches(settings, root, MODEL_TYPE)

@@ -16,6 +16,8 @@ from pruneproof.backbones.families._llava_base import LlavaBase, load_llava
 from pruneproof.pruning.protocol import VisualTokens
 from pruneproof.settings import BackboneSettings
 
+MODEL_TYPE = "llava"
+
 
 class Llava(LlavaBase):
     """A loaded LLaVA; implements `Backbone`."""
@@ -48,9 +50,9 @@ class Llava(LlavaBase):
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Llava:
     """Load a LLaVA checkpoint from a local folder or the hub; see `backbones.load`."""
-    return load_llava(settings, root, device, "llava", LlavaForConditionalGeneration, Llava)
+    return load_llava(settings, root, device, MODEL_TYPE, LlavaForConditionalGeneration, Llava)
 
 
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where patches lie; see `backbones.patch_boxes`."""
-    return square_patches(settings, root, "llava")
+    return square_patches(settings, root, MODEL_TYPE)

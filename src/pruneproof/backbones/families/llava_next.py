@@ -29,6 +29,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import VisualTokens
 from pruneproof.settings import BackboneSettings
 
+MODEL_TYPE = "llava_next"
 CLOSED_DOORS = {
     "input": "its pictures are cut into crops, whose number and padding depend on the picture's size",
     "tower": "its crops are laid out patch by patch, so no crop may lose any inside the tower",
@@ -149,14 +150,14 @@ class LlavaNext(LlavaBase):
 
 def load(settings: BackboneSettings, root: Path, device: str) -> LlavaNext:
     """Load a LLaVA-NeXT checkpoint from a local folder or the hub; see `backbones.load`."""
-    backbone = load_llava(settings, root, device, "llava_next", LlavaNextForConditionalGeneration, LlavaNext)
+    backbone = load_llava(settings, root, device, MODEL_TYPE, LlavaNextForConditionalGeneration, LlavaNext)
     _check_grids(settings, backbone)
     return backbone
 
 
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where the patches of all crops lie; see `backbones.patch_boxes`."""
-    config = read_config(settings, locate(settings, root), "llava_next")
+    config = read_config(settings, locate(settings, root), MODEL_TYPE)
     vision = config.vision_config
     return lambda size: patch_places(size, config.image_grid_pinpoints, vision.image_size, vision.patch_size)
 

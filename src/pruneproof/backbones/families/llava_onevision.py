@@ -34,6 +34,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import Kept, VisualTokens
 from pruneproof.settings import BackboneSettings
 
+MODEL_TYPE = "llava_onevision"
 CLOSED_DOORS = {
     "input": "its pictures are cut into crops, whose number and padding depend on the picture's size",
     "tower": "its crops are packed patch by patch, so no crop may lose any inside the tower",
@@ -127,7 +128,7 @@ def load(settings: BackboneSettings, root: Path, device: str) -> LlavaOnevision:
         settings,
         root,
         device,
-        "llava_onevision",
+        MODEL_TYPE,
         LlavaOnevisionForConditionalGeneration,
         lambda model: [model.model.language_model],
     )
@@ -137,7 +138,7 @@ def load(settings: BackboneSettings, root: Path, device: str) -> LlavaOnevision:
 
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where the tokens of all crops lie; see `backbones.patch_boxes`."""
-    config = read_config(settings, locate(settings, root), "llava_onevision")
+    config = read_config(settings, locate(settings, root), MODEL_TYPE)
     vision, grids, most = config.vision_config, config.image_grid_pinpoints, _most(config)
     return lambda size: packed_places(size, grids, vision.image_size, vision.patch_size, most)
 

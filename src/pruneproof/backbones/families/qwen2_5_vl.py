@@ -16,6 +16,7 @@ from pruneproof.backbones.families._qwen_vl_tower import Merger, Run, run_blocks
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
 
+MODEL_TYPE = "qwen2_5_vl"
 CLOSED_DOORS = {
     "input": "its pictures are read at a size of their own each, not as one square",
     "tower": "its tower works in windows of the whole grid, so no picture may lose patches inside it",
@@ -61,7 +62,7 @@ class Qwen2_5Vl(QwenVlBase):
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Qwen2_5Vl:
     """Load a Qwen2.5-VL checkpoint from a local folder or the hub; see `backbones.load`."""
-    backbone = load_qwen_vl(settings, root, device, "qwen2_5_vl", Qwen2_5_VLForConditionalGeneration, Qwen2_5Vl)
+    backbone = load_qwen_vl(settings, root, device, MODEL_TYPE, Qwen2_5_VLForConditionalGeneration, Qwen2_5Vl)
     vision = backbone.model.config.vision_config
     if vision.depth - 1 not in vision.fullatt_block_indexes:
         raise PruneProofError(
@@ -74,4 +75,4 @@ def load(settings: BackboneSettings, root: Path, device: str) -> Qwen2_5Vl:
 
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where the groups lie; see `backbones.patch_boxes`."""
-    return group_boxes(settings, root, "qwen2_5_vl")
+    return group_boxes(settings, root, MODEL_TYPE)

@@ -20,6 +20,7 @@ from pruneproof.backbones.families._qwen_vl_base import QwenVlBase, group_boxes,
 from pruneproof.backbones.families._qwen_vl_tower import Merger, Run, run_blocks
 from pruneproof.settings import BackboneSettings
 
+MODEL_TYPE = "qwen3_vl"
 CLOSED_DOORS = {
     "input": "its pictures are read at a size of their own each, not as one square",
     "tower": "what several blocks of its tower leave is added up token by token, so no patch may be lost between them",
@@ -73,9 +74,9 @@ class Qwen3Vl(QwenVlBase):
 
 def load(settings: BackboneSettings, root: Path, device: str) -> Qwen3Vl:
     """Load a Qwen3-VL checkpoint from a local folder or the hub; see `backbones.load`."""
-    return load_qwen_vl(settings, root, device, "qwen3_vl", Qwen3VLForConditionalGeneration, Qwen3Vl)
+    return load_qwen_vl(settings, root, device, MODEL_TYPE, Qwen3VLForConditionalGeneration, Qwen3Vl)
 
 
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where the groups lie; see `backbones.patch_boxes`."""
-    return group_boxes(settings, root, "qwen3_vl")
+    return group_boxes(settings, root, MODEL_TYPE)

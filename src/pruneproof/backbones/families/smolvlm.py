@@ -44,7 +44,8 @@ from pruneproof.errors import PruneProofError
 from pruneproof.pruning.protocol import VisualTokens
 from pruneproof.settings import BackboneSettings
 
-CLASSES = {"smolvlm": SmolVLMForConditionalGeneration, "idefics3": Idefics3ForConditionalGeneration}
+MODEL_TYPE = ("smolvlm", "idefics3")
+CLASSES = dict(zip(MODEL_TYPE, (SmolVLMForConditionalGeneration, Idefics3ForConditionalGeneration), strict=True))
 """By `model_type`."""
 CLOSED_DOORS = {
     "input": "its pictures are cut into crops, whose number depends on the picture's size",
