@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 from performance.faults import _page
+from performance.faults._ending import nothing_left
 from performance.faults._trials import Bench, Kind, Trial, prepare, ready_to_keep, to_json
 
 from pruneproof.files import write_json, write_text
@@ -49,7 +50,8 @@ def main() -> int:
     if not (chosen.resume or chosen.json):
         JOURNAL.unlink(missing_ok=True)
     broken = 0
-    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
+    print("preparing: a study is run undisturbed first, which takes a minute or two", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder, nothing_left():
         bench = prepare(Path(folder))
         for kind, numbers in wanted.items():
             left = [number for number in numbers if (kind.name, number, chosen.seed) not in known]
