@@ -9,6 +9,7 @@ rewordings and the clean pictures are 100 conditions. Writes `performance/result
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,20 +116,30 @@ def markdown(found: Mapping[str, Mapping[str, Any]], share: float | None) -> str
     ]
     for name, rows in found.items():
         for benchmark, one in [*rows.items(), ("all", total(rows))]:
-            shown, spent = one["pictures_that_show_1_point"].get("image", "-"), one["hours_at_that_size"]["image"]
+            shown, spent = _sample(one)
             lines.append(
                 f"| {name} | {benchmark} | {duration(3600 * one['answering_hours'])} "
                 f"| {one['answering_hours'] / 24:,.1f} | {one['terabytes_of_corrupted_pictures']:.2f} TB "
-                f"| {one['gigabytes_of_memory']:.0f} GB | {shown} | {spent:,.0f} |"
+                f"| {one['gigabytes_of_memory']:.0f} GB | {shown} | {spent} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def _sample(one: Mapping[str, Any]) -> tuple[str, str]:
+    """How many pictures show 1 point and their hours, or what all pictures show where these are too few."""
+    wanted, hours = one["pictures_that_show_1_point"].get("image"), one["hours_at_that_size"]["image"]
+    if wanted is None or wanted <= one["pictures"]:
+        return ("-" if wanted is None else f"{wanted:,}"), f"{hours:,.0f}"
+    # An interval's width goes with the root of the number of pictures.
+    points = math.sqrt(wanted / one["pictures"])
+    return f"{wanted:,}: its {one['pictures']:,} show {points:.1f} points", f"{one['answering_hours']:,.0f}"
 
 
 def total(rows: Mapping[str, Any]) -> dict[str, Any]:
     """The benchmarks together; memory is the most that one takes."""
     keys = ("answering_hours", "corruption_hours", "terabytes_of_corrupted_pictures")
     found: dict[str, Any] = {key: sum(one[key] for one in rows.values()) for key in keys}
-    hours = sum(one["hours_at_that_size"].get("image", 0.0) for one in rows.values())
+    hours = sum(min(one["hours_at_that_size"]["image"], one["answering_hours"]) for one in rows.values())
     return found | {
         "gigabytes_of_memory": max(one["gigabytes_of_memory"] for one in rows.values()),
         "pictures_that_show_1_point": {},
