@@ -17,6 +17,7 @@ that a variant takes before its first answer (`compiled` with an empty cache of 
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import os
 import platform
@@ -45,9 +46,17 @@ def answering(variant: str, checkpoint: str, here: Connection) -> None:
     torch.set_num_threads(1)
     if variant != "plain":
         keep_freed_memory()
+    if not torch.cuda.is_available():
+        # torch.compile looks for CUDA's tools, and warns that there is no use for them.
+        logging.getLogger("torch.utils.cpp_extension").addFilter(_about_no_cuda)
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         _answering(variant, checkpoint, here)
+
+
+def _about_no_cuda(record: logging.LogRecord) -> bool:
+    """Let everything through but that one warning."""
+    return not record.getMessage().startswith("No CUDA runtime is found")
 
 
 def _answering(variant: str, checkpoint: str, here: Connection) -> None:

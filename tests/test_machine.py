@@ -44,7 +44,7 @@ def test_malformed_devices_are_refused(text: str) -> None:
 
 
 def test_an_accelerator_that_is_not_there_is_refused() -> None:
-    with pytest.raises(PruneProofError, match="torch finds no cuda:4096 here"):
+    with pytest.raises(PruneProofError, match="PRUNEPROOF_DEVICE is 'cuda:4096', but torch finds no"):
         machine.device({"PRUNEPROOF_DEVICE": "cuda:4096"})
 
 
@@ -63,16 +63,18 @@ def test_devices_are_found_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.devices({"PRUNEPROOF_DEVICE": "cuda:all"}) == ("cuda:0", "cuda:1", "cuda:2")
     assert machine.devices({"PRUNEPROOF_DEVICE": "cuda:2,cuda:0"}) == ("cuda:2", "cuda:0")
     assert machine.device({"PRUNEPROOF_DEVICE": "cuda:2,cuda:0"}) == "cuda:2"
-    with pytest.raises(PruneProofError, match="torch finds no cuda:3 here"):
+    with pytest.raises(PruneProofError, match="torch finds no cuda:3 here, only cuda:0 to cuda:2: set"):
         machine.devices({"PRUNEPROOF_DEVICE": "cuda:0,cuda:3"})
 
 
-def test_all_of_no_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wanted", ["cuda:all", "cuda", "cuda:0", "cpu,cuda:1"])
+def test_without_a_gpu_what_to_set_instead_is_said(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(PruneProofError, match="torch finds no cuda:all here"):
-        machine.devices({"PRUNEPROOF_DEVICE": "cuda:all"})
+    said = "torch finds no NVIDIA GPU on this machine: set PRUNEPROOF_DEVICE=cpu, or leave it unset"
+    with pytest.raises(PruneProofError, match=f"^PRUNEPROOF_DEVICE is '{wanted}', but {said}$"):
+        machine.devices({"PRUNEPROOF_DEVICE": wanted})
 
 
 def test_an_engine_is_one_of_two() -> None:

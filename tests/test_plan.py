@@ -225,7 +225,18 @@ def test_a_few_batches_tell_nothing(times: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3599, "60 min"), (5400, "1.5 h"), (90000, "25.0 h")]
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (89, "89 s"),
+        (90, "2 min"),
+        (3599, "60 min"),
+        (5400, "1.5 h"),
+        (90000, "25.0 h"),
+        (400_000, "4.6 days"),
+        (3e6, "35 days"),
+        (3.2e11, "10,140 years"),
+    ],
 )
 def test_durations_are_said_as_a_person_says_them(seconds: float, text: str) -> None:
     assert plan.duration(seconds) == text

@@ -68,6 +68,17 @@ def test_what_is_there_is_not_needed_again(tmp_path: Path) -> None:
     assert space.needed(STUDY, folders) == space.REST_BYTES
 
 
+def test_both_plans_tell_one_number_of_bytes_for_pictures(tmp_path: Path) -> None:
+    """Two pictures under four conditions, by their pixels, and then by the first finished one."""
+    folders = drawn(tmp_path, 640, 480)
+    assert space.corrupted_bytes(STUDY, folders) == space.pictures_needed(STUDY, folders) == 4 * 2 * 640 * 480 * 1.5 * 3
+    assert space.pictures_told(STUDY, folders).startswith("of it 12 MB for pictures (3 copies: finished conditions, ")
+    (tmp_path / "data/.corrupted").mkdir()
+    (tmp_path / "data/.corrupted/a.parquet").write_bytes(bytes(700))
+    assert space.corrupted_bytes(STUDY, folders) == 4 * 700 * 3
+    assert space.pictures_needed(STUDY, folders) == 3 * 700 * 3
+
+
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 kB"), (1, "1 kB"), (3577, "4 kB"), (240_000_000, "240 MB"), (3_440_000_000, "3.4 GB")]
 )

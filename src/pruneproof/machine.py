@@ -84,8 +84,18 @@ def devices(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
         kind, _, number = one.partition(":")
         if one != "cuda:all" and (f"{kind}:{int(number)}" if number else kind) in there:
             continue
-        raise PruneProofError(f"PRUNEPROOF_DEVICE is {wanted[:40]!r}, and torch finds no {one} here: use auto or cpu")
+        raise PruneProofError(f"PRUNEPROOF_DEVICE is {wanted[:40]!r}, but {_lacking(one, count)}")
     return named
+
+
+def _lacking(wanted: str, count: int) -> str:
+    """Why there is no such device, and what to set instead."""
+    if wanted == "mps":
+        return "torch finds no Apple GPU here: set PRUNEPROOF_DEVICE=cpu, or leave it unset"
+    if not count:
+        return "torch finds no NVIDIA GPU on this machine: set PRUNEPROOF_DEVICE=cpu, or leave it unset"
+    last = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+    return f"torch finds no {wanted} here, only {last}: set PRUNEPROOF_DEVICE to one of these, or to cuda:all"
 
 
 def wanted_device(environment: Mapping[str, str] = os.environ) -> str:

@@ -86,9 +86,9 @@ def report(folder: Path) -> None:
     console.print(table)
     console.print(_time(remaining(progress, everywhere), sum(row.left for row in progress), everywhere))
     console.print(
-        f"About {space.size(space.needed(study, folders))} of disk for the rest, {_pictures(study, folders)}, "
-        f"and up to {space.size(machine.feature_bytes())} for encoded images (PRUNEPROOF_FEATURES_MB); "
-        f"{space.size(space.free(folder))} free."
+        f"About {space.size(space.needed(study, folders))} of disk for the rest, "
+        f"{space.pictures_told(study, folders)}, and up to {space.size(machine.feature_bytes())} for encoded images "
+        f"(PRUNEPROOF_FEATURES_MB); {space.size(space.free(folder))} free."
     )
     for name, memory in memories(study, folders).items():
         console.print(f"{name}: {memory.told}.")
@@ -110,13 +110,6 @@ def report(folder: Path) -> None:
 def _asked(each: float) -> str:
     """How many questions there are on a picture."""
     return f"about {each:.0f} questions on each" if each else "each to be described"
-
-
-def _pictures(study: Study, folders: Folders) -> str:
-    """How much of the disk is for pictures, and how to spare it."""
-    left = space.size(space.pictures_needed(study, folders))
-    spare = " (none with `stored: false` in perturbations.image)" if study.perturbations.image.stored else ""
-    return f"of it {left} for pictures{spare}"
 
 
 def resolution_advice(study: Study, folders: Folders) -> str:
@@ -259,7 +252,12 @@ def pace(times: Sequence[float]) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in readable units: `40 s`, `12 min`, `3.5 h`."""
+    """Seconds in readable units: `40 s`, `12 min`, `3.5 h`, `12 days`, `1,200 years`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 100 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    days = seconds / 86_400
+    return f"{days:.1f} days" if days < 10 else f"{days:.0f} days" if days < 1000 else f"{days / 365.25:,.0f} years"

@@ -16,7 +16,8 @@ from pruneproof.folders import Folders
 from pruneproof.settings import Study
 
 COPIES = 3
-"""Of every picture: in the store of finished conditions, in the stage's output, and in DVC's cache."""
+"""Of every picture."""
+COPIED = f"{COPIES} copies: finished conditions, the stage's output, DVC's cache"
 PIXEL_BYTES = 1.5
 """Of a PNG, a little more than the mean over the corruptions: 1.3 for drawn scenes and 1.4 for a photograph."""
 BATCH_BYTES = 20_000
@@ -37,14 +38,37 @@ def needed(study: Study, folders: Folders) -> int:
 
 def pictures_needed(study: Study, folders: Folders) -> int:
     """Bytes that pictures will still take: drawn ones, and corrupted ones where they are stored."""
-    table, corrupted = folders.benchmark / "images.parquet", folders.study / "data" / ".corrupted"
-    left = 0 if table.exists() else 1
-    finished = [path.stat().st_size for path in corrupted.glob("*.parquet")]
+    left = 0 if (folders.benchmark / "images.parquet").exists() else 1
     if study.perturbations.image.stored and not (folders.corrupted / "manifest.json").exists():
-        left += max(0, sum(condition.family == "image" for condition in conditions(study)) - len(finished))
-    if finished:
-        return round(left * sum(finished) / len(finished) * COPIES)
-    return round(left * images_of(study, folders) * picture_pixels(study, folders) * PIXEL_BYTES * COPIES)
+        left += max(0, _image_conditions(study) - len(_finished(folders)))
+    return round(left * _condition_bytes(study, folders))
+
+
+def corrupted_bytes(study: Study, folders: Folders) -> int:
+    """Bytes of all corrupted pictures, made or not; of as many as there would be, where they are not stored."""
+    return round(_image_conditions(study) * _condition_bytes(study, folders))
+
+
+def pictures_told(study: Study, folders: Folders) -> str:
+    """How much of the disk is for pictures that are not made yet, and how to spare it."""
+    spare = "; `stored: false` in perturbations.image spares corrupted ones" if study.perturbations.image.stored else ""
+    return f"of it {size(pictures_needed(study, folders))} for pictures ({COPIED}{spare})"
+
+
+def _condition_bytes(study: Study, folders: Folders) -> float:
+    """Of all pictures under one condition, copies included: as much as finished ones take, or by their pixels."""
+    if finished := _finished(folders):
+        return COPIES * sum(finished) / len(finished)
+    return images_of(study, folders) * picture_pixels(study, folders) * PIXEL_BYTES * COPIES
+
+
+def _finished(folders: Folders) -> list[int]:
+    """Bytes of each finished condition."""
+    return [path.stat().st_size for path in (folders.study / "data" / ".corrupted").glob("*.parquet")]
+
+
+def _image_conditions(study: Study) -> int:
+    return sum(condition.family == "image" for condition in conditions(study))
 
 
 def images_of(study: Study, folders: Folders) -> int:

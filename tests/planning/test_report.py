@@ -54,6 +54,7 @@ def test_hours_memory_disk_and_what_could_be_spared(study: Path, capsys: pytest.
     # 12 pictures under two conditions of an hour each, on 16 cores
     assert "and 1.5 h of corrupting pictures on 16 cores" in said
     assert "different questions, and only these are asked" in said
+    assert said.count("3 copies") == 2
     assert "with `stored: false` in perturbations.image no disk, and 3.0 h for 2 backbone(s)" in said
     assert "A difference of 1 point over the mean of the image conditions shows on" in said
 
@@ -79,7 +80,8 @@ def test_a_wrong_option_is_one_line(
 @pytest.mark.slow
 def test_this_machine_is_measured(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "--study", str(study), "--machine", "this"]) == 0
-    said = capsys.readouterr().out
+    said, told = capsys.readouterr()
     assert "Measured: products" in said
+    assert told.startswith("measuring this machine: ")
     assert "GFLOP/s in float32" in said
     assert "b reaches" in said

@@ -10,7 +10,7 @@ from pruneproof.plan import comparisons, duration
 from pruneproof.planning.estimate import Estimate, Planned
 from pruneproof.scoring.statistics import images_needed
 from pruneproof.settings import Study
-from pruneproof.space import size
+from pruneproof.space import COPIES, size
 
 POINTS = 1.0
 """The difference in drops, in points, that a study ought to show."""
@@ -82,12 +82,13 @@ def _unique(plan: Estimate) -> str:
 def _stored(study: Study, plan: Estimate) -> str:
     """Disk against seconds."""
     times = max(1, len(study.backbones))
-    again = duration(times * plan.corruption)
+    again, kept = duration(times * plan.corruption), f"{size(plan.stored)} in {COPIES} copies"
+    made = f"made once in {duration(plan.corruption)}"
     if study.perturbations.image.stored:
-        kept = f"Corrupted pictures are stored: {size(round(plan.stored))}, made once in {duration(plan.corruption)}"
-        return f"{kept}; with `stored: false` in perturbations.image no disk, and {again} for {times} backbone(s)."
-    kept = f"Corrupted pictures are made when they are asked about: no disk, {again} for {times} backbone(s)"
-    return f"{kept}; with `stored: true` {size(round(plan.stored))}, made once in {duration(plan.corruption)}."
+        without = f"with `stored: false` in perturbations.image no disk, and {again} for {times} backbone(s)"
+        return f"Corrupted pictures are stored: {kept}, {made}; {without}."
+    without = f"Corrupted pictures are made when they are asked about: no disk, {again} for {times} backbone(s)"
+    return f"{without}; with `stored: true` {kept}, {made}."
 
 
 def _encoded(name: str, planned: Planned) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from pruneproof.planning.prompts import Prompts, prompts_of
 from pruneproof.planning.shapes import Shape, shape_of
 from pruneproof.planning.work import BackboneWork, Running, backbone_work
 from pruneproof.settings import Study
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Estimate:
     """Backbones whose sizes are not known, and why."""
     corruption: float
     """Seconds to corrupt every picture once, on all cores."""
-    stored: float
+    stored: int
     """Bytes of corrupted pictures that are stored; as many as would be, where they are not."""
 
     @property
@@ -127,6 +130,8 @@ def estimate(study: Study, folders: Folders, name: str, share: float | None = No
     if share is not None and name == THIS:
         raise PruneProofError("--share is for a machine by its data sheet: what this one reaches is measured")
     measuring.one_thread()
+    if name == THIS:
+        log.info("measuring this machine: products, memory, disk")
     machine = measuring.measured_machine(folders.study) if name == THIS else machine_of(name)
     how = running()
     if name != THIS:
@@ -138,6 +143,7 @@ def estimate(study: Study, folders: Folders, name: str, share: float | None = No
             return assumed(machine, shape.dtype, measuring.picture_seconds(shape.vision.image_size), share)
         lengths = measuring.Lengths(how.rows, round(prompts.before + shape.tokens + prompts.question))
         processes = how.workers if machine.device == "cpu" else 1
+        log.info("measuring a %s with random weights in %d process(es)", shape.family, processes)
         return measuring.measured(shape, lengths, processes, environment.device())
 
     backbones, unknown = dict[str, Planned](), dict[str, str]()
@@ -146,19 +152,20 @@ def estimate(study: Study, folders: Folders, name: str, share: float | None = No
             backbones[backbone] = planned(study, folders, backbone, asking, speeds, how)
         except PruneProofError as error:
             unknown[backbone] = str(error)
-    corruption, stored = _corruption(study, folders, asking[False], machine)
+    corruption = _corruption(study, folders, asking[False], machine)
+    stored = space.corrupted_bytes(study, folders)
     return Estimate(machine, asking[False], backbones, unknown, corruption, stored)
 
 
-def _corruption(study: Study, folders: Folders, asking: Asking, machine: Machine) -> tuple[float, float]:
-    """Seconds to corrupt every picture once, and bytes of all corrupted pictures."""
+def _corruption(study: Study, folders: Folders, asking: Asking, machine: Machine) -> float:
+    """Seconds to corrupt every picture once."""
     from pruneproof.planning import measuring
 
     grid, settings = image_conditions(study.perturbations.image), study.perturbations.image
     if not grid:
-        return 0.0, 0.0
+        return 0.0
+    log.info("measuring how long %d perturbations of a picture take here", len(settings.names))
     pixels = space.picture_pixels(study, folders)
     each = measuring.corruption_seconds(settings.names)
     spent = sum(each[condition.perturbation] for condition in grid) * pixels / measuring.PIXELS**2
-    stored = len(grid) * asking.pictures * pixels * space.PIXEL_BYTES * space.COPIES
-    return spent * asking.pictures / machine.cores, stored
+    return spent * asking.pictures / machine.cores

@@ -108,18 +108,17 @@ def _total(plan: Estimate) -> str:
     what = "GPU" if plan.machine.device == "cuda" else "machine"
     corrupted = f"{duration(plan.corruption)} of corrupting pictures on {plan.machine.cores} cores"
     many = ceil(answering / A_DAY)
-    days = f", or {many} for it to end within a day" if many > 1 else ""
+    days = f", or {many:,} for it to end within a day" if many > 1 else ""
     return f"In all {duration(answering)} of answering on one {what}{days}, and {corrupted}."
 
 
 def _disk(study: Any, folders: Folders, plan: Estimate) -> str:
     """Bytes by what they are for."""
-    pictures = plan.stored if study.perturbations.image.stored else 0.0
     encoded = sum(planned.work.encoded_bytes for planned in plan.backbones.values())
     needed, there = space.needed(study, folders), space.free(folders.study)
     short = "" if needed <= there else ": free some, or set `stored: false` in perturbations.image"
     return (
-        f"Disk: {size(needed)} for what is not made yet, with {size(round(pictures))} for all corrupted pictures; "
+        f"Disk: {size(needed)} for what is not made yet, {space.pictures_told(study, folders)}; "
         f"encoded ones would take {size(round(encoded))}, and PRUNEPROOF_FEATURES_MB bounds that; {size(there)} free "
         f"here{short}."
     )

@@ -174,7 +174,11 @@ def _signals(shape: Shape, signals: Signals) -> Amount:
 
 
 def _connector(shape: Shape, method: Method, kept: int) -> Amount:
-    """The connector on one selection; a projector projects all patches, whatever is kept of them."""
+    """The connector on one selection.
+
+    A projector projects all patches of a picture once for everything that is asked about it, whatever is kept: that is
+    what a run takes. What pruning before it spares a single question is counted in `answering.costs`.
+    """
     if shape.family == "blip2":
         former = shape.config.qformer_config.num_hidden_layers
         return Amount(q_former(shape.config, kept + 1), former)
