@@ -10,6 +10,8 @@ from pruneproof import backbones
 from pruneproof.backbones.families.llava import Llava
 from pruneproof.settings import BackboneSettings
 
+pytest.register_assert_rewrite("tests.backbones.families._alike")
+
 
 @pytest.fixture(scope="session")
 def llava(llava_root: Path, llava_settings: BackboneSettings) -> Llava:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -15,8 +14,8 @@ import pytest
 import torch
 from open_clip.transformer import TextTransformer
 from PIL import Image
+from tests.backbones.families._alike import counted
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     Blip2Config,
     Blip2ForConditionalGeneration,
@@ -50,20 +49,6 @@ ATTENTION = pytest.mark.parametrize("attention", ["sdpa", "eager"])
 PIXELS, PATCH = 42, 14
 """9 visual tokens."""
 SMALL_LLAMA = LlamaConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
-
-
-@torch.inference_mode()
-def counted(work: Callable[[], object]) -> int:
-    """What torch counts. The formulas are exact, so the tests ask for equality rather than for 1%."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    # The counter has no formula for the fused kernel that open_clip's layers without a mask may take.
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with FlopCounterMode(display=False) as counter:
-            work()
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
-    return int(counter.get_total_flops())
 
 
 def vision_fields(shape: tuple[int, int, int, int]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,26 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tests.backbones._asking import ask, components, relevance
 from tests.backbones._blip2_checkpoint import LAYERS, QUERIES, WIDTH, blip2_settings, save_blip2
-from tests.conftest import EOS, IMAGE, PAD
+from tests.backbones.families._alike import (
+    QUESTIONS,
+    attending,
+    change_json,
+    check_cls_rows,
+    check_half_precision,
+    check_shared_selection,
+    check_two_images_as_if_alone,
+    check_varied,
+    check_verdict_logits,
+    check_verdicts,
+    counted,
+    eager_maps,
+    everything,
+    refused,
+    texts_of,
+    until_end,
+)
+from tests.conftest import IMAGE, PAD
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from pruneproof import backbones
@@ -24,18 +40,9 @@ from pruneproof.backbones.checkpoints import memory
 from pruneproof.backbones.families.blip2 import Blip2
 from pruneproof.errors import PruneProofError
 
-QUESTIONS = (
-    "is there a car in the image?",
-    "is there a dog?",
-    "what colour is the dog?",
-    "how many boats are there in the image, and where?",
-    "is the car left of the dog?",
-    "a",
-    "what is to the right of the red car?",
-    "describe the image.",
-)
 LONGEST = 12
 KINDS = ("opt", "t5")
+CLOSE = {"abs": 1e-3, "rel": 3e-4}
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +66,8 @@ def blip2(request: pytest.FixtureRequest, both: dict[str, Blip2]) -> Blip2:
 @pytest.fixture(params=["sdpa", "eager"])
 def attention(request: pytest.FixtureRequest, blip2: Blip2) -> Iterator[str]:
     """The model with one implementation of attention, put back afterwards."""
-    before = blip2.model.config._attn_implementation
-    blip2.model.set_attn_implementation(request.param)
-    yield request.param
-    blip2.model.set_attn_implementation(before)
+    with attending(blip2.model, request.param) as how:
+        yield how
 
 
 def loaded(root: Path, name: str, **others: Any) -> Blip2:
@@ -88,8 +93,7 @@ def stock_inputs(blip2: Blip2, picture: Image.Image, questions: list[str]) -> An
 
 def new_tokens(blip2: Blip2, output: Tensor, prompt: int) -> list[list[int]]:
     """Generated ids up to the end token; an encoder-decoder's output begins with the start token."""
-    rows = output[:, 1 if encodes(blip2) else prompt :].tolist()
-    return [row[: row.index(EOS)] if EOS in row else row for row in rows]
+    return until_end(output[:, 1 if encodes(blip2) else prompt :].tolist())
 
 
 def stock_tokens(blip2: Blip2, picture: Image.Image, questions: list[str]) -> list[list[int]]:
@@ -106,17 +110,6 @@ def stock_first_logits(blip2: Blip2, picture: Image.Image, question: str) -> Ten
     with torch.inference_mode():
         logits: Tensor = blip2.model(**inputs, **start).logits[0, -1].float()
     return logits
-
-
-def count(work: Callable[[], object]) -> int:
-    """FLOPs by torch's counter."""
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return int(counter.get_total_flops())
-
-
-def everything(rows: int = 1) -> Tensor:
-    return torch.arange(16).expand(rows, -1)
 
 
 @pytest.mark.parametrize("batch", [1, 8])
@@ -136,12 +129,10 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
     else:
         found = blip2.language.continue_each(visual.expand(batch, -1, -1), prompts, LONGEST)
     assert [row.tokens for row in found] == expected
-    replies = ask(blip2, [image], questions, everything(1 if shared else batch), LONGEST)
-    decode = blip2.processor.batch_decode
-    assert [reply.text for reply in replies] == [t.strip() for t in decode(expected, skip_special_tokens=True)]
+    replies = ask(blip2, [image], questions, everything(image, 1 if shared else batch), LONGEST)
+    assert [reply.text for reply in replies] == texts_of(blip2, expected)
     if batch == 8:
-        assert len({len(row) for row in expected}) > 1, "answers of one length would not try rows that end early"
-        assert len({tuple(row) for row in expected}) > 4
+        check_varied(expected, more_than=4)
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("opt", "bfloat16"), ("opt", "float16"), ("t5", "bfloat16")])
@@ -152,11 +143,8 @@ def test_half_precision_gives_the_stock_logits_within_tolerance(
     assert half.model.qformer.dtype == {"bfloat16": torch.bfloat16, "float16": torch.float32}[dtype]
     logits = stock_first_logits(half, pictures[0], QUESTIONS[0])
     image = half.encode(pictures[:1])[0]
-    reply = ask(half, [image], QUESTIONS[:1], everything(), 1)[0]
-    # bfloat16 has 8 bits: 1/128 of the largest logit, twice.
-    tolerance = 2 * float(logits.abs().max()) / 128
-    assert reply.yes_logit == pytest.approx(float(logits[half._verdicts.yes].max()), abs=tolerance)
-    assert reply.no_logit == pytest.approx(float(logits[half._verdicts.no].max()), abs=tolerance)
+    reply = ask(half, [image], QUESTIONS[:1], everything(image), 1)[0]
+    check_half_precision(half, reply, logits)
 
 
 def test_t5_in_float16_is_refused(root: Path) -> None:
@@ -177,37 +165,19 @@ def test_pruned_answers_are_stock_generate_behind_a_tower_that_gives_cls_and_the
             expected = stock_tokens(blip2, pictures[1], [question])[0]
             logits = stock_first_logits(blip2, pictures[1], question)
         assert reply.text == blip2.processor.decode(expected, skip_special_tokens=True).strip()
-        assert reply.yes_logit == pytest.approx(float(logits[blip2._verdicts.yes].max()), abs=1e-3, rel=3e-4)
-        assert reply.no_logit == pytest.approx(float(logits[blip2._verdicts.no].max()), abs=1e-3, rel=3e-4)
-        whole = ask(blip2, [image], [question], everything(), 1)[0]
+        check_verdict_logits(blip2, reply, logits, **CLOSE)
+        whole = ask(blip2, [image], [question], everything(image), 1)[0]
         assert abs(whole.yes_logit - reply.yes_logit) > 0.01, "a selection that changes nothing would prove nothing"
 
 
 def test_a_shared_selection_answers_as_the_same_selection_for_each_question(
     blip2: Blip2, pictures: list[Image.Image]
 ) -> None:
-    image = blip2.encode(pictures)[0]
-    kept = torch.tensor([[1, 2, 6, 10, 14]])
-    shared = ask(blip2, [image], QUESTIONS, kept, LONGEST)
-    each = ask(blip2, [image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
-    alone = [ask(blip2, [image], [question], kept, LONGEST)[0] for question in QUESTIONS]
-    assert [r.text for r in shared] == [r.text for r in each] == [r.text for r in alone]
-    for one, other, third in zip(shared, each, alone, strict=True):
-        assert one.yes_logit == pytest.approx(other.yes_logit, abs=1e-3, rel=3e-4)
-        assert one.yes_logit == pytest.approx(third.yes_logit, abs=1e-3, rel=3e-4)
+    check_shared_selection(blip2, blip2.encode(pictures)[0], [1, 2, 6, 10, 14], LONGEST, **CLOSE)
 
 
 def test_rows_of_several_images_are_answered_as_if_alone(blip2: Blip2, pictures: list[Image.Image]) -> None:
-    first, second = blip2.encode(pictures)
-    images = [first, second, second, first]
-    kept = torch.tensor([[0, 1, 2], [3, 4, 5], [0, 1, 2], [9, 10, 11]])
-    questions = [QUESTIONS[3], QUESTIONS[1], QUESTIONS[3], QUESTIONS[5]]
-    together = ask(blip2, images, questions, kept, LONGEST)
-    for image, question, chosen, reply in zip(images, questions, kept, together, strict=True):
-        alone = ask(blip2, [image], [question], chosen[None], LONGEST)[0]
-        assert alone.text == reply.text
-        assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-3, rel=3e-4)
-    assert together[0] != together[2], "the same question on another image"
+    check_two_images_as_if_alone(blip2, *blip2.encode(pictures), LONGEST, **CLOSE)
 
 
 def test_the_q_former_reads_each_image_and_selection_once(blip2: Blip2, pictures: list[Image.Image]) -> None:
@@ -218,7 +188,7 @@ def test_the_q_former_reads_each_image_and_selection_once(blip2: Blip2, pictures
     )
     rows = torch.tensor([[0, 1], [0, 1], [2, 3], [0, 1]])
     ask(blip2, [first, first, first, second], QUESTIONS[:4], rows, 2)
-    ask(blip2, [first], QUESTIONS, everything(), 2)
+    ask(blip2, [first], QUESTIONS, everything(first), 2)
     hook.remove()
     assert sum(read[:-1]) == 3
     assert read[-1] == 1
@@ -244,20 +214,9 @@ def test_features_and_cls_are_what_the_q_former_of_transformers_receives(
 
 @pytest.mark.parametrize("layer", [-1, -2, -3])
 def test_cls_attention_is_the_cls_row_of_eager_attention(blip2: Blip2, pictures: list[Image.Image], layer: int) -> None:
-    encoded = blip2.encode(pictures)
-    tower = blip2.model.vision_model
-    before = tower.config._attn_implementation
-    tower.set_attn_implementation("eager")
-    try:
-        with torch.inference_mode():
-            maps = tower(blip2.pixels(pictures), output_attentions=True).attentions
-    finally:
-        tower.set_attn_implementation(before)
+    maps = eager_maps(blip2.model.vision_model, blip2.pixels(pictures))
     assert len(maps) == LAYERS - 1
-    for i, image in enumerate(encoded):
-        row = image.cls_attention(layer)
-        torch.testing.assert_close(row, maps[layer][i, :, 0, 1:].mean(0))
-        assert float(row.max() / row.min()) > 1.2, "flat attention would hide a wrong row"
+    check_cls_rows(blip2.encode(pictures), maps, layer)
 
 
 def test_attention_of_a_layer_that_is_not_there(blip2: Blip2, pictures: list[Image.Image]) -> None:
@@ -289,9 +248,9 @@ def test_pruning_makes_the_connector_cheaper_and_the_language_model_not(
     blip2: Blip2, pictures: list[Image.Image], attention: str
 ) -> None:
     image = blip2.encode(pictures)[0]
-    full, pruned = (components(blip2, image, QUESTIONS[0], everything()[:, :kept]) for kept in (16, 4))
+    full, pruned = (components(blip2, image, QUESTIONS[0], everything(image)[:, :kept]) for kept in (16, 4))
 
-    costs = {name: (count(full.work[name]), count(pruned.work[name])) for name in full.work}
+    costs = {name: (counted(full.work[name]), counted(pruned.work[name])) for name in full.work}
     assert list(costs) == ["connector", "prefill", "decode"]
     assert costs["prefill"][0] == costs["prefill"][1]
     assert costs["decode"][0] == costs["decode"][1]
@@ -306,17 +265,14 @@ def test_pruning_makes_the_connector_cheaper_and_the_language_model_not(
 @pytest.mark.parametrize("kept", [16, 4])
 def test_flops_are_the_closed_formula(blip2: Blip2, pictures: list[Image.Image], attention: str, kept: int) -> None:
     image = blip2.encode(pictures[:1])[0]
-    parts = components(blip2, image, QUESTIONS[0], everything()[:, :kept])
+    parts = components(blip2, image, QUESTIONS[0], everything(image)[:, :kept])
     formula = flops.blip2(blip2.model.config, kept, len(blip2.prompt(QUESTIONS[0])))
-    assert count(lambda: blip2.encode(pictures[:1])) == formula.vision_tower
-    assert [count(work) for work in parts.work.values()] == [formula.connector, formula.prefill, formula.decode]
+    assert counted(lambda: blip2.encode(pictures[:1])) == formula.vision_tower
+    assert [counted(work) for work in parts.work.values()] == [formula.connector, formula.prefill, formula.decode]
 
 
 def test_verdicts_begin_with_yes_and_no(blip2: Blip2) -> None:
-    tokenizer = blip2.processor.tokenizer
-    for ids, word in zip(blip2._verdicts, ("yes", "no"), strict=True):
-        assert ids
-        assert all(word.startswith(tokenizer.decode([i]).strip()) and tokenizer.decode([i]).strip() for i in ids)
+    check_verdicts(blip2)
 
 
 def test_the_prompt_is_blip2s_convention_behind_the_image_tokens(blip2: Blip2, pictures: list[Image.Image]) -> None:
@@ -340,12 +296,7 @@ def copy(root: Path, to: Path, kind: str) -> Path:
 
 
 def broken(root: Path, name: str, **others: Any) -> str:
-    """The message, which must be one line."""
-    with pytest.raises(PruneProofError) as caught:
-        loaded(root, name, **others)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    return refused(lambda: loaded(root, name, **others))
 
 
 def test_missing_and_truncated_weights(root: Path, tmp_path: Path) -> None:
@@ -365,8 +316,7 @@ def test_a_tensor_that_is_missing_from_the_weights(root: Path, tmp_path: Path) -
 
 
 def test_another_family(root: Path, tmp_path: Path) -> None:
-    config = copy(root, tmp_path, "opt") / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "llava"}))
+    change_json(copy(root, tmp_path, "opt") / "config.json", model_type="llava")
     assert "is a 'llava' model, not blip-2" in broken(tmp_path, "opt")
 
 

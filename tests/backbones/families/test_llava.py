@@ -2,40 +2,44 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from tests.backbones._asking import ask, relevance
-from torch import Tensor
+from tests.backbones.families._alike import (
+    QUESTIONS,
+    attending,
+    change_json,
+    check_cls_rows,
+    check_half_precision,
+    check_shared_selection,
+    check_two_images_as_if_alone,
+    check_varied,
+    check_verdict_logits,
+    check_verdicts,
+    eager_maps,
+    everything,
+    generated,
+    refused,
+    texts_of,
+)
 
 from pruneproof import backbones
 from pruneproof.backbones.families.llava import Llava
 from pruneproof.errors import PruneProofError
 from pruneproof.settings import BackboneSettings
 
-QUESTIONS = (
-    "is there a car in the image?",
-    "is there a dog?",
-    "what colour is the dog?",
-    "how many boats are there in the image, and where?",
-    "is the car left of the dog?",
-    "a",
-    "what is to the right of the red car?",
-    "describe the image.",
-)
 LONGEST = 12
 
 
 @pytest.fixture(params=["sdpa", "eager"])
-def attention(request: pytest.FixtureRequest, llava: Llava) -> Any:
+def attention(request: pytest.FixtureRequest, llava: Llava) -> Iterator[str]:
     """The model with one implementation of attention, put back afterwards."""
-    before = llava.model.config._attn_implementation
-    llava.model.set_attn_implementation(request.param)
-    yield request.param
-    llava.model.set_attn_implementation(before)
+    with attending(llava.model, request.param) as how:
+        yield how
 
 
 def stock_tokens(llava: Llava, picture: Image.Image, questions: list[str]) -> list[list[int]]:
@@ -43,15 +47,7 @@ def stock_tokens(llava: Llava, picture: Image.Image, questions: list[str]) -> li
     prompts = [llava.prompt_text(question) for question in questions]
     llava.processor.tokenizer.padding_side = "left"
     inputs = llava.processor(images=[picture] * len(prompts), text=prompts, padding=True, return_tensors="pt")
-    with torch.inference_mode():
-        output = llava.model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
-    rows = output[:, inputs.input_ids.shape[1] :].tolist()
-    end = llava.model.generation_config.eos_token_id
-    return [row[: row.index(end)] if end in row else row for row in rows]
-
-
-def everything(llava: Llava, rows: int = 1) -> Tensor:
-    return torch.arange(16).expand(rows, -1)
+    return generated(llava.model, LONGEST, **inputs)
 
 
 @pytest.mark.parametrize("batch", [1, 8])
@@ -76,12 +72,10 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
         else:
             found = llava.language.continue_each(prefix, behind, LONGEST)
     assert [row.tokens for row in found] == expected
-    replies = ask(llava, [image], questions, everything(llava, rows), LONGEST)
-    decode = llava.processor.tokenizer.batch_decode
-    assert [reply.text for reply in replies] == [t.strip() for t in decode(expected, skip_special_tokens=True)]
+    replies = ask(llava, [image], questions, everything(image, rows), LONGEST)
+    assert [reply.text for reply in replies] == texts_of(llava, expected)
     if batch == 8:
-        assert len({len(row) for row in expected}) > 1, "answers of one length would not try rows that end early"
-        assert len({tuple(row) for row in expected}) > 4
+        check_varied(expected, more_than=4)
 
 
 def test_bfloat16_gives_the_stock_logits_within_tolerance(
@@ -94,12 +88,8 @@ def test_bfloat16_gives_the_stock_logits_within_tolerance(
     inputs = half.processor(images=pictures[0], text=half.prompt_text(question), return_tensors="pt")
     with torch.inference_mode():
         logits = half.model(**inputs.to(torch.bfloat16)).logits[0, -1].float()
-    reply = ask(half, [image], [question], everything(half), 1)[0]
-    yes, no = half._verdicts
-    # bfloat16 has 8 bits: 1/128 of the largest logit, twice.
-    tolerance = 2 * float(logits.abs().max()) / 128
-    assert reply.yes_logit == pytest.approx(float(logits[yes].max()), abs=tolerance)
-    assert reply.no_logit == pytest.approx(float(logits[no].max()), abs=tolerance)
+    reply = ask(half, [image], [question], everything(image), 1)[0]
+    check_half_precision(half, reply, logits)
 
 
 def test_pruned_answers_are_stock_generate_on_the_kept_embeddings(llava: Llava, pictures: list[Image.Image]) -> None:
@@ -117,36 +107,17 @@ def test_pruned_answers_are_stock_generate_on_the_kept_embeddings(llava: Llava, 
             logits = llava.model(inputs_embeds=embeddings).logits[0, -1]
             output = llava.model.generate(inputs_embeds=embeddings, max_new_tokens=LONGEST, do_sample=False)
         assert reply.text == llava.processor.decode(output[0], skip_special_tokens=True).strip()
-        yes, no = llava._verdicts
-        assert reply.yes_logit == pytest.approx(float(logits[yes].max()), abs=1e-4)
-        assert reply.no_logit == pytest.approx(float(logits[no].max()), abs=1e-4)
+        check_verdict_logits(llava, reply, logits, abs=1e-4)
 
 
 def test_a_shared_selection_answers_as_the_same_selection_for_each_question(
     llava: Llava, pictures: list[Image.Image]
 ) -> None:
-    image = llava.encode(pictures)[0]
-    kept = torch.tensor([[1, 2, 6, 10, 14]])
-    shared = ask(llava, [image], QUESTIONS, kept, LONGEST)
-    each = ask(llava, [image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
-    alone = [ask(llava, [image], [question], kept, LONGEST)[0] for question in QUESTIONS]
-    assert [r.text for r in shared] == [r.text for r in each] == [r.text for r in alone]
-    for one, other, third in zip(shared, each, alone, strict=True):
-        assert one.yes_logit == pytest.approx(other.yes_logit, abs=1e-4)
-        assert one.yes_logit == pytest.approx(third.yes_logit, abs=1e-4)
+    check_shared_selection(llava, llava.encode(pictures)[0], [1, 2, 6, 10, 14], LONGEST, abs=1e-4)
 
 
 def test_rows_of_several_images_are_answered_as_if_alone(llava: Llava, pictures: list[Image.Image]) -> None:
-    first, second = llava.encode(pictures)
-    images = [first, second, second, first]
-    kept = torch.tensor([[0, 1, 2], [3, 4, 5], [0, 1, 2], [9, 10, 11]])
-    questions = [QUESTIONS[3], QUESTIONS[1], QUESTIONS[3], QUESTIONS[5]]
-    together = ask(llava, images, questions, kept, LONGEST)
-    for image, question, chosen, reply in zip(images, questions, kept, together, strict=True):
-        alone = ask(llava, [image], [question], chosen[None], LONGEST)[0]
-        assert alone.text == reply.text
-        assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-4)
-    assert together[0] != together[2], "the same question on another image"
+    check_two_images_as_if_alone(llava, *llava.encode(pictures), LONGEST, abs=1e-4)
 
 
 def test_features_are_what_the_projector_of_transformers_receives(llava: Llava, pictures: list[Image.Image]) -> None:
@@ -161,21 +132,10 @@ def test_features_are_what_the_projector_of_transformers_receives(llava: Llava, 
 
 @pytest.mark.parametrize("layer", [-1, -2, -3])
 def test_cls_attention_is_the_cls_row_of_eager_attention(llava: Llava, pictures: list[Image.Image], layer: int) -> None:
-    encoded = llava.encode(pictures)
-    tower = llava.model.model.vision_tower
     pixels = llava.processor.image_processor(images=pictures, return_tensors="pt").pixel_values
-    before = tower.config._attn_implementation
-    tower.set_attn_implementation("eager")
-    try:
-        with torch.inference_mode():
-            maps = tower(pixels, output_attentions=True).attentions
-    finally:
-        tower.set_attn_implementation(before)
+    maps = eager_maps(llava.model.model.vision_tower, pixels)
     assert len(maps) == 3
-    for i, image in enumerate(encoded):
-        row = image.cls_attention(layer)
-        torch.testing.assert_close(row, maps[layer][i, :, 0, 1:].mean(0))
-        assert float(row.max() / row.min()) > 1.2, "a flat row would not tell layers apart"
+    check_cls_rows(llava.encode(pictures), maps, layer)
 
 
 def test_attention_of_a_layer_that_is_not_there(llava: Llava, pictures: list[Image.Image]) -> None:
@@ -213,10 +173,7 @@ def test_what_is_not_brought_to_unit_length_is_open_clips_too(llava: Llava, pict
 
 
 def test_verdicts_begin_with_yes_and_no(llava: Llava) -> None:
-    tokenizer = llava.processor.tokenizer
-    for ids, word in zip(llava._verdicts, ("yes", "no"), strict=True):
-        assert ids
-        assert all(word.startswith(tokenizer.decode([i]).strip()) and tokenizer.decode([i]).strip() for i in ids)
+    check_verdicts(llava)
 
 
 def test_the_prompt_is_the_checkpoints_template_cut_at_the_image(llava: Llava) -> None:
@@ -234,12 +191,7 @@ def copy(root: Path, to: Path) -> Path:
 
 
 def broken(settings: BackboneSettings, root: Path) -> str:
-    """The message, which must be one line."""
-    with pytest.raises(PruneProofError) as caught:
-        backbones.load(settings, root, "cpu")
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    return refused(lambda: backbones.load(settings, root, "cpu"))
 
 
 def test_missing_weights(llava_root: Path, llava_settings: BackboneSettings, tmp_path: Path) -> None:
@@ -281,7 +233,7 @@ def test_a_tensor_that_is_missing_from_the_weights(
 
 def test_another_family(llava_root: Path, llava_settings: BackboneSettings, tmp_path: Path) -> None:
     config = copy(llava_root, tmp_path) / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "blip-2"}))
+    change_json(config, model_type="blip-2")
     assert "blip-2" in broken(llava_settings, tmp_path)
 
 

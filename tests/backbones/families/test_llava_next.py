@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,28 @@ import torch
 from PIL import Image
 from tests.backbones._asking import ask, components, relevance
 from tests.backbones._llava_next_checkpoint import SIDE, save_llava_next
-from tests.conftest import EOS, IMAGE
+from tests.backbones.families._alike import (
+    QUESTIONS,
+    attending,
+    change_json,
+    check_as_if_alone,
+    check_half_precision,
+    check_not_flat,
+    check_shared_selection,
+    check_varied,
+    check_verdict_logits,
+    counted,
+    decoded,
+    eager_maps,
+    everything,
+    generated,
+    picture_of,
+    png,
+    refused,
+    texts_of,
+)
+from tests.conftest import IMAGE
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from pruneproof import backbones
 from pruneproof.answering.doors import whole
@@ -25,19 +43,9 @@ from pruneproof.backbones import flops
 from pruneproof.backbones.families.llava_next import CroppedImage, LlavaNext
 from pruneproof.errors import PruneProofError
 from pruneproof.pruning import atp
-from pruneproof.pruning.protocol import Signals, VisualTokens
+from pruneproof.pruning.protocol import Signals
 from pruneproof.settings import BackboneSettings
 
-QUESTIONS = (
-    "is there a car in the image?",
-    "is there a dog?",
-    "what colour is the dog?",
-    "how many boats are there in the image, and where?",
-    "is the car left of the dog?",
-    "a",
-    "what is to the right of the red car?",
-    "describe the image.",
-)
 LONGEST = 12
 SIZES = {"square": (80, 80), "wide": (150, 50), "tall": (50, 150), "narrow": (33, 200), "sliver": (2, 400)}
 """Width and height; the sliver is narrower than a patch."""
@@ -86,34 +94,14 @@ def model(request: pytest.FixtureRequest, models: dict[str, LlavaNext]) -> Llava
 @pytest.fixture(params=["sdpa", "eager"])
 def attention(request: pytest.FixtureRequest, model: LlavaNext) -> Iterator[str]:
     """The model with one implementation of attention, put back afterwards."""
-    before = model.model.config._attn_implementation
-    model.model.set_attn_implementation(request.param)
-    yield request.param
-    model.model.set_attn_implementation(before)
-
-
-def picture(size: tuple[int, int], seed: int = 0) -> Image.Image:
-    width, height = size
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    with attending(model.model, request.param) as how:
+        yield how
 
 
 def stock_inputs(model: LlavaNext, shown: Image.Image, questions: list[str]) -> Any:
     prompts = [model.prompt_text(question) for question in questions]
     model.processor.tokenizer.padding_side = "left"
     return model.processor(images=[shown] * len(prompts), text=prompts, padding=True, return_tensors="pt")
-
-
-def stock_tokens(model: LlavaNext, **inputs: Any) -> list[list[int]]:
-    """transformers' own `generate`; ids up to the end token."""
-    with torch.inference_mode():
-        output = model.model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
-    start = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0
-    rows: list[list[int]] = output[:, start:].tolist()
-    return [row[: row.index(EOS)] if EOS in row else row for row in rows]
-
-
-def texts(model: LlavaNext, rows: list[list[int]]) -> list[str]:
-    return [text.strip() for text in model.processor.tokenizer.batch_decode(rows, skip_special_tokens=True)]
 
 
 def stock_features(model: LlavaNext, shown: Image.Image) -> Tensor:
@@ -124,50 +112,33 @@ def stock_features(model: LlavaNext, shown: Image.Image) -> Tensor:
     return packed
 
 
-def everything(image: VisualTokens, rows: int = 1) -> Tensor:
-    return torch.arange(image.count).expand(rows, -1)
-
-
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.parametrize("shared", [True, False], ids=["packed", "one_row_each"])
 def test_all_tokens_kept_is_stock_generate_token_for_token(
-    model: LlavaNext, attention: str, size: str, batch: int, shared: bool, monkeypatch: pytest.MonkeyPatch
+    model: LlavaNext, attention: str, size: str, batch: int, shared: bool
 ) -> None:
-    questions, shown = list(QUESTIONS[:batch]), picture(SIZES[size])
+    questions, shown = list(QUESTIONS[:batch]), picture_of(SIZES[size])
     inputs = stock_inputs(model, shown, questions)
-    expected = stock_tokens(model, **inputs)
+    expected = generated(model.model, LONGEST, **inputs)
     image = model.encode([shown])[0]
     assert len(model.laid_out(whole(model, image))[0]) == int((inputs.input_ids[0] == IMAGE).sum())
-    decoded: list[list[int]] = []
-    decode = model.processor.tokenizer.batch_decode
-
-    def spy(rows: list[list[int]], **options: Any) -> Any:
-        decoded.extend(rows)
-        return decode(rows, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(model.processor.tokenizer, "batch_decode", spy)
+    with decoded(model) as found:
         ask(model, [image], questions, everything(image, 1 if shared else batch), LONGEST)
-    assert decoded == expected
+    assert found == expected
     if batch == 8:
-        assert len({len(row) for row in expected}) > 1, "answers of one length would not try rows that end early"
-        assert len({tuple(row) for row in expected}) > 4
+        check_varied(expected, more_than=4)
 
 
 def test_bfloat16_gives_the_stock_logits_within_tolerance(project: Path) -> None:
     half = load(settings_of("vicuna").model_copy(update={"dtype": "bfloat16"}), project)
-    shown = picture(SIZES["wide"])
+    shown = picture_of(SIZES["wide"])
     image = half.encode([shown])[0]
     inputs = stock_inputs(half, shown, [QUESTIONS[0]])
     with torch.inference_mode():
         logits = half.model(**inputs.to(torch.bfloat16)).logits[0, -1].float()
     reply = ask(half, [image], [QUESTIONS[0]], everything(image), 1)[0]
-    yes, no = half._verdicts
-    # bfloat16 has 8 bits: 1/128 of the largest logit, twice.
-    tolerance = 2 * float(logits.abs().max()) / 128
-    assert reply.yes_logit == pytest.approx(float(logits[yes].max()), abs=tolerance)
-    assert reply.no_logit == pytest.approx(float(logits[no].max()), abs=tolerance)
+    check_half_precision(half, reply, logits)
 
 
 def kept_rows(packed: Tensor, newline: Tensor, kept: list[int]) -> Tensor:
@@ -189,7 +160,7 @@ def kept_rows(packed: Tensor, newline: Tensor, kept: list[int]) -> Tensor:
 def test_pruned_answers_are_stock_generate_on_the_rows_that_are_kept(models: dict[str, LlavaNext], kind: str) -> None:
     """The three selections keep 3, 1 and 0 newlines, so their prompts differ in length."""
     model = models[kind]
-    shown = picture(SIZES["wide"], 1)
+    shown = picture_of(SIZES["wide"], 1)
     image = model.encode([shown])[0]
     kept = torch.tensor([[0, 9, 17, 40, 63], [1, 15, 29, 30, 31], [0, 3, 7, 8, 12]])
     assert [len(model.layout(image.size).reading(row)) - 5 for row in kept] == [3, 1, 0]
@@ -202,38 +173,27 @@ def test_pruned_answers_are_stock_generate_on_the_rows_that_are_kept(models: dic
         embeddings = torch.cat([*parts, embed(torch.tensor(prompt.after))])[None]
         with torch.inference_mode():
             logits = model.model(inputs_embeds=embeddings).logits[0, -1]
-        assert [reply.text] == texts(model, stock_tokens(model, inputs_embeds=embeddings))
-        yes, no = model._verdicts
-        assert reply.yes_logit == pytest.approx(float(logits[yes].max()), abs=1e-4)
-        assert reply.no_logit == pytest.approx(float(logits[no].max()), abs=1e-4)
+        assert [reply.text] == texts_of(model, generated(model.model, LONGEST, inputs_embeds=embeddings))
+        check_verdict_logits(model, reply, logits, abs=1e-4)
 
 
 def test_a_shared_selection_answers_as_the_same_selection_for_each_question(vicuna: LlavaNext) -> None:
-    image = vicuna.encode([picture(SIZES["tall"])])[0]
-    kept = torch.tensor([[1, 2, 16, 20, 21, 45]])
-    shared = ask(vicuna, [image], QUESTIONS, kept, LONGEST)
-    each = ask(vicuna, [image], QUESTIONS, kept.expand(len(QUESTIONS), -1), LONGEST)
-    assert [reply.text for reply in shared] == [reply.text for reply in each]
-    for one, other in zip(shared, each, strict=True):
-        assert one.yes_logit == pytest.approx(other.yes_logit, abs=1e-4)
+    image = vicuna.encode([picture_of(SIZES["tall"])])[0]
+    check_shared_selection(vicuna, image, [1, 2, 16, 20, 21, 45], LONGEST, abs=1e-4)
 
 
 def test_rows_of_pictures_of_other_sizes_are_answered_as_if_alone(vicuna: LlavaNext) -> None:
-    shown = [picture(SIZES[size]) for size in ("square", "narrow", "wide")]
+    shown = [picture_of(SIZES[size]) for size in ("square", "narrow", "wide")]
     square, narrow, wide = vicuna.encode(shown)
     images = [square, narrow, narrow, wide]
     kept = torch.tensor([[0, 1, 2], [3, 20, 39], [0, 1, 2], [9, 20, 63]])
     questions = [QUESTIONS[3], QUESTIONS[1], QUESTIONS[3], QUESTIONS[5]]
-    together = ask(vicuna, images, questions, kept, LONGEST)
-    for image, question, chosen, reply in zip(images, questions, kept, together, strict=True):
-        alone = ask(vicuna, [image], [question], chosen[None], LONGEST)[0]
-        assert alone.text == reply.text
-        assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-4)
+    together = check_as_if_alone(vicuna, images, questions, kept, LONGEST, abs=1e-4)
     assert together[0] != together[2], "the same question on another image"
 
 
 def test_one_selection_for_several_pictures(vicuna: LlavaNext) -> None:
-    images = vicuna.encode([picture(SIZES["square"], seed) for seed in range(2)])
+    images = vicuna.encode([picture_of(SIZES["square"], seed) for seed in range(2)])
     kept = torch.tensor([[2, 30, 31, 70]])
     together = ask(vicuna, images, QUESTIONS[:2], kept, LONGEST)
     alone = [ask(vicuna, [image], [QUESTIONS[i]], kept, LONGEST)[0] for i, image in enumerate(images)]
@@ -242,7 +202,7 @@ def test_one_selection_for_several_pictures(vicuna: LlavaNext) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_features_are_what_the_projector_of_transformers_receives(vicuna: LlavaNext, size: str) -> None:
-    shown = picture(SIZES[size])
+    shown = picture_of(SIZES[size])
     image = vicuna.encode([shown])[0]
     assert image.size == SIZES[size]
     assert image.cls.shape == (0, 48)
@@ -253,7 +213,7 @@ def test_features_are_what_the_projector_of_transformers_receives(vicuna: LlavaN
 
 
 def test_a_picture_is_encoded_the_same_whatever_stands_beside_it(vicuna: LlavaNext) -> None:
-    shown = [picture(size) for size in SIZES.values()]
+    shown = [picture_of(size) for size in SIZES.values()]
     for together, alone in zip(vicuna.encode(shown), (vicuna.encode([one])[0] for one in shown), strict=True):
         assert torch.equal(together.features, alone.features)
         assert torch.equal(together.cls_attention(-1), alone.cls_attention(-1))
@@ -261,33 +221,26 @@ def test_a_picture_is_encoded_the_same_whatever_stands_beside_it(vicuna: LlavaNe
 
 @pytest.mark.parametrize("layer", [-1, -2, -3])
 def test_attention_is_the_cls_row_of_each_crop_in_eager_attention(vicuna: LlavaNext, layer: int) -> None:
-    shown = picture(SIZES["wide"])
+    shown = picture_of(SIZES["wide"])
     image = vicuna.encode([shown])[0]
-    tower = vicuna.model.model.vision_tower
-    before = tower.config._attn_implementation
-    tower.set_attn_implementation("eager")
-    try:
-        with torch.inference_mode():
-            maps = tower(vicuna.pixels([shown])[0], output_attentions=True).attentions[layer]
-    finally:
-        tower.set_attn_implementation(before)
+    maps = eager_maps(vicuna.model.model.vision_tower, vicuna.pixels([shown])[0])[layer]
     crops = maps[:, :, 0, 1:].mean(1)
     assert len(crops) == 1 + 3, "150 x 50 fits the grid of one row and three tiles best"
     # By hand: each tile gives its 4 x 4, tiles lie side by side, and nothing of this picture is padding.
     grid = torch.cat([crop.view(SIDE, SIDE) for crop in crops[1:]], dim=1)
     row = image.cls_attention(layer)
     torch.testing.assert_close(row, torch.cat([crops[0], grid.flatten()]))
-    assert float(row.max() / row.min()) > 1.2, "a flat row would not tell layers apart"
+    check_not_flat(row)
 
 
 def test_attention_of_a_layer_that_is_not_there(vicuna: LlavaNext) -> None:
     with pytest.raises(PruneProofError, match=r"layer -9 .*3 layers"):
-        vicuna.encode([picture((60, 60))])[0].cls_attention(-9)
+        vicuna.encode([picture_of((60, 60))])[0].cls_attention(-9)
 
 
 def test_one_budget_is_shared_over_the_crops(vicuna: LlavaNext) -> None:
     """The best 24 of 80 patches, wherever they lie: no crop has a quota."""
-    image = vicuna.encode([picture(SIZES["square"])])[0]
+    image = vicuna.encode([picture_of(SIZES["square"])])[0]
     method = atp.build(atp.Settings(keep=0.3, alpha=0.0))
     (one,) = method.select(image, Questions(QUESTIONS, vicuna, "matched"), np.random.default_rng(0))
     kept = one.index
@@ -303,7 +256,7 @@ def test_one_budget_is_shared_over_the_crops(vicuna: LlavaNext) -> None:
 
 def test_relevance_lives_in_clip_space(vicuna: LlavaNext) -> None:
     """Taken through the same norm and projection, each crop's CLS is open_clip's own embedding of it."""
-    shown = picture(SIZES["square"])
+    shown = picture_of(SIZES["square"])
     image = vicuna.encode([shown])[0]
     assert isinstance(image, CroppedImage)
     clip = vicuna.clip.matched
@@ -320,15 +273,12 @@ def test_relevance_lives_in_clip_space(vicuna: LlavaNext) -> None:
 
 
 def test_stored_images_answer_as_encoded_ones(vicuna: LlavaNext, tmp_path: Path) -> None:
-    pngs = []
-    for size in ("square", "narrow"):
-        buffer = BytesIO()
-        picture(SIZES[size]).save(buffer, "PNG")
-        pngs.append(buffer.getvalue())
+    shown = [picture_of(SIZES[size]) for size in ("square", "narrow")]
+    pngs = [png(one) for one in shown]
     store = FeatureStore(tmp_path, "base", 2**20)
     written, read = (store.encode(vicuna, pngs, Signals()) for _ in range(2))
     kept = torch.tensor([[0, 2, 17, 18, 39], [5, 16, 25, 30, 31]])
-    fresh = vicuna.encode([picture(SIZES[size]) for size in ("square", "narrow")])
+    fresh = vicuna.encode(shown)
     expected = ask(vicuna, fresh, QUESTIONS[:2], kept, LONGEST)
     for images in (written, read):
         assert ask(vicuna, images, QUESTIONS[:2], kept, LONGEST) == expected
@@ -336,19 +286,12 @@ def test_stored_images_answer_as_encoded_ones(vicuna: LlavaNext, tmp_path: Path)
         torch.testing.assert_close(images[1].aligned(-1), fresh[1].aligned(-1))
 
 
-@torch.inference_mode()
-def counted(work: Any) -> int:
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return int(counter.get_total_flops())
-
-
 @pytest.mark.parametrize(("kept", "newlines"), [(list(range(64)), 4), ([0, 9, 17, 40, 63], 3), ([0, 3], 0)])
 def test_components_cost_what_the_formula_says(
     vicuna: LlavaNext, project: Path, kept: list[int], newlines: int
 ) -> None:
     """Every crop passes the tower; only kept patches pass the projector; newlines are read by the language model."""
-    shown, config = picture(SIZES["wide"]), vicuna.model.config
+    shown, config = picture_of(SIZES["wide"]), vicuna.model.config
     clip = json.loads((project / "data/backbones/vicuna/clip/open_clip_config.json").read_text())["model_cfg"]
     prompt = vicuna.prompt(QUESTIONS[0])
     text = len(prompt.before) + len(prompt.after)
@@ -381,7 +324,7 @@ def test_the_prompt_is_the_checkpoints_template_cut_at_the_image(models: dict[st
 
 
 def test_a_picture_narrower_than_a_patch_keeps_its_bare_newlines(vicuna: LlavaNext) -> None:
-    image = vicuna.encode([picture((2, 400))])[0]
+    image = vicuna.encode([picture_of((2, 400))])[0]
     layout = vicuna.layout(image.size)
     assert layout.order.tolist() == list(range(16))
     assert layout.reading(torch.tensor([3, 4])).tolist() == [0, 1, 2, 2, 2, 2]
@@ -390,17 +333,8 @@ def test_a_picture_narrower_than_a_patch_keeps_its_bare_newlines(vicuna: LlavaNe
 def broken(root: Path, to: Path, file: str, **changes: Any) -> str:
     """The message, which must be one line, of a checkpoint whose JSON file is changed."""
     shutil.copytree(root / "data", to / "data")
-    path = to / "data/backbones/vicuna" / file
-    content = json.loads(path.read_text())
-    place = content["image_processor"] if file == "processor_config.json" else content
-    assert changes.keys() <= place.keys()
-    place.update(changes)
-    path.write_text(json.dumps(content))
-    with pytest.raises(PruneProofError) as caught:
-        load(settings_of("vicuna"), to)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    change_json(to / "data/backbones/vicuna" / file, **changes)
+    return refused(lambda: load(settings_of("vicuna"), to))
 
 
 def test_another_family(project: Path, tmp_path: Path) -> None:

@@ -1,23 +1,39 @@
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from tests.backbones._asking import ask, components, shown
 from tests.backbones._llava_next_checkpoint import SIDE
 from tests.backbones._llava_onevision_checkpoint import save_llava_onevision
-from tests.conftest import EOS, IMAGE
+from tests.backbones.families._alike import (
+    QUESTIONS,
+    attending,
+    change_json,
+    check_as_if_alone,
+    check_half_precision,
+    check_not_flat,
+    check_varied,
+    check_verdict_logits,
+    counted,
+    decoded,
+    eager_maps,
+    everything,
+    generated,
+    half,
+    picture_of,
+    png,
+    refused,
+    texts_of,
+)
+from tests.conftest import IMAGE
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torch.utils.flop_counter import FlopCounterMode
 
 from pruneproof import backbones
 from pruneproof.answering.doors import whole
@@ -26,19 +42,9 @@ from pruneproof.backbones import Narrowing, flops
 from pruneproof.backbones.families._siglip import SiglipImage
 from pruneproof.backbones.families.llava_onevision import LlavaOnevision
 from pruneproof.errors import PruneProofError
-from pruneproof.pruning.protocol import Kept, LanguageLayer, Signals, VisualTokens
+from pruneproof.pruning.protocol import Kept, LanguageLayer, Signals
 from pruneproof.settings import BackboneSettings
 
-QUESTIONS = (
-    "is there a car in the image?",
-    "is there a dog?",
-    "what colour is the dog?",
-    "how many boats are there in the image, and where?",
-    "is the car left of the dog?",
-    "a",
-    "what is to the right of the red car?",
-    "describe the image.",
-)
 LONGEST = 8
 SIZES = {"square": (80, 80), "wide": (150, 50), "small": (56, 40), "narrow": (33, 200), "sliver": (2, 400)}
 """Width and height: 4 and 3 tiles, made smaller; 1 tile; 3 with unpadding; and one without any patch of its tiles."""
@@ -62,30 +68,18 @@ def loaded(project: Path) -> LlavaOnevision:
 @pytest.fixture(params=["sdpa", "eager"])
 def model(request: pytest.FixtureRequest, loaded: LlavaOnevision) -> Iterator[LlavaOnevision]:
     """With each implementation of attention, put back afterwards."""
-    before = loaded.model.config._attn_implementation
-    loaded.model.set_attn_implementation(request.param)
-    yield loaded
-    loaded.model.set_attn_implementation(before)
+    with attending(loaded.model, request.param):
+        yield loaded
 
 
 def picture(size: str, seed: int = 0) -> Image.Image:
-    width, height = SIZES[size]
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    return picture_of(SIZES[size], seed)
 
 
 def encoded(model: LlavaOnevision, size: str, seed: int = 0) -> SiglipImage:
     image = model.encode([picture(size, seed)])[0]
     assert isinstance(image, SiglipImage)
     return image
-
-
-def stock_tokens(model: LlavaOnevision, **inputs: Any) -> list[list[int]]:
-    """transformers' own `generate`; ids up to the end token."""
-    with torch.inference_mode():
-        output = model.model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
-    start = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0
-    rows: list[list[int]] = output[:, start:].tolist()
-    return [row[: row.index(EOS)] if EOS in row else row for row in rows]
 
 
 def stock_features(model: LlavaOnevision, size: str) -> Tensor:
@@ -96,18 +90,10 @@ def stock_features(model: LlavaOnevision, size: str) -> Tensor:
     return packed
 
 
-def everything(image: VisualTokens, rows: int = 1) -> Tensor:
-    return torch.arange(image.count).expand(rows, -1)
-
-
-def half(image: VisualTokens) -> Tensor:
-    return torch.randperm(image.count, generator=torch.Generator().manual_seed(5))[: image.count // 2].sort().values
-
-
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("batch", "shared"), [(1, True), (8, True), (8, False)], ids=["one", "packed", "one_row_each"])
 def test_all_tokens_kept_is_stock_generate_token_for_token(
-    model: LlavaOnevision, size: str, batch: int, shared: bool, monkeypatch: pytest.MonkeyPatch
+    model: LlavaOnevision, size: str, batch: int, shared: bool
 ) -> None:
     questions = list(QUESTIONS[:batch])
     model.processor.tokenizer.padding_side = "left"
@@ -117,23 +103,14 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
         padding=True,
         return_tensors="pt",
     )
-    expected = stock_tokens(model, **inputs)
+    expected = generated(model.model, LONGEST, **inputs)
     image = encoded(model, size)
     assert len(model.laid_out(whole(model, image))[0]) == int((inputs.input_ids[0] == IMAGE).sum())
-    decoded: list[list[int]] = []
-    decode = model.processor.tokenizer.batch_decode
-
-    def spy(rows: list[list[int]], **options: Any) -> Any:
-        decoded.extend(rows)
-        return decode(rows, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(model.processor.tokenizer, "batch_decode", spy)
+    with decoded(model) as found:
         ask(model, [image], questions, everything(image, 1 if shared else batch), LONGEST)
-    assert decoded == expected
+    assert found == expected
     if batch == 8:
-        assert len({len(row) for row in expected}) > 1, "answers of one length would not try rows that end early"
-        assert len({tuple(row) for row in expected}) > 3
+        check_varied(expected, more_than=3)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -181,30 +158,20 @@ def test_pruned_answers_are_stock_generate_on_the_rows_that_are_kept(model: Llav
         with torch.inference_mode():
             logits = model.model(inputs_embeds=inputs).logits[0, -1]
         reply = ask(model, [image], [question], torch.tensor([kept]), LONGEST)[0]
-        (expected,) = model.processor.tokenizer.batch_decode(
-            stock_tokens(model, inputs_embeds=inputs), skip_special_tokens=True
-        )
-        assert reply.text == expected.strip()
-        assert reply.yes_logit == pytest.approx(float(logits[model._verdicts.yes].max()), abs=1e-4)
+        (expected,) = texts_of(model, generated(model.model, LONGEST, inputs_embeds=inputs))
+        assert reply.text == expected
+        check_verdict_logits(model, reply, logits, abs=1e-4)
 
 
 def test_pictures_of_several_sizes_are_answered_as_if_alone(loaded: LlavaOnevision) -> None:
     images = [encoded(loaded, size) for size in ("square", "narrow", "small", "wide")]
     kept = torch.tensor([[0, 1, 2], [3, 20, 39], [0, 1, 2], [9, 20, 40]])
-    together = ask(loaded, images, QUESTIONS[:4], kept, LONGEST)
-    for image, question, own, reply in zip(images, QUESTIONS[:4], kept, together, strict=True):
-        alone = ask(loaded, [image], [question], own[None], LONGEST)[0]
-        assert alone.text == reply.text
-        assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-4)
+    check_as_if_alone(loaded, images, QUESTIONS[:4], kept, LONGEST, abs=1e-4)
 
 
 def test_stored_images_answer_as_encoded_ones(loaded: LlavaOnevision, tmp_path: Path) -> None:
     """Two of one size among them, which share the places of their tokens."""
-    pngs = []
-    for size, seed in (("square", 0), ("square", 1), ("narrow", 0)):
-        buffer = BytesIO()
-        picture(size, seed).save(buffer, "PNG")
-        pngs.append(buffer.getvalue())
+    pngs = [png(picture(size, seed)) for size, seed in (("square", 0), ("square", 1), ("narrow", 0))]
     store = FeatureStore(tmp_path, "base", 2**20)
     written, read = (store.encode(loaded, pngs, Signals()) for _ in range(2))
     fresh = [encoded(loaded, "square"), encoded(loaded, "square", 1), encoded(loaded, "narrow")]
@@ -224,12 +191,7 @@ def test_received_attention_is_that_of_each_crop_in_eager_attention(
     loaded: LlavaOnevision, size: str, layer: int
 ) -> None:
     tower = loaded.model.model.vision_tower
-    before = tower.config._attn_implementation
-    tower.set_attn_implementation("eager")
-    try:
-        maps = tower(loaded.pixels([picture(size)])[0], output_attentions=True).attentions[layer]
-    finally:
-        tower.set_attn_implementation(before)
+    maps = eager_maps(tower, loaded.pixels([picture(size)])[0])[layer]
     crops = maps.mean(dim=(1, 2))
     if size == "square":
         # By hand: 2 x 2 tiles of 4 x 4, no padding, made smaller to 5 x 5 as the stock model does with features.
@@ -241,7 +203,7 @@ def test_received_attention_is_that_of_each_crop_in_eager_attention(
     image = encoded(loaded, size)
     found = image.received_attention(layer)
     torch.testing.assert_close(found, torch.cat([crops[0], grid.flatten()]), atol=1e-6, rtol=1e-4)
-    assert float(found.max() / found.min()) > 1.2, "a flat map would not tell layers apart"
+    check_not_flat(found)
     block = tower.encoder.layers[layer]
     keys = block.self_attn.k_proj(block.layer_norm1(image.states[range(3)[layer]])[0]).view(SIDE**2, 3, 16)
     torch.testing.assert_close(image.keys(layer)[:, : SIDE**2], keys.transpose(0, 1), atol=1e-5, rtol=1e-4)
@@ -294,12 +256,6 @@ def test_a_method_inside_the_language_model_drops_tokens_and_no_newlines(loaded:
     assert [reply.text for reply in replies[0]] == [reply.text for reply in replies[1]]
 
 
-def counted(work: Any) -> int:
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        work()
-    return int(counter.get_total_flops())
-
-
 @pytest.mark.parametrize("size", ["square", "narrow"])
 def test_components_cost_what_the_formula_says(loaded: LlavaOnevision, size: str) -> None:
     image, config = encoded(loaded, size), loaded.model.config
@@ -318,32 +274,21 @@ def test_components_cost_what_the_formula_says(loaded: LlavaOnevision, size: str
 
 
 def test_bfloat16_gives_the_stock_logits_within_tolerance(project: Path) -> None:
-    half = backbones.load(SETTINGS.model_copy(update={"dtype": "bfloat16"}), project, "cpu")
-    assert isinstance(half, LlavaOnevision)
-    image = encoded(half, "square")
-    inputs = half.processor(images=[picture("square")], text=[half.prompt_text(QUESTIONS[0])], return_tensors="pt")
+    small = backbones.load(SETTINGS.model_copy(update={"dtype": "bfloat16"}), project, "cpu")
+    assert isinstance(small, LlavaOnevision)
+    image = encoded(small, "square")
+    inputs = small.processor(images=[picture("square")], text=[small.prompt_text(QUESTIONS[0])], return_tensors="pt")
     with torch.inference_mode():
-        logits = half.model(**inputs.to(torch.bfloat16)).logits[0, -1].float()
-    reply = ask(half, [image], [QUESTIONS[0]], everything(image), 1)[0]
-    # bfloat16 has 8 bits: 1/128 of the largest logit, twice.
-    tolerance = 2 * float(logits.abs().max()) / 128
-    assert reply.yes_logit == pytest.approx(float(logits[half._verdicts.yes].max()), abs=tolerance)
+        logits = small.model(**inputs.to(torch.bfloat16)).logits[0, -1].float()
+    reply = ask(small, [image], [QUESTIONS[0]], everything(image), 1)[0]
+    check_half_precision(small, reply, logits)
 
 
 def broken(project: Path, to: Path, file: str, **changes: Any) -> str:
     """What loading says of a checkpoint with other values in one of its files."""
     shutil.copytree(project / "checkpoint", to / "checkpoint")
-    path = to / "checkpoint" / file
-    content = json.loads(path.read_text())
-    place = content["image_processor"] if file == "processor_config.json" else content
-    assert changes.keys() <= place.keys()
-    place.update(changes)
-    path.write_text(json.dumps(content))
-    with pytest.raises(PruneProofError) as caught:
-        backbones.load(SETTINGS, to, "cpu")
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    change_json(to / "checkpoint" / file, **changes)
+    return refused(lambda: backbones.load(SETTINGS, to, "cpu"))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,16 @@ from tests.backbones._asking import ask, components, shown
 from tests.backbones._qwen_vl_checkpoint import EOS, IMAGE, MERGE, PATCH, WIDTH, save_qwen_vl
 from tests.backbones.clip.test_patch_boxes import SIZES as MAPPED
 from tests.backbones.clip.test_patch_boxes import check, map_of
-from tests.backbones.families.test_llava_next import counted
+from tests.backbones.families._alike import (
+    QUESTIONS,
+    attending,
+    counted,
+    everything,
+    generated,
+    picture_of,
+    png,
+    texts_of,
+)
 from torch import Tensor
 
 from pruneproof import backbones
@@ -29,20 +37,10 @@ from pruneproof.backbones.families._qwen_vl_tower import GroupedImage
 from pruneproof.errors import PruneProofError
 from pruneproof.method_checks import door_problems
 from pruneproof.pruning import atp_received, kept_count, random
-from pruneproof.pruning.protocol import Kept, LanguageLayer, Signals, VisualTokens
+from pruneproof.pruning.protocol import Kept, LanguageLayer, Signals
 from pruneproof.seeds import generator
 from pruneproof.settings import BackboneSettings
 
-QUESTIONS = (
-    "is there a car in the image?",
-    "is there a dog?",
-    "what colour is the dog?",
-    "how many boats are there in the image, and where?",
-    "is the car left of the dog?",
-    "a",
-    "what is to the right of the red car?",
-    "describe the image.",
-)
 LONGEST = 10
 SIZES = {"square": (80, 80), "wide": (150, 50), "tall": (50, 150), "large": (300, 210)}
 """Width and height: 5 x 5, 3 x 8, 8 x 3 and 6 x 9 groups, of which windows of 2 x 2 leave a rest."""
@@ -82,15 +80,12 @@ def model(kind: str, models: dict[str, QwenVlBase]) -> QwenVlBase:
 @pytest.fixture(params=["sdpa", "eager"])
 def attention(request: pytest.FixtureRequest, model: QwenVlBase) -> Iterator[str]:
     """The model with one implementation of attention, put back afterwards."""
-    before = model.model.config._attn_implementation
-    model.model.set_attn_implementation(request.param)
-    yield request.param
-    model.model.set_attn_implementation(before)
+    with attending(model.model, request.param) as how:
+        yield how
 
 
 def picture(size: str, seed: int = 0) -> Image.Image:
-    width, height = SIZES[size]
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    return picture_of(SIZES[size], seed)
 
 
 def stock_inputs(model: QwenVlBase, pictures: list[Image.Image], questions: list[str]) -> Any:
@@ -100,18 +95,7 @@ def stock_inputs(model: QwenVlBase, pictures: list[Image.Image], questions: list
 
 def stock_texts(model: QwenVlBase, inputs: Any) -> list[str]:
     """What transformers' own `generate` answers."""
-    with torch.inference_mode():
-        output = model.model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
-    rows = output[:, inputs["input_ids"].shape[1] :].tolist()
-    return texts(model, [row[: row.index(EOS)] if EOS in row else row for row in rows])
-
-
-def texts(model: QwenVlBase, rows: list[list[int]]) -> list[str]:
-    return [text.strip() for text in model.processor.tokenizer.batch_decode(rows, skip_special_tokens=True)]
-
-
-def everything(image: VisualTokens, rows: int = 1) -> Tensor:
-    return torch.arange(image.count).expand(rows, -1)
+    return texts_of(model, generated(model.model, LONGEST, **inputs))
 
 
 @pytest.mark.parametrize("batch", [1, 8])
@@ -212,7 +196,7 @@ def masked(model: QwenVlBase, one: Image.Image, question: str, kept: dict[int, l
         # Source: transformers `compute_3d_position_ids`: cache length of the whole prompt + `rope_deltas`.
         places = torch.cat([places, (total + delta).expand(3, 1, 1)], dim=2)
     assert first is not None
-    return texts(model, [answer])[0], first
+    return texts_of(model, [answer])[0], first
 
 
 @pytest.mark.parametrize("size", ["wide", "large"])
@@ -431,11 +415,7 @@ def test_the_adapted_atp_runs_end_to_end(model: QwenVlBase) -> None:
 
 def test_stored_images_answer_as_encoded_ones(model: QwenVlBase, tmp_path: Path) -> None:
     """What DeepStack needs is stored too."""
-    pngs = []
-    for size in ("wide", "large"):
-        buffer = BytesIO()
-        picture(size).save(buffer, "PNG")
-        pngs.append(buffer.getvalue())
+    pngs = [png(picture(size)) for size in ("wide", "large")]
     store = FeatureStore(tmp_path, "base", 2**22)
     written, read = (store.encode(model, pngs, Signals(keys=(0,))) for _ in range(2))
     fresh = model.encode([picture("wide"), picture("large")])

@@ -3,19 +3,36 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from tests.backbones._asking import ask, components, shown
 from tests.backbones._smolvlm_checkpoint import SCALE, save_smolvlm, stock_processor
-from tests.conftest import EOS
+from tests.backbones.families._alike import (
+    QUESTIONS,
+    attending,
+    change_json,
+    check_as_if_alone,
+    check_half_precision,
+    check_not_flat,
+    check_varied,
+    check_verdict_logits,
+    counted,
+    decoded,
+    eager_maps,
+    everything,
+    generated,
+    half,
+    picture_of,
+    refused,
+    texts_of,
+)
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
-from torch.utils.flop_counter import FlopCounterMode
 
 from pruneproof import backbones
 from pruneproof.answering.doors import whole
@@ -23,19 +40,9 @@ from pruneproof.backbones import Narrowing, flops
 from pruneproof.backbones.families._siglip import SiglipImage
 from pruneproof.backbones.families.smolvlm import SmolVlm
 from pruneproof.errors import PruneProofError
-from pruneproof.pruning.protocol import Kept, LanguageLayer, VisualTokens
+from pruneproof.pruning.protocol import Kept, LanguageLayer
 from pruneproof.settings import BackboneSettings
 
-QUESTIONS = (
-    "is there a car in the image?",
-    "is there a dog?",
-    "what colour is the dog?",
-    "how many boats are there in the image, and where?",
-    "is the car left of the dog?",
-    "a",
-    "what is to the right of the red car?",
-    "describe the image.",
-)
 LONGEST = 8
 SIZES = {"square": (80, 80), "wide": (150, 50), "tall": (20, 35), "sliver": (2, 400)}
 """Width and height: 3 x 3, 1 x 3, 3 x 2 and 3 x 1 sub-images."""
@@ -74,17 +81,14 @@ def loaded(models: dict[str, SmolVlm]) -> SmolVlm:
 @pytest.fixture(params=["sdpa", "eager"])
 def attention(request: pytest.FixtureRequest, models: dict[str, SmolVlm]) -> Iterator[None]:
     """All models with each implementation of attention, put back afterwards."""
-    before = {kind: model.model.config._attn_implementation for kind, model in models.items()}
-    for model in models.values():
-        model.model.set_attn_implementation(request.param)
-    yield
-    for kind, model in models.items():
-        model.model.set_attn_implementation(before[kind])
+    with ExitStack() as stack:
+        for model in models.values():
+            stack.enter_context(attending(model.model, request.param))
+        yield
 
 
 def picture(size: str, seed: int = 0) -> Image.Image:
-    width, height = SIZES[size]
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    return picture_of(SIZES[size], seed)
 
 
 def encoded(model: SmolVlm, size: str, seed: int = 0) -> SiglipImage:
@@ -106,13 +110,9 @@ def stock_inputs(model: SmolVlm, size: str, questions: list[str]) -> Any:
 
 
 def stock_tokens(model: SmolVlm, **inputs: Any) -> list[list[int]]:
-    """transformers' own `generate`; ids up to the end token."""
+    """transformers' own `generate`, which takes no numbers of crops."""
     inputs = {key: value for key, value in inputs.items() if key not in ("rows", "cols")}
-    with torch.inference_mode():
-        output = model.model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
-    start = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0
-    rows: list[list[int]] = output[:, start:].tolist()
-    return [row[: row.index(EOS)] if EOS in row else row for row in rows]
+    return generated(model.model, LONGEST, **inputs)
 
 
 def stock_features(model: SmolVlm, size: str) -> Tensor:
@@ -123,39 +123,22 @@ def stock_features(model: SmolVlm, size: str) -> Tensor:
     return found
 
 
-def everything(image: VisualTokens, rows: int = 1) -> Tensor:
-    return torch.arange(image.count).expand(rows, -1)
-
-
-def half(image: VisualTokens) -> Tensor:
-    return torch.randperm(image.count, generator=torch.Generator().manual_seed(5))[: image.count // 2].sort().values
-
-
 @pytest.mark.parametrize(("kind", "size"), CASES)
 @pytest.mark.parametrize(("batch", "shared"), [(1, True), (8, True), (8, False)], ids=["one", "packed", "one_row_each"])
 @pytest.mark.usefixtures("attention")
 def test_all_tokens_kept_is_stock_generate_token_for_token(
-    models: dict[str, SmolVlm], kind: str, size: str, batch: int, shared: bool, monkeypatch: pytest.MonkeyPatch
+    models: dict[str, SmolVlm], kind: str, size: str, batch: int, shared: bool
 ) -> None:
     model, questions = models[kind], list(QUESTIONS[:batch])
     inputs = stock_inputs(model, size, questions)
     expected = stock_tokens(model, **inputs)
     image = encoded(model, size)
     assert image.count == int((inputs.input_ids[0] == model.model.config.image_token_id).sum())
-    decoded: list[list[int]] = []
-    decode = model.processor.tokenizer.batch_decode
-
-    def spy(rows: list[list[int]], **options: Any) -> Any:
-        decoded.extend(rows)
-        return decode(rows, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(model.processor.tokenizer, "batch_decode", spy)
+    with decoded(model) as found:
         ask(model, [image], questions, everything(image, 1 if shared else batch), LONGEST)
-    assert decoded == expected
+    assert found == expected
     if batch == 8:
-        assert len({len(row) for row in expected}) > 1, "answers of one length would not try rows that end early"
-        assert len({tuple(row) for row in expected}) > 3
+        check_varied(expected, more_than=3)
 
 
 @pytest.mark.parametrize(("kind", "size"), CASES)
@@ -203,39 +186,28 @@ def test_pruned_answers_are_stock_generate_on_the_rows_that_are_kept(loaded: Smo
         with torch.inference_mode():
             logits = loaded.model(inputs_embeds=inputs).logits[0, -1]
         reply = ask(loaded, [image], [question], torch.tensor([kept]), LONGEST)[0]
-        (expected,) = loaded.processor.tokenizer.batch_decode(
-            stock_tokens(loaded, inputs_embeds=inputs), skip_special_tokens=True
-        )
-        assert reply.text == expected.strip()
-        assert reply.yes_logit == pytest.approx(float(logits[loaded._verdicts.yes].max()), abs=1e-4)
+        (expected,) = texts_of(loaded, generated(loaded.model, LONGEST, inputs_embeds=inputs))
+        assert reply.text == expected
+        check_verdict_logits(loaded, reply, logits, abs=1e-4)
 
 
 def test_pictures_of_several_sizes_are_answered_as_if_alone(loaded: SmolVlm) -> None:
     images = [encoded(loaded, size) for size in ("square", "wide", "sliver", "tall")]
     kept = torch.tensor([[0, 1, 2], [3, 20, 39], [0, 1, 2], [9, 20, 63]])
-    together = ask(loaded, images, QUESTIONS[:4], kept, LONGEST)
-    for image, question, own, reply in zip(images, QUESTIONS[:4], kept, together, strict=True):
-        alone = ask(loaded, [image], [question], own[None], LONGEST)[0]
-        assert alone.text == reply.text
-        assert alone.yes_logit == pytest.approx(reply.yes_logit, abs=1e-4)
+    check_as_if_alone(loaded, images, QUESTIONS[:4], kept, LONGEST, abs=1e-4)
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("layer", [-1, -3])
 def test_received_attention_is_pooled_as_pixel_shuffle_joins_patches(loaded: SmolVlm, layer: int) -> None:
     tower = loaded.model.model.vision_model
-    before = tower.config._attn_implementation
-    tower.set_attn_implementation("eager")
-    try:
-        maps = tower(loaded.pixels([picture("wide")])[0], output_attentions=True).attentions[layer]
-    finally:
-        tower.set_attn_implementation(before)
+    maps = eager_maps(tower, loaded.pixels([picture("wide")])[0])[layer]
     crops = maps.mean(dim=(1, 2))
     assert len(crops) == 4
     image = encoded(loaded, "wide")
     found = image.received_attention(layer)
     torch.testing.assert_close(found, avg_pool2d(crops.view(4, 8, 8), SCALE).flatten(), atol=1e-6, rtol=1e-4)
-    assert float(found.max() / found.min()) > 1.2, "a flat map would not tell layers apart"
+    check_not_flat(found)
     block = tower.encoder.layers[layer]
     keys = block.self_attn.k_proj(block.layer_norm1(image.states[range(3)[layer]])).view(4, 8, 8, 2, 16)
     pooled = avg_pool2d(keys.flatten(3).permute(0, 3, 1, 2), SCALE).view(4, 2, 16, 16)
@@ -268,12 +240,6 @@ def test_a_method_inside_the_language_model_drops_blocks_and_no_text(loaded: Smo
     assert [reply.text for reply in replies[0]] == [reply.text for reply in replies[1]]
 
 
-def counted(work: Any) -> int:
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        work()
-    return int(counter.get_total_flops())
-
-
 def test_components_cost_what_the_formula_says(loaded: SmolVlm) -> None:
     image, config = encoded(loaded, "wide"), loaded.model.config
     text = len(loaded.prompt(QUESTIONS[0]))
@@ -297,17 +263,11 @@ def test_bfloat16_gives_the_stock_logits_within_tolerance(project: Path) -> None
         given = {key: inputs[key] for key in ("input_ids", "pixel_values", "pixel_attention_mask")}
         logits = small.model(**given).logits[0, -1].float()
     reply = ask(small, [image], [QUESTIONS[0]], everything(image), 1)[0]
-    # bfloat16 has 8 bits: 1/128 of the largest logit, twice.
-    tolerance = 2 * float(logits.abs().max()) / 128
-    assert reply.yes_logit == pytest.approx(float(logits[small._verdicts.yes].max()), abs=tolerance)
+    check_half_precision(small, reply, logits)
 
 
-def refused(root: Path) -> str:
-    with pytest.raises(PruneProofError) as caught:
-        load("cut", root)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+def said_of(root: Path) -> str:
+    return refused(lambda: load("cut", root))
 
 
 @pytest.mark.parametrize(
@@ -325,9 +285,8 @@ def test_checkpoints_that_cannot_be_cut_into_blocks_are_refused(
     project: Path, tmp_path: Path, file: str, changes: dict[str, Any], said: str
 ) -> None:
     shutil.copytree(project / "cut", tmp_path / "cut")
-    path = tmp_path / "cut" / file
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    assert said in refused(tmp_path)
+    change_json(tmp_path / "cut" / file, **changes)
+    assert said in said_of(tmp_path)
 
 
 @pytest.mark.parametrize("layout", ["saved together", "older template"])
@@ -360,4 +319,4 @@ def test_a_tokenizer_that_reads_text_beside_a_picture_otherwise_is_refused(proje
     path.write_text(json.dumps(content))
     template = tmp_path / "cut" / "chat_template.jinja"
     template.write_text(template.read_text().replace("<image>", " <image>"))
-    assert "reads the text around a picture otherwise in a prompt" in refused(tmp_path)
+    assert "reads the text around a picture otherwise in a prompt" in said_of(tmp_path)
