@@ -31,6 +31,21 @@ def test_the_table_shows_values_intervals_and_dashes(tmp_path: Path, capsys: pyt
     assert str(tmp_path / "reports/report.html") in "\n".join(lines)
 
 
+def test_a_score_that_is_no_accuracy_is_called_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = study(tmp_path, FULL)
+    summary.report(folder)
+    said = capsys.readouterr().out
+    assert "Clean, corrupted, reworded: accuracy. " in said
+    assert "Effective: points of accuracy above random pruning to the same clean accuracy" in said
+    content = HEAD.replace("\n", ",score\n") + f"{FULL},CIDEr-D times 100\n"
+    (folder / "reports/summary.csv").write_text(content)
+    summary.report(folder)
+    said = capsys.readouterr().out
+    assert "Clean, corrupted, reworded: CIDEr-D times 100. " in said
+    assert "accuracy" not in said
+    assert all(len(line) <= 120 for line in said.splitlines() if str(tmp_path) not in line)
+
+
 def test_the_finding_stands_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = study(tmp_path, FULL, ATP)
     sentence = "On `builtin_llava`, " + "no method is more robust than [another], " * 8

@@ -22,11 +22,12 @@ COLUMNS = (
 )
 """Heading, column of summary.csv, how its value is written, how its interval is written."""
 NOTES = (
-    "Clean, corrupted, reworded: accuracy. Kept: what corruption leaves of the lead over chance.",
-    "Effective: points of accuracy above random pruning to the same clean accuracy; plus is more robust.",
+    "Clean, corrupted, reworded: {score}. Kept: what corruption leaves of the lead over chance.",
+    "Effective: points of {short} above random pruning to the same clean {short}; plus is more robust. None at chance.",
     "d', corrupted: how well present and absent objects are told apart.",
     "Invents, corrupted: absent objects affirmed where as many present ones are found as by the full model.",
 )
+"""`score` is what the study measures, `short` its name alone."""
 WIDTH = 120
 """Characters of the table where the output is no terminal."""
 
@@ -64,8 +65,9 @@ def report(folder: Path) -> None:
             console.print(Text(line.replace("`", ""), style="bold" if line.startswith("#") else ""))
         console.print()
     console.print(table)
+    score = rows[0].get("score") or "accuracy"
     for note in NOTES:
-        console.print(note)
+        console.print(note.format(score=score, short=score if score == "accuracy" else "that score"))
     for what, name in (("Page", "report.html"), ("Claims", "claims.md"), ("Figures", "figures")):
         console.print(f"{what + ':':<9}{(reports / name).resolve()}", soft_wrap=True)
     console.print(f"{'Runs:':<9}{make_command('ui', folder)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -44,6 +45,24 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Answerer, "answer", counted)
     return answered
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_refusal_leaves_no_empty_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise PruneProofError("no such checkpoint")
+        yield 1
+
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(engines, "load", lambda name: refuse)
+    origin: Any = SimpleNamespace(backbone="tiny")
+    with pytest.raises(PruneProofError, match="no such checkpoint"):
+        stage._answer(None, origin, (), 2, 2)  # type: ignore[arg-type]
+    left = capsys.readouterr().err.rstrip()
+    assert left.endswith("\x1b[2K") if terminal else not left, "the line is erased, or never written"
 
 
 def test_every_sample_is_answered_under_every_condition(answer: Answer, folders: Folders) -> None:

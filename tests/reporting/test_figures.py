@@ -11,7 +11,7 @@ import pytest
 
 from pruneproof import files, records
 from pruneproof.reporting import figures, pictures, style
-from pruneproof.reporting.figures import Drawing, accuracy_flops
+from pruneproof.reporting.figures import Drawing, accuracy_flops, kept_targets
 from pruneproof.reporting.report import Report, load
 from pruneproof.scoring.chance import FLOOR
 
@@ -253,3 +253,18 @@ def test_three_choices_of_a_dialogue_share_a_panel(report: Report) -> None:
     assert set(frame["panel"]) == {"atp_25"}
     choices = frame.groupby("method")["select_by"].unique().map(list).to_dict()
     assert choices == {"full": ["each"], "random_25": ["each"], "atp_25": ["first", "last", "each"]}
+
+
+def test_the_caption_of_what_pruning_keeps_tells_of_the_panels_that_are_there(
+    report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = kept_targets.caption(report)
+    assert whole.startswith("Top: share of the asked object's patches")
+    assert "Bottom: Jaccard overlap" in whole
+    overlap = {
+        name: frame[frame["measure"] == kept_targets.MEASURES[1].label]
+        for name, frame in kept_targets.frames(report).items()
+    }
+    monkeypatch.setattr(kept_targets, "frames", lambda report: overlap)
+    only = "Jaccard overlap of the tokens kept on the corrupted and on the clean image. Means over all corruptions."
+    assert kept_targets.caption(report) == only

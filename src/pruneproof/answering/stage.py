@@ -130,7 +130,9 @@ def _answer(job: Job, origin: Origin, tasks: Iterable[Task], missing: int, total
     columns = (TextColumn(f"answering {origin.backbone}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=total, completed=total - missing)
+        progress.live.transient = True  # what is refused before the first answer leaves no empty bar
         for finished in answer(job, origin, tasks):
+            progress.live.transient = False
             progress.advance(bar, finished)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from pruneproof.reporting.estimates import Estimate
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.score_name import score_name
 
 LIVE = "live"
 """Perturbation of a mean over the conditions that the full model survives, see `scoring.groups`."""
@@ -58,8 +59,14 @@ METRICS = {
 
 
 def headline(report: Report) -> pd.DataFrame:
-    """The table of `summary.csv`; shares in percent, differences in points, `_low` and `_high` beside each."""
-    rows = [_row(report, backbone, method) for backbone in report.backbones for method in report.methods_of(backbone)]
+    """The table of `summary.csv`; shares in percent, differences in points, `_low` and `_high` beside each, and what
+    `accuracy` is in `score`."""
+    score = {"score": score_name(report)}
+    rows = [
+        _row(report, backbone, method) | score
+        for backbone in report.backbones
+        for method in report.methods_of(backbone)
+    ]
     return pd.DataFrame(rows)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ from pruneproof import files
 from pruneproof.errors import PruneProofError
 from pruneproof.provenance import Commit, commit_of, folder_digest
 from pruneproof.reporting.report import Report
+from pruneproof.reporting.score_name import score_name
 
 DIGITS = 16
 """Of a digest that are shown."""
@@ -93,12 +93,8 @@ def _decoding(said: dict[str, Any]) -> str:
 
 def _accuracy(report: Report) -> str:
     """Said only where it is no share of right answers: where nothing but captions is asked."""
-    if any(str(metric).startswith("accuracy/") and metric != "accuracy/all" for metric in report.chance["metric"]):
-        return ""
-    scores = {"coco_captions": "CIDEr-D times 100", "chair": "the share of a caption's mentions that are true"}
-    rows = files.read_rows(report.folders.benchmark / "samples.parquet", ["scorers"])[:1]
-    named = [json.loads(row["scorers"])[0] for row in rows]
-    return f"{scores.get(named[0], named[0])}: nothing but captions is asked" if named else ""
+    name = score_name(report)
+    return "" if name == "accuracy" else f"{name}: nothing but captions is asked"
 
 
 def _heading(key: str) -> str:

@@ -69,7 +69,7 @@ def accuracies(correct: Mapping[str, Floats], questions: Questions, draws: Float
 
 
 class Compared(NamedTuple):
-    """A method beside the curve, in percent and points; nan where there is no curve."""
+    """A method beside the curve, in percent and points; nan where there is no curve or the method is at chance."""
 
     predicted: float = np.nan
     value: float = np.nan
@@ -100,7 +100,10 @@ class Standing:
         return self.perturbed[name] - self.predicted(others, self.clean[name][:, None])[:, 0]
 
     def compared(self, name: str, others: Sequence[str], confidence: float) -> Compared:
-        """One method beside the curve through others."""
+        """One method beside the curve through others; nothing for one that is no better on clean input than the model
+        that sees nothing: the curve begins there, and what has no lead cannot lose any."""
+        if self.clean[name][0] <= self.chance[0]:
+            return Compared()
         above = self.above(name, others)[None]
         if not np.isfinite(above[0, 0]):
             return Compared()

@@ -76,9 +76,11 @@ def run(study: Study, folders: Folders) -> None:
         Progress(console=Console(stderr=True)) as progress,
     ):
         task = progress.add_task("scoring", total=sum(len(study.methods_of(name)) for name in study.backbones))
+        progress.live.transient = True  # what is refused before the first method leaves no empty bar
         for backbone in study.backbones:
             for rows in _score_backbone(study, folders, backbone, bench, tables):
                 writer.write_table(rows)
+                progress.live.transient = False
                 progress.advance(task)
     for name, text in (
         ("summary", to_csv(SummaryRow, tables.summary)),

@@ -120,11 +120,13 @@ def _corrupted(
     with Progress(*columns, console=Console(stderr=True)) as progress:
         total = (done + len(conditions)) * len(pictures)
         bar = progress.add_task("", total=total, completed=done * len(pictures))
+        progress.live.transient = True  # what is refused before the first picture leaves no empty bar
         results = run_in_order(corrupt, tasks, machine.workers(), prepare_worker)
 
         def made() -> Iterator[Row]:
             for task, rows in islice(results, len(chunks)):
                 yield from rows
+                progress.live.transient = False
                 progress.advance(bar, len(task.pictures))
 
         for condition in conditions:

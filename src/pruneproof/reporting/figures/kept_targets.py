@@ -20,11 +20,15 @@ MEASURES = (
 
 def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
-    return (
-        "Top: share of the asked object's patches that are kept; random pruning keeps as large a share as its budget. "
-        "Bottom: Jaccard overlap of the tokens kept on the corrupted and on the clean image. Means over all "
-        "corruptions."
+    kept = (
+        "share of the asked object's patches that are kept; random pruning keeps as large a share as its budget",
+        "Jaccard overlap of the tokens kept on the corrupted and on the clean image",
     )
+    drawn = {label for frame in frames(report).values() for label in frame["measure"]}
+    shown = [text for measure, text in zip(MEASURES, kept, strict=True) if measure.label in drawn]
+    places = ("Top: ", "Bottom: ") if len(shown) == len(MEASURES) else ("",)
+    told = " ".join(f"{place}{text}." for place, text in zip(places, shown, strict=False))
+    return f"{told[:1].upper()}{told[1:]} Means over all corruptions."
 
 
 def frames(report: Report) -> dict[str, pd.DataFrame]:
