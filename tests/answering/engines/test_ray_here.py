@@ -62,7 +62,7 @@ def test_one_line_on_the_terminal_and_the_tables_of_the_study(study: Study, fold
     lines = [line for line in err.splitlines() if line.strip() and not line.startswith("answering tiny")]
     assert out == ""
     assert len(lines) == 1
-    assert lines[0].startswith("answering on Ray on this machine (1 nodes, ")
+    assert lines[0].startswith("answering on Ray on this machine (1 node, ")
     assert {path.stem for path in folders.answers.rglob("*.parquet")} == set(study.methods)
     assert not list(temporary.iterdir())
 

@@ -54,7 +54,11 @@ def test_nodes_that_are_gone_have_no_room() -> None:
 @pytest.mark.parametrize(
     ("found", "wanted", "said"),
     [
-        (nodes({"CPU": 2}), request("cuda"), r"Ray at head:6379 \(1 nodes, 2 CPUs, 0 GPUs\) has no room for a worker"),
+        (
+            nodes({"CPU": 2}),
+            request("cuda"),
+            r"Ray at head:6379 \(1 node, 2 CPUs, 0 GPUs\) has no room for .*: set PRUNEPROOF_DEVICE=cpu",
+        ),
         (nodes({"CPU": 0.5}), request(), "has no room for a worker with one CPU"),
         (TWO_BOXES, request("cuda", 3), "PRUNEPROOF_WORKERS is 3, but .* room for 2 workers with one CPU and one GPU"),
         (nodes({"CPU": 2}), request("cpu", 3, ""), "3, but Ray on this machine .* has room for 2 workers with one CPU"),
@@ -63,13 +67,6 @@ def test_nodes_that_are_gone_have_no_room() -> None:
 def test_what_can_never_be_is_refused(found: Any, wanted: Request, said: str) -> None:
     with pytest.raises(PruneProofError, match=said):
         plan(found, wanted)
-
-
-@pytest.mark.parametrize("device", ["cuda:1", "cuda:all", "cpu,cpu", "mps"])
-def test_ray_gives_out_the_devices(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PRUNEPROOF_DEVICE", device)
-    with pytest.raises(PruneProofError, match="Ray gives each worker its own GPU: use auto, cpu or cuda"):
-        engine.refuse_devices()
 
 
 def test_folders_of_ray_are_short_and_without_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ _AHEAD = 2
 _LOSSES = 3
 """How often one task may lose its actor, and how often in a row actors may be lost while they start."""
 _SAY_S = 30
-"""After how long it is said that nothing can start, because others use the cluster."""
+"""After how long it is said that nothing has started, mostly because others use the cluster."""
 _TURN_S = 1.0
 """How often the stage's process and the cluster are looked at while nothing happens."""
 
@@ -175,7 +175,9 @@ class Crew:
             )
         if self._waiting_since is not None and time.monotonic() - self._waiting_since > _SAY_S:
             self._waiting_since = None
-            self._pipe.send(Warned("waiting for Ray to start a worker: others may use the cluster (`ray status`)"))
+            self._pipe.send(
+                Warned("waiting for Ray to start a worker: others use its nodes, or they are slow (`ray status`)")
+            )
 
 
 def _cause(error: RayTaskError) -> Exception:

@@ -173,25 +173,36 @@ def plan(nodes: Sequence[Mapping[str, Any]], request: Request) -> tuple[str, int
     """
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     gpus, cpus = (int(sum(node.get(kind, 0) for node in alive)) for kind in ("GPU", "CPU"))
-    cluster = f"Ray {_place(request)} ({len(alive)} nodes, {cpus} CPUs, {gpus} GPUs)"
+    cluster = (
+        f"Ray {_place(request)} ({_counted(len(alive), 'node')}, {_counted(cpus, 'CPU')}, {_counted(gpus, 'GPU')})"
+    )
     device = "cuda" if request.device == "cuda" or (request.device == "auto" and gpus) else "cpu"
     each = "one CPU and one GPU" if device == "cuda" else "one CPU"
     room = sum(room_of(node, device) for node in alive)
     if not room:
-        raise PruneProofError(f"{cluster} has no room for a worker with {each}: set PRUNEPROOF_DEVICE or add nodes")
+        remedy = "set PRUNEPROOF_DEVICE=cpu" if device == "cuda" else "add a node with a CPU"
+        raise PruneProofError(f"{cluster} has no room for a worker with {each}: {remedy}")
     if request.workers is not None and request.workers > room:
         raise PruneProofError(
-            f"PRUNEPROOF_WORKERS is {request.workers}, but {cluster} has room for {room} workers with {each}: lower it "
-            "or add nodes"
+            f"PRUNEPROOF_WORKERS is {request.workers}, but {cluster} has room for {_counted(room, 'worker')} with "
+            f"{each}: lower it{' or add nodes' if request.address else ''}"
         )
     count = request.workers or room
-    return device, count, f"answering on {cluster}: {count} workers with {each} each"
+    return (
+        device,
+        count,
+        f"answering on {cluster}: {_counted(count, 'worker')} with {each}{' each' if count > 1 else ''}",
+    )
 
 
 def room_of(resources: Mapping[str, float], device: str) -> int:
     """How many workers fit on a node with these resources."""
     cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
     return min(cpus, gpus) if device == "cuda" else cpus
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _place(request: Request) -> str:

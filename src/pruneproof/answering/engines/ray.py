@@ -47,7 +47,6 @@ def run(job: Job, origin: Origin, tasks: Iterable[Task]) -> Iterator[int]:
         PruneProofError: besides for what `Engine` says, if Ray is not installed or not reached, if no node has room for
             a worker, if there are fewer GPUs or CPUs than workers, or if a node has other weights, packages or code.
     """
-    refuse_devices()
     address = ray_cluster.address()
     with temporary_folder() as folder:
         pipe, process = _start(_request(job, origin, address, folder))
@@ -59,16 +58,6 @@ def run(job: Job, origin: Origin, tasks: Iterable[Task]) -> Iterator[int]:
             if process.is_alive():
                 process.kill()
                 process.join()
-
-
-def refuse_devices() -> None:
-    """Raise `PruneProofError` if the environment asks for certain GPUs, which Ray hands out itself."""
-    wanted = machine.wanted_device()
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise PruneProofError(
-            f"PRUNEPROOF_DEVICE is {wanted[:40]!r}, but Ray gives each worker its own GPU: use auto, cpu or cuda, and "
-            "PRUNEPROOF_WORKERS for their number"
-        )
 
 
 def _request(job: Job, origin: Origin, address: str, folder: Path) -> driver.Request:
