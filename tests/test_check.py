@@ -38,7 +38,8 @@ def study(tmp_path: Path, weights: Path) -> Path:
         shutil.copy(weights, folder / name / "open_clip_model.safetensors")
         (folder / name / "open_clip_config.json").write_text("{}")
     weights.rename(folder / "model.safetensors")
-    (folder / "config.json").write_text("{}")
+    for name in ("config.json", "preprocessor_config.json", "tokenizer.json"):
+        (folder / name).write_text("{}")
     (tmp_path / ".dvc").mkdir()
     return tmp_path
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from pruneproof.answering import manifest
 from pruneproof.answering.batch import AskedImage, Batch, Question
 from pruneproof.answering.engines import ray as engine
 from pruneproof.answering.engines._ray_actor import require_same
-from pruneproof.answering.engines._ray_driver import Request, plan
+from pruneproof.answering.engines._ray_driver import Request, connect, plan
 from pruneproof.answering.worker import Origin, Task
 from pruneproof.digests import Digests
 from pruneproof.errors import PruneProofError
@@ -67,6 +69,29 @@ def test_nodes_that_are_gone_have_no_room() -> None:
 def test_what_can_never_be_is_refused(found: Any, wanted: Request, said: str) -> None:
     with pytest.raises(PruneProofError, match=said):
         plan(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("address", "mode", "advised"),
+    [("head:6379", None, True), ("head:6379", "token", False), ("", None, False)],
+)
+def test_what_ray_leaves_unsaid_of_its_token_is_said(
+    address: str, mode: str | None, advised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To an address that it is given, Ray shows no token unless it is told to, and says only that it cannot connect."""
+
+    def refuse(**_: Any) -> None:
+        raise ConnectionError("Failed to connect\nat length")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=refuse))
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    with pytest.raises(PruneProofError, match=r"Ray cannot be used .*: Failed to connect") as error:
+        connect(request(address=address))
+    assert ("set RAY_AUTH_MODE=token here and on every node" in str(error.value)) == advised
 
 
 def test_folders_of_ray_are_short_and_without_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,31 @@ def test_shards_are_found(root: Path, llava_settings: BackboneSettings) -> None:
     assert locate(llava_settings, root) == str(root / TINY)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("processor_config.json", "has no preprocessor_config.json, which says how pictures are read: copy it"),
+        ("tokenizer.json", "has no tokenizer (tokenizer.json or "),
+    ],
+)
+def test_a_checkpoint_says_how_pictures_and_texts_are_read(
+    root: Path, llava_settings: BackboneSettings, name: str, said: str
+) -> None:
+    (root / TINY / name).unlink()
+    assert said in refusal(llava_settings, root)
+
+
+def test_an_older_checkpoint_has_its_image_processor_in_a_file_of_its_own(
+    root: Path, llava_settings: BackboneSettings
+) -> None:
+    own = json.loads((root / TINY / "processor_config.json").read_text())
+    images = own.pop("image_processor")
+    (root / TINY / "processor_config.json").write_text(json.dumps(own))
+    assert "has no preprocessor_config.json" in refusal(llava_settings, root)
+    (root / TINY / "preprocessor_config.json").write_text(json.dumps(images))
+    assert locate(llava_settings, root) == str(root / TINY)
+
+
 @pytest.mark.parametrize("name", ["open_clip_pytorch_model.bin", "weights.pth", "model.pt"])
 def test_a_pickled_clip_is_refused(root: Path, llava_settings: BackboneSettings, name: str) -> None:
     clip = root / TINY / "clip"

@@ -549,6 +549,12 @@ def test_another_family_and_a_processor_that_does_not_resize_are_refused(root: P
         backbones.patch_boxes(settings_of("qwen2_5_vl", "it"), tmp_path)
 
 
+def test_fewer_pixels_than_one_group_has_are_refused(kind: str, root: Path) -> None:
+    settings = settings_of(kind).model_copy(update={"pixels": (10, 783)})
+    with pytest.raises(PruneProofError, match=r"is \[10, 783\], but its smallest picture is one group of 28 x 28, 784"):
+        backbones.patch_boxes(settings, root)
+
+
 def test_a_strip_that_the_processor_refuses_is_one_line(model: QwenVlBase) -> None:
     with pytest.raises(PruneProofError, match="a picture of 402 x 2 pixels cannot be read"):
         model.grid((402, 2))

@@ -115,7 +115,7 @@ def _drive(pipe: Connection, request: Request) -> Ended:
 
     from pruneproof.answering.engines._ray_crew import Crew
 
-    _connect(request)
+    connect(request)
     device, count, line = plan(ray.nodes(), request)
     pipe.send(Connected(line))
     Crew(pipe, replace(request.job, devices=(device,)), request.origin).answer_all(count)
@@ -129,7 +129,7 @@ def _silence(log: Path) -> None:
         os.dup2(file, stream)
 
 
-def _connect(request: Request) -> None:
+def connect(request: Request) -> None:
     """Connect to the cluster, or start Ray on this machine.
 
     Raises:
@@ -155,7 +155,14 @@ def _connect(request: Request) -> None:
         )
     except Exception as error:  # plain ones, too: for a node that did not start within 30 s
         said = next(iter(str(error).splitlines()), repr(error))
-        raise PruneProofError(f"Ray cannot be used {_place(request)}: {said}") from None
+        raise PruneProofError(f"Ray cannot be used {_place(request)}: {said}{_token_wanted(request)}") from None
+
+
+def _token_wanted(request: Request) -> str:
+    """What Ray leaves unsaid: to an address that it is given it shows no token unless it is told to."""
+    if not request.address or os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
+        return ""
+    return " (if `ray start` made a cluster that asks for a token: set RAY_AUTH_MODE=token here and on every node)"
 
 
 def plan(nodes: Sequence[Mapping[str, Any]], request: Request) -> tuple[str, int, str]:

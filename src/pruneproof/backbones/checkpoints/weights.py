@@ -19,11 +19,16 @@ _OF_TRAINING = "training.json"
 """How a built-in model was made."""
 
 
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
+"""One of which every tokenizer of these families has."""
+
+
 def locate(settings: BackboneSettings, root: Path) -> str:
     """The folder, or the hub name, that `from_pretrained` is given.
 
     Raises:
-        PruneProofError: for a folder without config or safetensors weights, or a hub name without a pinned revision.
+        PruneProofError: for a folder without config, safetensors weights, image processor or tokenizer, or a hub name
+            without a pinned revision.
     """
     folder = root / settings.checkpoint
     if folder.is_dir():
@@ -32,6 +37,7 @@ def locate(settings: BackboneSettings, root: Path) -> str:
                 f"checkpoint {folder} has no config.json: it must be a folder made by save_pretrained"
             )
         _require_weights(folder)
+        _require_processor(folder)
         return str(folder)
     if settings.checkpoint.count("/") != 1 or settings.checkpoint.startswith((".", "/")):
         raise PruneProofError(f"checkpoint {settings.checkpoint!r} is neither a folder ({folder}) nor a hub name")
@@ -61,6 +67,26 @@ def _require_weights(folder: Path) -> None:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise PruneProofError(f"checkpoint {folder} lacks {', '.join(missing)}: copy the missing files")
+
+
+def _require_processor(folder: Path) -> None:
+    """Refuse a folder that does not say how pictures and texts are read; transformers would speak of the hub."""
+    # Newer checkpoints have the image processor inside processor_config.json, older ones have other things there.
+    within = folder / "processor_config.json"
+    if not (folder / "preprocessor_config.json").is_file() and '"image_processor"' not in _text(within):
+        raise PruneProofError(
+            f"checkpoint {folder} has no preprocessor_config.json, which says how pictures are read: copy it from "
+            "where the weights come from"
+        )
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise PruneProofError(
+            f"checkpoint {folder} has no tokenizer ({' or '.join(_TOKENIZERS)}): copy it from where the weights "
+            "come from"
+        )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _shards(index: Path) -> list[str]:

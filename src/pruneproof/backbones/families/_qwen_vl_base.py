@@ -225,7 +225,8 @@ def _limit(settings: BackboneSettings, processor: Any) -> None:
     """Set the numbers of pixels between which pictures are resized, if the settings name them.
 
     Raises:
-        PruneProofError: for an image processor that does not resize a picture by its number of pixels.
+        PruneProofError: for an image processor that does not resize a picture by its number of pixels, or a most that
+            is less than one group.
     """
     own = processor.image_processor
     if not own.do_resize or own.size.shortest_edge is None or own.size.longest_edge is None:
@@ -236,4 +237,9 @@ def _limit(settings: BackboneSettings, processor: Any) -> None:
         )
     if settings.pixels is not None:
         least, most = settings.pixels
+        if most < (side := own.patch_size * own.merge_size) ** 2:
+            raise PruneProofError(
+                f"`pixels` of checkpoint {settings.checkpoint!r} is [{least}, {most}], but its smallest picture is one "
+                f"group of {side} x {side}, {side**2} pixels: give a larger number"
+            )
         own.size = type(own.size)(shortest_edge=least, longest_edge=most)
