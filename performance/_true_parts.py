@@ -27,7 +27,7 @@ class Seen:
 
     before: Tensor
     """[B, 1 + N, D] input of the last layer, CLS first."""
-    behind: Tensor
+    after: Tensor
     """[B, 1 + N, D] output of the last layer, before any norm."""
     unprunable: Tensor
     """[B, M, D] what the connector reads whatever is kept."""
@@ -42,7 +42,7 @@ class Parts:
     see: Callable[[Tensor], Seen]
     """Pixels [B, 3, P, P] through the vision tower."""
     attending: Any
-    """The tower's last layer as `_vision.cls_attention` takes it."""
+    """The tower's last layer as `backbones.clip.vision.cls_attention` takes it."""
     image_end: ImageEnd
     """Patches into CLIP space."""
     text_tower: Any
@@ -60,9 +60,9 @@ def llava_parts(config: Any, clip: Mapping[str, Any], dtype: torch.dtype, device
     tower, embed = model.model.vision_tower, model.get_input_embeddings()
 
     def see(pixels: Tensor) -> Seen:
-        before, behind, _ = _last_layer(tower, tower.encoder.layers[-1], pixels)
+        before, after, _ = _last_layer(tower, tower.encoder.layers[-1], pixels)
         # LLaVA reads `hidden_states[-2]`, which is what the last layer is given, without CLS.
-        return Seen(before, behind, before[:, :0], before[:, 1:])
+        return Seen(before, after, before[:, :0], before[:, 1:])
 
     def run(embedded: Tensor, cache: DynamicCache) -> Tensor:
         logits: Tensor = model(inputs_embeds=embedded, past_key_values=cache, logits_to_keep=1).logits[:, -1]
@@ -88,8 +88,8 @@ def blip2_parts(config: Any, clip: Mapping[str, Any], dtype: torch.dtype, device
     last = random_model(Blip2EncoderLayer, tower.config, dtype, device)
 
     def see(pixels: Tensor) -> Seen:
-        before, behind, output = _last_layer(tower, tower.encoder.layers[-1], pixels)
-        return Seen(before, behind, output[:, :1], output[:, 1:])
+        before, after, output = _last_layer(tower, tower.encoder.layers[-1], pixels)
+        return Seen(before, after, output[:, :1], output[:, 1:])
 
     def connect(tokens: Tensor) -> Tensor:
         queries = model.query_tokens.expand(len(tokens), -1, -1)
@@ -118,8 +118,8 @@ def idefics_parts(config: Any, clip: Mapping[str, Any], dtype: torch.dtype, devi
     tower = model.model.vision_model
 
     def see(pixels: Tensor) -> Seen:
-        before, behind, output = _last_layer(tower, tower.encoder.layers[-1], pixels)
-        return Seen(before, behind, output[:, :1], output[:, 1:])
+        before, after, output = _last_layer(tower, tower.encoder.layers[-1], pixels)
+        return Seen(before, after, output[:, :1], output[:, 1:])
 
     def run(visual: Tensor, ids: Tensor, cache: DynamicCache) -> Tensor:
         output = model(

@@ -147,7 +147,7 @@ def atp_selection(parts: Parts, seen: Seen, text: Tensor, kept: int) -> Tensor:
     # CLIP's remaining layers look at CLS too; without any, patches are enough.
     first = 0 if parts.image_end.layers else 1
     rows = []
-    for states, question, attended in zip(seen.behind, text, attention, strict=True):
+    for states, question, attended in zip(seen.after, text, attention, strict=True):
         aligned = parts.image_end(states[first:])[1 - first :]
         rows.append(atp_scores(attended, question[None] @ aligned.T, 0.5, "minmax", 1))
     return top_k(torch.cat(rows), kept)

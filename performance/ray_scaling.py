@@ -101,7 +101,7 @@ def call(folders: Folders, variables: Mapping[str, str], *arguments: str) -> flo
 
 
 def answer(folders: Folders, number: int, engine: str, workers: int) -> tuple[Run, str]:
-    """Answer everything anew; returns what was measured and the digest of all tables."""
+    """Answer everything from nothing; returns what was measured and the digest of all tables."""
     if folders.cells.exists():
         folders.cells.rename(folders.cells.with_name(f".cells {number} {engine} {workers}"))
     variables = {"PRUNEPROOF_ENGINE": engine, "PRUNEPROOF_WORKERS": str(workers)}

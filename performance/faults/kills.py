@@ -106,7 +106,7 @@ def _under_dvc(bench: Bench, number: int, rng: Random) -> Trial:
     alone = number // DVC_EVERY % 2 == 1
     began = time.monotonic()
     process = start_dvc(world, "repro", output=subprocess.DEVNULL)
-    # Processes that import everything anew take so much longer, as far as is known before the first of them.
+    # Processes that import everything themselves take so much longer, as far as is known before the first of them.
     moment = rng.uniform(2, 60)
     while time.monotonic() - began < moment and process.poll() is None:
         time.sleep(0.05)

@@ -98,7 +98,7 @@ class Image:
 
     def aligned(self, layer: int) -> Tensor:
         assert layer == -1
-        aligned: Tensor = self.parts.image_end(self.seen.behind[self.row])[1:]
+        aligned: Tensor = self.parts.image_end(self.seen.after[self.row])[1:]
         return aligned
 
     @property

@@ -62,7 +62,7 @@ def test_lessons_are_numbered_dialogue_by_dialogue() -> None:
         assert packed.targets[0][of_lesson].tolist() == answer_ids(lesson)
 
 
-def test_a_later_turn_stands_behind_the_earlier_one_with_its_answer_and_no_end() -> None:
+def test_a_later_turn_stands_after_the_earlier_one_with_its_answer_and_no_end() -> None:
     first, second = (segment(TOKENIZER, (lesson,)) for lesson in LESSONS[:2])
     joined = segment(TOKENIZER, tuple(LESSONS[:2]))
     assert [(step.token, step.target) for step in joined] == [(step.token, step.target) for step in first + second]

@@ -43,7 +43,7 @@ def clip() -> Any:
 
 
 @torch.inference_mode()
-def test_the_blip2_tower_is_the_clip_tower_behind_a_layer_that_normalises() -> None:
+def test_the_blip2_tower_is_the_clip_tower_after_a_layer_that_normalises() -> None:
     model, pixels = clip(), torch.randn(2, 3, 224, 224)
     torch_config = blip2._build(SETTINGS, 50, {"pad": 0, "bos": 1, "eos": 2, "image": 3}).config.vision_config
     tower = Blip2VisionModel(torch_config).eval()
@@ -71,7 +71,7 @@ def test_packed_training_predicts_what_the_whole_model_does(family: ModuleType) 
     before, last = hidden_states(model.visual, patchify(pixels.reshape(1, 3, 224, 224)))
     features = last if family.ABOUT.feature_layer == -1 else before
     found = student.predict(student.read(features), [DIALOGUES])
-    # The last is the second turn of the dialogue, behind two single questions, a short form and the first turn.
+    # The last is the second turn of the dialogue, after two single questions, a short form and the first turn.
     asked = [(0, LESSONS[0], ()), (1, LESSONS[1], ()), (4, LESSONS[1], ((LESSONS[0].question, LESSONS[0].answer),))]
     for number, lesson, history in asked:
         template = getattr(processor, "chat_template", None) or tokenizer.chat_template

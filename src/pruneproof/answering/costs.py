@@ -224,7 +224,7 @@ def _time_once(
 
 
 def _forget_texts(backbone: Backbone) -> None:
-    """Make questions cost again what they cost when they are new."""
+    """Forget embedded texts, so that a question costs what it costs the first time."""
     if backbone.clip is not None:
         backbone.clip.forget()
 

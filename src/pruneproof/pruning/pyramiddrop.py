@@ -3,7 +3,7 @@
 Source: Cooperx521/PyramidDrop `llava/model/modeling_llama_pdrop.py::pdrop_rank_drop`. After layers 8, 16 and 24 of 32 a
 half, a quarter and an eighth of the visual tokens are left. They are ranked by the attention that the prompt's last
 token would pay them in the *next* layer, whose norm and projections are applied to the state before it; mean over
-heads. What is left is numbered anew. Shares are cut off (`int()`), not rounded; the official code would keep none of
+heads. What is left is renumbered. Shares are cut off (`int()`), not rounded; the official code would keep none of
 few tokens, here at least one is left. The official code ranks in the model's own precision after the softmax, here in
 float32. Its training is not ported.
 """

@@ -5,7 +5,7 @@ prompt), `score.py::attn_postprocess_topk`, `utils.py::cluster_and_merge`. The w
 what the language model's first layer reads: those of the text after the image that visual tokens resemble more than the
 mean one. After layers 2, 6 and 15 (from 0) of 32 a fixed number of the visual tokens goes on, by the attention that
 these words pay them in that layer, mean over heads and words; the best 30% of the others, in clusters of about ten, go
-on as the clusters' means, after the kept ones. Everything is numbered anew.
+on as the clusters' means, after the kept ones. Everything is renumbered.
 
 So a budget of 192 is more than 192 tokens a layer: the published counts leave out merged tokens, and the layer whose
 output is pruned. The official density of a point has random noise of 1e-6 on it, to tell equal ones apart; here it

@@ -1,4 +1,4 @@
-"""Lessons one behind the other on one image, as in a conversation: each sees the earlier ones with their answers."""
+"""Lessons one after the other on one image, as in a conversation: each sees the earlier ones with their answers."""
 
 from __future__ import annotations
 

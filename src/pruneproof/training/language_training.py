@@ -109,7 +109,7 @@ class LanguageTrainer:
     def train_dialogues(
         self, cache: SceneCache, features: NDArray[np.float16], folder: Path, validate: LanguageValidation
     ) -> float:
-        """Go on with questions one behind the other, without any aid; returns the seconds."""
+        """Go on with questions one after the other, without any aid; returns the seconds."""
         settings = self.settings.language
 
         def asked(step: int, scene: Scene, rng: np.random.Generator) -> list[Dialogue]:

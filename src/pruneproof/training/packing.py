@@ -19,12 +19,12 @@ _IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Segments of a batch of images, a dialogue each, behind a shared prefix that is not part of it."""
+    """Segments of a batch of images, a dialogue each, after a shared prefix that is not part of it."""
 
     ids: Tensor
     """[B, S] token ids, padded with 0."""
     positions: Tensor
-    """[B, S]; every segment starts anew behind the prefix."""
+    """[B, S]; every segment starts again after the prefix."""
     segments: Tensor
     """[B, S] number of the segment, from 1; 0 for padding."""
     targets: Tensor
@@ -44,7 +44,7 @@ class Packed:
 
         Args:
             head: of the language model.
-            states: [B, S, W] behind each layer; the last are the head's.
+            states: [B, S, W] after each layer; the last are the head's.
         """
         asked = self.targets >= 0
         image, column = asked.nonzero(as_tuple=True)
@@ -58,7 +58,7 @@ class Step(NamedTuple):
 
     token: int
     target: int
-    """The token to predict behind it, or -100."""
+    """The token to predict after it, or -100."""
     turn: int
     """Of the dialogue, from 0."""
 
@@ -67,7 +67,7 @@ def segment(tokenizer: PreTrainedTokenizerFast, dialogue: Dialogue, start: Seque
     """A dialogue: `start`, then question, `<answer>` and answer of every turn.
 
     The last token of an answer is to predict the end, which is never shown: the next question follows the answer, as
-    behind `</s>` Idefics' processor would hide the image. A short form has no `<answer>`: its answer follows the noun.
+    after `</s>` Idefics' processor would hide the image. A short form has no `<answer>`: its answer follows the noun.
     """
     shown, targets, turns = list(start), [_IGNORED] * len(start), [0] * len(start)
     for turn, lesson in enumerate(dialogue):
@@ -127,7 +127,7 @@ def packed_mask(segments: Tensor, prefix: int) -> Tensor:
 def packed_states(
     decoder: Any, prefix: Tensor, embed: Callable[[Tensor], Tensor], packed: Packed, **more: Any
 ) -> tuple[Tensor, ...]:
-    """Hidden states [B, S, W] of packed questions behind a prefix: what each layer gives, the last one normalised.
+    """Hidden states [B, S, W] of packed questions after a prefix: what each layer gives, the last one normalised.
 
     Args:
         decoder: a transformers base model that takes embeddings, an additive mask and positions.

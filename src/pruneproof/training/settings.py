@@ -70,7 +70,7 @@ class LanguageSettings(Frozen):
     place: bool = False
     """Whether short forms ask for sides and relations too, from the first step on and to the end."""
     state_bound: Annotated[float, Field(ge=0)] = 0.0
-    """Deviation of a token's state behind each layer from which on a loss holds it back; 0 for no bound. A word whose
+    """Deviation of a token's state after each layer from which on a loss holds it back; 0 for no bound. A word whose
     state grows large hears nothing of place, which attention adds with a deviation of about one."""
     bfloat16: bool = False
     """Whether layers compute in bfloat16 while they are trained; weights and losses stay float32."""
@@ -80,7 +80,7 @@ class LanguageSettings(Frozen):
     noise: float = 0.4
     """Share of questions with typos, dropped words or added sentences."""
     dialogue_steps: Annotated[int, Field(ge=0)] = 0
-    """Steps behind all others in which questions also come one behind the other, each with the earlier ones and their
+    """Steps after all others in which questions also come one after the other, each with the earlier ones and their
     answers before it; 0 for a model that is asked single questions only."""
     dialogue_rate: Annotated[float, Field(gt=0)] = 4e-4
     """Learning rate at the beginning of these steps; it falls linearly to 2%."""

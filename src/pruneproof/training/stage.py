@@ -162,7 +162,7 @@ def _train_apart(
     device: str,
     seconds: dict[str, float],
 ) -> Pair:
-    """A second pair in a space of its own: last layer, projections and text tower begin anew from another seed."""
+    """A second pair in a space of its own: last layer, projections and text tower start again from another seed."""
     torch.manual_seed(settings.seed + 2)
     clip = build_clip(pair.config)
     own_last = [f"visual.transformer.resblocks.{settings.tower.layers - 1}.", "visual.ln_post", "visual.proj"]

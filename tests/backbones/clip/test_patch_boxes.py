@@ -128,7 +128,7 @@ def test_what_a_processor_shows(processor: Any, size: tuple[int, int]) -> None:
     check(inside(grid(seen(processor, size), side, side), size), patch_means(pixels, 7), size)
 
 
-def test_pixels_behind_the_last_whole_patch_are_in_no_box(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_beyond_the_last_whole_patch_are_in_no_box(monkeypatch: pytest.MonkeyPatch) -> None:
     """EVA01-g's 224 pixels are 16 patches of 14; CLIP ViT-L-14 at 30 pixels would read 28 of them."""
     config = SimpleNamespace(vision_config=SimpleNamespace(image_size=30, patch_size=14))
     processor = CLIPImageProcessor(size={"shortest_edge": 30}, crop_size={"height": 30, "width": 30})

@@ -83,7 +83,7 @@ def states_of(model: Any, pixels: Tensor) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("half", ["open_clip", "timm"])
-def test_behind_any_layer_the_end_leads_to_clips_own_image_embedding(
+def test_after_any_layer_the_end_leads_to_clips_own_image_embedding(
     llava: Llava, eva: Any, pixels: Tensor, half: str
 ) -> None:
     model = {"open_clip": llava.clip.matched.model, "timm": eva}[half]

@@ -151,7 +151,7 @@ def test_t5_in_float16_is_refused(root: Path) -> None:
     assert "set `dtype: bfloat16`" in broken(root, "t5", dtype="float16")
 
 
-def test_pruned_answers_are_stock_generate_behind_a_tower_that_gives_cls_and_the_kept_patches(
+def test_pruned_answers_are_stock_generate_after_a_tower_that_gives_cls_and_the_kept_patches(
     blip2: Blip2, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = blip2.encode(pictures)[1]
@@ -275,7 +275,7 @@ def test_verdicts_begin_with_yes_and_no(blip2: Blip2) -> None:
     check_verdicts(blip2)
 
 
-def test_the_prompt_is_blip2s_convention_behind_the_image_tokens(blip2: Blip2, pictures: list[Image.Image]) -> None:
+def test_the_prompt_is_blip2s_convention_after_the_image_tokens(blip2: Blip2, pictures: list[Image.Image]) -> None:
     ids = stock_inputs(blip2, pictures[0], ["is there a dog?"]).input_ids[0].tolist()
     assert ids == [IMAGE] * QUERIES + blip2.prompt("is there a dog?")
     assert "question: is there a dog? answer:" in blip2.processor.tokenizer.decode(blip2.prompt("is there a dog?"))

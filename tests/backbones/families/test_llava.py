@@ -66,11 +66,11 @@ def test_all_tokens_kept_is_stock_generate_token_for_token(
     rows = 1 if shared else batch
     with torch.inference_mode():
         prefix = torch.cat([before.expand(rows, -1, -1), visual.expand(rows, -1, -1)], dim=1)
-        behind = [prompt.after for prompt in prompts]
+        afters = [prompt.after for prompt in prompts]
         if shared:
-            (found,) = llava.language.continue_shared(prefix, [behind], LONGEST, together)
+            (found,) = llava.language.continue_shared(prefix, [afters], LONGEST, together)
         else:
-            found = llava.language.continue_each(prefix, behind, LONGEST)
+            found = llava.language.continue_each(prefix, afters, LONGEST)
     assert [row.tokens for row in found] == expected
     replies = ask(llava, [image], questions, everything(image, rows), LONGEST)
     assert [reply.text for reply in replies] == texts_of(llava, expected)

@@ -313,12 +313,12 @@ def test_components_cost_what_the_formula_says(
 
 
 def test_the_prompt_is_the_checkpoints_template_cut_at_the_image(models: dict[str, LlavaNext]) -> None:
-    for kind, before, behind in (
+    for kind, before, after in (
         ("vicuna", "user: ", "\nis it? assistant:"),
         ("mistral", "[inst] ", "\nis it? [/inst]"),
     ):
         prompt, decode = models[kind].prompt("is it?"), models[kind].processor.tokenizer.decode
-        assert (decode(prompt.before), decode(prompt.after)) == (f"<s>{before}", behind)
+        assert (decode(prompt.before), decode(prompt.after)) == (f"<s>{before}", after)
         with pytest.raises(PruneProofError, match="2 image placeholders"):
             models[kind].prompt("is there a <image>?")
 

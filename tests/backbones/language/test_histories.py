@@ -125,7 +125,7 @@ def check(backbone: Any, picture: Image.Image, inputs_of: Callable[..., Any]) ->
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_question_behind_others_is_stock_generate(case: str, tmp_path: Path, pictures: list[Image.Image]) -> None:
+def test_a_question_after_others_is_stock_generate(case: str, tmp_path: Path, pictures: list[Image.Image]) -> None:
     _, save, inputs_of = CASES[case]
     save(tmp_path / case)
     check(backbones.load(settings_of(case), tmp_path, "cpu"), pictures[0], inputs_of)

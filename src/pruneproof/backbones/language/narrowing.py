@@ -207,7 +207,7 @@ def _narrow(row: _Row, kept: Kept, renumbers: bool) -> _Row:
 
 
 def _require_one_axis(places: Tensor) -> None:
-    """Refuse to number tokens anew that have several numbers each; validation does before.
+    """Refuse to renumber tokens that have several numbers each; validation does before.
 
     Raises:
         PruneProofError: saying so.

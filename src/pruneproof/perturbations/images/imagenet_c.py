@@ -18,7 +18,7 @@ the package with IPP departs by up to 8 grey levels in a few pixels.
 
 The package draws from three sources, and so do the functions here, number by number: NumPy's global state, in whose
 place each takes a `RandomState` of its own; scikit-image's generator (impulse noise); and Numba's (glass blur), which
-gives what a `RandomState` gives. They stand in `_noise`, `_blurs`, `_weather` and `_digital`, written anew for speed;
+gives what a `RandomState` gives. They stand in `_noise`, `_blurs`, `_weather` and `_digital`, rewritten for speed;
 the package itself is needed for its photographs of frost alone, and is not imported, since that takes long.
 """
 

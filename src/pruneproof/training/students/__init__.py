@@ -53,7 +53,7 @@ class Predictions:
     lesson: Tensor
     """[T] index of the lesson among all of its image, dialogue by dialogue."""
     states: tuple[Tensor, ...] = ()
-    """[B, S, W] of the questions' tokens behind each layer of the language model but the last."""
+    """[B, S, W] of the questions' tokens after each layer of the language model but the last."""
 
 
 class Student(Protocol):

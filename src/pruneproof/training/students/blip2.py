@@ -73,7 +73,7 @@ class Blip2Student:
         return projected
 
     def predict(self, visual: Tensor, dialogues: Sequence[Sequence[Dialogue]]) -> Predictions:
-        """Answers, an image's dialogues packed behind its queries; each begins with `<s>`, as the processor has it."""
+        """Answers, an image's dialogues packed after its queries; each begins with `<s>`, as the processor has it."""
         decoder = self.model.language_model.model.decoder
         start = [self.tokenizer.bos_token_id]
         packed = pack(self.tokenizer, dialogues, visual.shape[1], start).to(str(visual.device))

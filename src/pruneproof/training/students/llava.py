@@ -88,7 +88,7 @@ class LlavaStudent:
         return projected
 
     def predict(self, visual: Tensor, dialogues: Sequence[Sequence[Dialogue]]) -> Predictions:
-        """Answers, an image's dialogues packed behind one reading of it."""
+        """Answers, an image's dialogues packed after one reading of it."""
         language = self.model.model.language_model
         start = language.embed_tokens.weight[self.tokenizer.bos_token_id].expand(len(visual), 1, -1)
         packed = pack(self.tokenizer, dialogues, PREFIX).to(str(visual.device))
