@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import util
 from pathlib import Path
 
 import psutil
@@ -104,6 +105,7 @@ def start(world: World, arguments: tuple[str, ...], hooks: Hooks = UNDISTURBED) 
     except BaseException:  # a fault may raise anything; the campaign must not go on twice
         traceback.print_exc()
     finally:
+        util._exit_function()  # a process of its own ends so, and frees the semaphores of its pools
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
