@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_rows
-from pruneproof.patches import in_centre_square, out_of_centre_square, read_patches
+from pruneproof.patches import read_patches, resized
 from pruneproof.records import PATCHES
 
 side = st.integers(1, 500)
@@ -42,14 +42,12 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes | No
         read_patches(path)
 
 
-def test_the_centre_square_of_a_wide_picture() -> None:
-    """16 x 8 pixels: its centre square begins at 4 and is shown at half the size."""
-    shown, picture = np.array([[0, 0, 2, 2], [2, 2, 4, 4]], float), np.array([[4, 0, 8, 4], [8, 4, 12, 8]], float)
-    assert out_of_centre_square(shown, (16, 8), 4).tolist() == picture.tolist()
-    assert in_centre_square(picture, (16, 8), 4).tolist() == shown.tolist()
+def test_boxes_follow_the_size_of_the_picture() -> None:
+    """16 x 8 pixels at 6 x 4: three eighths across, half down."""
+    picture, shown = np.array([[0, 0, 8, 4], [8, 2, 16, 8]], float), np.array([[0, 0, 3, 2], [3, 1, 6, 4]], float)
+    assert resized(picture, (16, 8), (6, 4)).tolist() == shown.tolist()
 
 
-@given(arrays(float, (3, 4), elements=st.floats(0, 500)), st.tuples(side, side), side)
-def test_into_the_centre_square_and_back(boxes: np.ndarray, size: tuple[int, int], shown: int) -> None:
-    again = out_of_centre_square(in_centre_square(boxes, size, shown), size, shown)
-    np.testing.assert_allclose(again, boxes, atol=1e-9)
+@given(arrays(float, (3, 4), elements=st.floats(0, 500)), st.tuples(side, side), st.tuples(side, side))
+def test_to_another_size_and_back(boxes: np.ndarray, size: tuple[int, int], shown: tuple[int, int]) -> None:
+    np.testing.assert_allclose(resized(resized(boxes, size, shown), shown, size), boxes, atol=1e-9)

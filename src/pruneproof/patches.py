@@ -57,19 +57,8 @@ def read_patches(path: Path) -> Patches:
     return Patches(path, dict(zip(sizes, boxes, strict=True)))
 
 
-def in_centre_square(boxes: Boxes, size: Size, side: int) -> Boxes:
-    """Boxes of a picture in its centre square, resized to `side` pixels; they may extend beyond it.
-
-    Source: `perturbations.images._pictures`, resolution policy `model`, without its rounding to whole pixels.
-    """
-    return (boxes - _corner(size)) * (side / min(size))
-
-
-def out_of_centre_square(boxes: Boxes, size: Size, side: int) -> Boxes:
-    """The inverse of `in_centre_square`: boxes of the square as boxes of the picture."""
-    return boxes * (min(size) / side) + _corner(size)
-
-
-def _corner(size: Size) -> Boxes:
-    left, top = ((length - min(size)) / 2 for length in size)
-    return np.array([left, top, left, top])
+def resized(boxes: Boxes, size: Size, other: Size) -> Boxes:
+    """Boxes of a picture of one size as those of the same picture at another."""
+    across, down = other[0] / size[0], other[1] / size[1]
+    found: Boxes = boxes * np.array([across, down, across, down])
+    return found

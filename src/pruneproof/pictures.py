@@ -28,6 +28,15 @@ _LARGEST_BLOCK = 0xFFFF
 _RESTORE = "restore the file or leave it out"
 
 
+def with_shorter_side(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height of a picture whose shorter side is resized to `side` pixels.
+
+    Source: transformers `get_resize_output_image_size`, by which CLIP's image processor begins.
+    """
+    width, height = (int(side * length / min(size)) for length in size)
+    return width, height
+
+
 def read_picture(content: bytes, noun: str = "image") -> Image.Image:
     """A picture as a viewer shows it: upright, RGB, 8 bits per channel, on white where it is transparent.
 

@@ -78,14 +78,16 @@ class ImagePerturbationSettings(Frozen):
     """Names of registered image perturbations; all of ImageNet-C's 15 are `corruptions` 1 to 15 of the package."""
     severities: tuple[Severity, ...] = (1, 3, 5)
     resolution: Literal["native", "model"] = "native"
-    """`native` corrupts the stored image; `model` first resizes its shorter side to `model_pixels`, crops its centre.
+    """`native` corrupts the stored image; `model` first resizes its shorter side to `model_pixels`.
 
     Recommended for pictures that are much larger than the model's input: blur and noise are made in pixels, and what
     the model then shrinks was corrupted less. Of 640 x 480 pictures, blur is 2.1 times weaker and noise comes out 0.7
-    times as strong.
+    times as strong. Not for families that read larger pictures in more tokens, such as LLaVA-NeXT and Qwen: they would
+    see less of a corrupted picture than of the clean one, which `locate_patches` tells.
     """
     model_pixels: Annotated[int, Field(ge=32, le=4096)] = 224
-    """Side of the vision tower's input in pixels; used with `resolution: model` only."""
+    """Side of the vision tower's input in pixels, to which the shorter side of a picture is resized; used with
+    `resolution: model` only."""
     stored: bool = True
     """Whether corrupted pictures are written to disk, or made from the clean ones whenever they are asked about: the
     same pixels and answers, for computing them once for each backbone. `plan` says how much disk they take."""

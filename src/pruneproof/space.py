@@ -95,10 +95,13 @@ def picture_pixels(study: Study, folders: Folders) -> float:
     """Pixels of a picture as it is corrupted: the mean of the benchmark's, or, as long as those are not known, those of
     the vision tower's input."""
     settings, path = study.perturbations.image, folders.benchmark / "images.parquet"
-    if settings.resolution == "model" or not path.exists():
+    if not path.exists():
         return settings.model_pixels**2
     sizes = read_table(path, ["width", "height"])
-    areas = np.multiply(*(sizes[name].to_numpy().astype(float) for name in ("width", "height")))
+    width, height = (sizes[name].to_numpy().astype(float) for name in ("width", "height"))
+    areas = width * height
+    if settings.resolution == "model":
+        areas *= (settings.model_pixels / np.minimum(width, height)) ** 2
     return float(areas.mean()) if len(areas) else 0.0
 
 

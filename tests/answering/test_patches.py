@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from pruneproof.answering import patches
 from pruneproof.files import read_rows, write_rows
@@ -35,7 +37,26 @@ def test_every_size_of_picture_has_its_boxes(study: Study, tmp_path: Path) -> No
     np.testing.assert_allclose(found[112, 56], np.add(by_hand, [28, 0, 28, 0]))
 
 
-def test_squares_at_the_models_size_have_theirs_too(study: Study, tmp_path: Path) -> None:
+def test_pictures_at_the_models_size_have_theirs_too(study: Study, tmp_path: Path) -> None:
     image = study.perturbations.image.model_copy(update={"resolution": "model", "model_pixels": 84})
     changed = study.model_copy(update={"perturbations": study.perturbations.model_copy(update={"image": image})})
-    assert list(written(changed, tmp_path)) == [(56, 56), (84, 84), (112, 56)]
+    assert list(written(changed, tmp_path)) == [(56, 56), (84, 84), (112, 56), (168, 84)]
+
+
+def test_a_model_that_reads_smaller_pictures_in_fewer_tokens_is_told(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One token for 28 x 28 pixels, as Qwen has it; the small LLaVA has 16 for each."""
+
+    def each_28(settings: object, root: object) -> Callable[[tuple[int, int]], np.ndarray]:
+        return lambda size: np.zeros(((size[0] // 28) * (size[1] // 28), 4))
+
+    image = study.perturbations.image.model_copy(update={"resolution": "model", "model_pixels": 28})
+    changed = study.model_copy(update={"perturbations": study.perturbations.model_copy(update={"image": image})})
+    written(changed, tmp_path)
+    assert not caplog.messages
+    monkeypatch.setattr(patches.backbones, "patch_boxes", each_28)
+    written(changed, tmp_path)
+    (said,) = caplog.messages
+    assert "backbone tiny reads a picture of 56 x 56 pixels in 4 visual tokens, and in 1 once it is corrupted" in said
+    assert "makes it 28 x 28" in said

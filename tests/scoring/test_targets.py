@@ -15,7 +15,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows, write_rows
 from pruneproof.folders import Folders
 from pruneproof.patches import read_patches
-from pruneproof.records import OBJECTS, SAMPLES, Sample, sample_from_row, sample_to_row
+from pruneproof.records import OBJECTS, PATCHES, SAMPLES, Sample, sample_from_row, sample_to_row
 from pruneproof.scoring import targets
 from pruneproof.scoring.questions import load_questions
 
@@ -117,11 +117,13 @@ def test_patches_of_several_crops_overlap() -> None:
     assert found.tolist() == [True, True, False, False, False]
 
 
-def test_a_square_cut_from_a_wide_picture_shows_other_patches(folders: Folders) -> None:
-    """The picture is 64 x 32 with the dog's box at 0 to 8 and the car's at 16 to 24: the square of 32 begins at 16."""
+def test_a_picture_shown_at_half_the_size_has_other_patches(folders: Folders) -> None:
+    """The picture is 64 x 32 with the dog's box at 0 to 8 and the car's at 16 to 24, shown in 4 x 2 patches."""
     widen(folders)
-    by_noun: dict[str, list[int]] = {"dog": [], "car": [0, 4]}
-    for sample, row in zip(read(folders), found_in(folders, side=32), strict=True):
+    half = [edge for y in range(0, 16, 8) for x in range(0, 32, 8) for edge in (x, y, x + 8, y + 8)]
+    write_rows(folders.patches / "tiny.parquet", [{"width": 32, "height": 16, "boxes": half}], PATCHES)
+    by_noun = {"dog": [0], "car": [1]}
+    for sample, row in zip(read(folders), found_in(folders, side=16), strict=True):
         assert np.flatnonzero(row).tolist() == (by_noun[sample.target] if sample.target_objects else [])
     with pytest.raises(PruneProofError, match="no boxes for pictures of 64 x 32 pixels"):
         found_in(folders)

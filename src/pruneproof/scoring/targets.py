@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders
-from pruneproof.patches import Boxes, Patches, Size, out_of_centre_square
-from pruneproof.pictures import read_mask
+from pruneproof.patches import Boxes, Patches, Size, resized
+from pruneproof.pictures import read_mask, with_shorter_side
 from pruneproof.scoring.questions import Questions
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -86,7 +86,7 @@ def target_patches(folders: Folders, questions: Questions, patches: Patches, sid
         folders: of the study.
         questions: the benchmark.
         patches: of the backbone.
-        side: of the square in pixels, where the model is shown centre squares and not the pictures.
+        side: the shorter one in pixels, where the model is shown pictures that were resized to it.
 
     Returns:
         (S, N) with the N of the picture that has the most patches. All False where no object is asked for, or where
@@ -121,7 +121,8 @@ def target_patches(folders: Folders, questions: Questions, patches: Patches, sid
 
 
 def _coverage(row: Mapping[str, Any], patches: Patches, size: Size, side: int | None) -> Floats:
-    boxes = patches.of(size) if side is None else out_of_centre_square(patches.of((side, side)), size, side)
+    shown = size if side is None else with_shorter_side(size, side)
+    boxes = resized(patches.of(shown), shown, size)
     if not row["mask"]:
         return box_coverage((row["x0"], row["y0"], row["x1"], row["y1"]), boxes)
     try:

@@ -56,18 +56,19 @@ def test_a_truncated_mask_is_named_by_its_number() -> None:
         decode(held("a", png(pixels(0, 64, 64)), *masks))
 
 
-def test_model_resolution_resizes_the_shorter_side_and_keeps_the_centre() -> None:
-    # 80 x 40: the shorter side goes from 40 to 20, the longer from 80 to 40, and columns 10 to 29 of it remain,
-    # columns 20 to 59 of the original. Its left quarter is red, its centre half green, its right quarter blue.
+def test_model_resolution_resizes_the_shorter_side_and_cuts_nothing_off() -> None:
+    # 80 x 40: the shorter side goes from 40 to 20, the longer from 80 to 40. The left quarter is red, the centre half
+    # green, the right quarter blue.
     image = np.zeros((40, 80, 3), np.uint8)
     image[:, :20, 0], image[:, 20:60, 1], image[:, 60:, 2] = 255, 255, 255
     mask = np.zeros((40, 80), np.bool_)
     mask[:, 30:50] = True
     picture = decode(held("a", png(image), png(mask)), model_pixels=20)
-    assert picture.pixels.shape == (20, 20, 3)
-    np.testing.assert_array_equal(picture.pixels[:, 2:-2], np.full((20, 16, 3), (0, 255, 0)))
-    expected = np.zeros((20, 20), np.bool_)
-    expected[:, 5:15] = True
+    assert picture.pixels.shape == (20, 40, 3)
+    for columns, colour in ((slice(0, 8), 0), (slice(12, 28), 1), (slice(32, 40), 2)):
+        assert (picture.pixels[:, columns] == 255 * np.eye(3)[colour]).all()
+    expected = np.zeros((20, 40), np.bool_)
+    expected[:, 15:25] = True
     np.testing.assert_array_equal(picture.masks[0], expected)
 
 
@@ -78,7 +79,10 @@ def test_model_resolution_equals_clips_preprocessing() -> None:
     processor = CLIPImageProcessorPil(size={"shortest_edge": 56}, crop_size=56, do_rescale=False, do_normalize=False)
     image = pixels(3, 90, 137)
     expected = np.asarray(processor(Image.fromarray(image))["pixel_values"][0]).transpose(1, 2, 0)
-    np.testing.assert_allclose(decode(held("a", png(image)), 56).pixels.astype(float), expected, atol=1)
+    resized = decode(held("a", png(image)), 56).pixels
+    assert resized.shape == (56, 85, 3)
+    again = np.asarray(processor(Image.fromarray(resized))["pixel_values"][0]).transpose(1, 2, 0)
+    np.testing.assert_allclose(again, expected, atol=1)
 
 
 def test_a_picture_of_the_models_size_is_not_touched() -> None:

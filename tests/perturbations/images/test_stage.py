@@ -210,7 +210,7 @@ def test_model_resolution_is_applied_and_recorded(tmp_path: Path) -> None:
     assert (manifest["resolution"], manifest["model_pixels"]) == ("model", 48)
     for name in ("occlusion_object_5", "fog_5"):
         for row in read_rows(folders.corrupted / f"{name}.parquet"):
-            assert np.asarray(Image.open(BytesIO(row["png"]))).shape == (48, 48, 3)
+            assert np.asarray(Image.open(BytesIO(row["png"]))).shape == (48, 64, 3)
 
 
 def test_an_object_with_a_box_alone_is_covered_by_its_box(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from pruneproof.files import read_table
 from pruneproof.folders import Folders
 from pruneproof.perturbations.images import Mask, Picture
-from pruneproof.pictures import read_mask, read_picture
+from pruneproof.pictures import read_mask, read_picture, with_shorter_side
 from pruneproof.stored import Held, InFile, InTable, Stored, each_row
 
 Box = tuple[float, float, float, float]
@@ -76,7 +76,8 @@ def decode(stored: StoredPicture, model_pixels: int | None = None) -> Picture:
 
     Args:
         stored: The encoded image; see `pictures.read_picture`.
-        model_pixels: If given, the shorter side is resized to this and the centre square is cut out.
+        model_pixels: If given, the shorter side is resized to this. Nothing is cut off, as some families read whole
+            pictures, and what a corrupted one lacks beside the clean one would be taken for the corruption's work.
 
     Raises:
         PruneProofError: if the image or a mask cannot be read.
@@ -87,10 +88,9 @@ def decode(stored: StoredPicture, model_pixels: int | None = None) -> Picture:
         for number, mask in enumerate(stored.masks)
     ]
     if model_pixels is not None:
-        image = _at_model_size(image, model_pixels, Image.Resampling.BICUBIC)
-        masks = [
-            np.array(_at_model_size(Image.fromarray(mask), model_pixels, Image.Resampling.NEAREST)) for mask in masks
-        ]
+        size = with_shorter_side(image.size, model_pixels)
+        image = image.resize(size, Image.Resampling.BICUBIC)
+        masks = [np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)) for mask in masks]
     pixels = np.array(image)
     pixels.flags.writeable = False
     return Picture(pixels, tuple(masks))
@@ -102,11 +102,3 @@ def _filled(box: Box, size: tuple[int, int]) -> Mask:
     mask = np.zeros((size[1], size[0]), np.bool_)
     mask[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
     return mask
-
-
-def _at_model_size(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
-    """CLIP's preprocessing without its normalisation: shorter side to `side`, then the centre square."""
-    shorter = min(image.size)
-    width, height = (int(side * length / shorter) for length in image.size)
-    left, top = (width - side) // 2, (height - side) // 2
-    return image.resize((width, height), resampling).crop((left, top, left + side, top + side))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pruneproof import files, records
-from pruneproof.patches import Patches, Size, in_centre_square, read_patches
+from pruneproof.patches import Patches, Size, read_patches, resized
 from pruneproof.perturbations.gallery import Gallery
 from pruneproof.perturbations.images.stage import image_conditions
 from pruneproof.pictures import Pixels
@@ -182,8 +182,7 @@ def _cell(
     kept = [int(index) for index in cell["kept"].split()]
     axes.imshow(pictures.fade_dropped(pixels, scale * patches.of(shown)[kept]), interpolation="bilinear")
     asked = np.reshape(json.loads(cell["boxes"]), (-1, 4))
-    # Of another size than the picture is only its centre square (resolution policy `model`).
-    for x0, y0, x1, y1 in scale * (asked if shown == size else in_centre_square(asked, size, shown[0])):
+    for x0, y0, x1, y1 in scale * resized(asked, size, shown):  # they differ with the resolution policy `model`
         for colour, width in (("white", 1.6), ("#111111", 0.7)):
             axes.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, ec=colour, lw=width))
 
