@@ -71,6 +71,7 @@ def tried(comparison: Comparison, case: Case, trained: bool) -> dict[str, Any]:
     for name, setting in SETTINGS.items():
         if setting.threads == case.threads:
             continue
+        _tell(f"trying lmms-eval on {TRIED_ROWS} rows: {case.method}, {name}")
         marks = theirs.answer(comparison.task(case), case, setting, TRIED_ROWS)
         speeds[name] = round(marks.run(0, THEIRS, case, 0).speed, 2)
         found = agreement(case.questions, case.method, texts, theirs.texts(comparison.task(case), rows))
@@ -171,6 +172,7 @@ def run(chosen: argparse.Namespace, work: Path) -> Result:
         PruneProofError: if lmms-eval cannot be installed, or a side fails.
     """
     python = chosen.python or environment.ready(chosen.environment.resolve())
+    _tell("drawing the pictures and writing the questions for both sides")
     weights = _weights(chosen, work)
     repeated = write_scenes(work, chosen.rows, SEED)
     rows = {"rows": repeated, "unique": without_repeats(repeated)}
@@ -182,6 +184,7 @@ def run(chosen: argparse.Namespace, work: Path) -> Result:
     comparison.prepare(weights, wanted)
     measured = conditions(chosen, weights, python, {name: len(own) for name, own in rows.items()})
     result = Result.read(chosen.output, measured) if chosen.add else Result(measured)
+    _tell("a first run of each side, which is not counted")
     # A first run of each side fills the caches of the system and of `datasets`.
     for questions in chosen.questions:
         case = Case(questions, (chosen.methods[0],), chosen.threads[0])
@@ -214,6 +217,11 @@ def _weights(chosen: argparse.Namespace, work: Path) -> Weights:
     name = f"{chosen.shape}_{chosen.scale}_{chosen.layers or 'all'}_layers"
     save_shape(work / name, chosen.checkpoint, chosen.scale == "tiny", chosen.layers, chosen.dtype, chosen.device)
     return Weights(work / name, work / name / "clip", chosen.dtype, chosen.suffix or SUFFIX, 2, trained=False)
+
+
+def _tell(doing: str) -> None:
+    """What takes a while."""
+    print(doing, file=sys.stderr, flush=True)
 
 
 def _line(found: Run) -> str:
