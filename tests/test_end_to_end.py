@@ -145,6 +145,7 @@ def test_a_second_run_does_nothing_and_is_quick(straight: tuple[Path, str]) -> N
     assert seconds < 5, "of the processor: 2 were measured, and what else the machine does plays no part"
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_with_the_same_bytes(straight: tuple[Path, str], tmp_path: Path) -> None:
     folder = new_project(tmp_path / "killed")
     with subprocess.Popen(
@@ -171,6 +172,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(straight: tuple[Path,
     assert digests(folder) == digests(straight[0])
 
 
+@pytest.mark.slow
 def test_a_changed_alpha_recomputes_the_cells_of_its_method_alone(straight: tuple[Path, str]) -> None:
     folder, _ = straight
     params = folder / "params.yaml"

@@ -71,13 +71,7 @@ def _files(bench: Bench, stage: str) -> list[Path]:
     """What a stage leaves, with the stores that it fills."""
     done = World(bench.folder / f"at {DONE}")
     own = next(one for one in pipeline.stages(done) if one.name == stage)
-    stores = {
-        "answer_questions": ("data/.cells",),
-        "corrupt_images": ("data/.corrupted",),
-        "record_runs": ("mlartifacts",),
-    }
-    tops = [done.folder / name for name in (*own.outs, *stores.get(stage, ()))]
-    tops += [done.folder / "mlflow.db"] if stage == "record_runs" else []
+    tops = [done.folder / name for name in (*own.outs, *STORES.get(stage, ()))]
     return [path for top in tops for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file()]
 
 

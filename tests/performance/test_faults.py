@@ -14,9 +14,13 @@ from performance.faults import _page, _trials
 from performance.faults._pipeline import Ended
 from performance.faults.campaign import NAMES, PROJECT, RESULTS
 
-PART = {"kills": "1,2,3,5,6,9,10,12,13,17", "disk": "0,1,2,3,4,5,6,7,9,25,27", "mlflow": "0,1", "mutations": "0-9"}
-"""Kind to the numbers of its trials: kills of each sort, a full disk in each stage but the slow report, a server that
-is dead and one that is silent."""
+PART = {
+    "kills": "3,9,12", "disk": "0,1,2,3,5,7,9", "mlflow": "1", "twins": "1", "clock": "3", "damage": "32",
+    "mutations": "4,5,9",
+}  # fmt: skip
+"""Kind to the numbers of its trials, of all seven kinds: an interrupt, a kill of a worker and one of a stage; a full
+disk in each stage that it stops, but the slow report; a silent server. It takes a processor two minutes, of which 40
+seconds are for preparing."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def trials() -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_what_is_promised_is_kept(trials: list[dict[str, Any]]) -> None:
-    assert {trial["kind"] for trial in trials} == set(PART)
+    assert {trial["kind"] for trial in trials} == set(PART) == set(NAMES)
     assert [trial for trial in trials if any(trial[promise] for promise in _page.PROMISES)] == []
 
 
@@ -43,12 +47,11 @@ def test_trials_disturb_something(trials: list[dict[str, Any]]) -> None:
     def told(kind: str) -> list[str]:
         return [trial["what"] for trial in trials if trial["kind"] == kind]
 
-    assert sum("nothing was left to kill" not in what for what in told("kills")) >= 5, (
+    assert sum("nothing was left to kill" not in what for what in told("kills")) >= 2, (
         "more may come too late on a busy machine"
     )
-    assert sum("failed" in what for what in told("disk")) >= 8
-    assert all("failed" in what for what in told("mlflow"))
-    assert sum("makes no difference" not in what for what in told("mutations")) >= 3
+    assert all("failed" in what for what in told("disk") + told("mlflow"))
+    assert sum("makes no difference" not in what for what in told("mutations")) == 2
 
 
 LINE = "pruneproof draw_scenes: /a/images.parquet cannot be read: delete it and run `dvc repro`\n"
