@@ -108,4 +108,5 @@ def test_a_study_ends_in_a_report(folder: Path, family: str) -> None:
         values = rows_of["value"].to_numpy()
         assert (values == 100).all() if method == "full" else np.all((values >= 0) & (values < 100))
     assert (folder / "reports/figures/tiny/kept_patches_1.png").stat().st_size > 0
-    assert (folder / "reports/report.html").stat().st_size > 0
+    page = (folder / "reports/report.html").read_text(encoding="utf-8")
+    assert ("an adaptation of this project, not the paper" in page) == declared(family).clipless

@@ -6,6 +6,7 @@ import pytest
 
 from pruneproof import pruning
 from pruneproof.reporting.methods import describe
+from pruneproof.reporting.tables import adaptation_note
 from pruneproof.settings import MethodSettings
 
 STRANGER = """
@@ -57,3 +58,13 @@ def test_every_name_has_its_own_look() -> None:
     methods = describe({name: MethodSettings.model_validate(entry) for name, entry in entries.items()})
     looks = {(method.colour, method.marker) for method in methods}
     assert len(looks) == len({method.name for method in methods}) == 6
+
+
+def test_what_is_not_the_published_method_is_told_once_under_a_table() -> None:
+    entries = {"full": {"method": "full"}, "atp_25": {"method": "atp", "keep": 0.25}}
+    entries |= {f"own_{keep}": {"method": "atp_received", "keep": keep / 100} for keep in (25, 60)}
+    described = describe({name: MethodSettings.model_validate(entry) for name, entry in entries.items()})
+    note = adaptation_note(described)
+    assert note.startswith(" ATP adapted: an adaptation of this project, not the paper's method")
+    assert note.count("adaptation") == 1
+    assert adaptation_note(described[:1]) == ""

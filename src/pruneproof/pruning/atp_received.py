@@ -73,6 +73,10 @@ class AtpReceived(Selects):
     settings: Settings
     title = "ATP adapted"
     door = "after_connector"
+    adaptation = (
+        "an adaptation of this project, not the paper's method: attention received stands for CLS attention, and the "
+        "language model's words for the question in CLIP space"
+    )
 
     @property
     def kind(self) -> Kind:

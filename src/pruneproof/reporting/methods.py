@@ -51,6 +51,8 @@ class Method:
     marker: str
     line: tuple[int, tuple[float, ...]]
     """Dash pattern of Matplotlib."""
+    adaptation: str = ""
+    """What stands for something that its paper needs; empty for the published method."""
     diagnosis: bool = False
     """Whether it looks at clean pictures (`rank_from: clean`), which nobody has who is shown a corrupted one: it tells
     what a method fails at, and is no rival of others."""
@@ -108,6 +110,7 @@ def describe(settings: Mapping[str, MethodSettings]) -> tuple[Method, ...]:
         described.append(
             Method(
                 method_id, chosen.method, method.title, method.kind, keep, variant, marker, line,
+                adaptation=method.adaptation,
                 diagnosis=chosen.rank_from == "clean",
             )
         )  # fmt: skip

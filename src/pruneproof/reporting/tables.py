@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pruneproof.reporting.budgets import token_cell, token_columns, token_note
@@ -62,7 +62,7 @@ def overview_table(report: Report) -> Table:
         "the study's claimed kinds (%); effective robustness: points of accuracy above random pruning to the same "
         "clean accuracy, over the conditions that the full model survives (above 0: more robust than clean accuracy "
         "predicts); absent objects affirmed at the full model's clean recall (%). "
-        f"Brackets: {share:g}% intervals over images. {chance_note(report)}",
+        f"Brackets: {share:g}% intervals over images. {chance_note(report)}{adaptation_note(report.methods)}",
         ("Method", "Kind", *tokens, "FLOPs", "clean", "corrupted", "corrupted", "reworded", "clean", "corrupted"),
         tuple(rows),
         (("", 1), ("", 1), ("Cost", len(tokens) + 1), ("Accuracy", 2), ("Effective robustness", 2), ("Invents", 2)),
@@ -87,7 +87,8 @@ def main_table(report: Report, backbone: str) -> Table:
         f"{token_note(tokens)}; prompt: all tokens that the language model's first layer reads; FLOPs of one question "
         "relative to the full model (%), latency of the full model divided by the method's, accuracy over the study's "
         "claimed kinds, share of absent objects affirmed, and mean F1 of POPE's splits (all in %); clean, and "
-        f"means over all image corruptions and all rewordings. {chance_note(report)}",
+        f"means over all image corruptions and all rewordings. {chance_note(report)}"
+        f"{adaptation_note(report.methods_of(backbone))}",
         ("Method", *tokens, "Prompt", "FLOPs", "Speed-up", *("clean", "corrupted", "reworded") * 2, "clean",
          "corrupted"),
         tuple(rows), (("", 1), ("Cost", 3 + len(tokens)), ("Accuracy", 3), ("Hallucination rate", 3), ("POPE F1", 2)),
@@ -148,6 +149,12 @@ def sensitivity_table(report: Report, backbone: str) -> Table:
 def chance_note(report: Report) -> str:
     """The chance level, for captions of tables with accuracies."""
     return f"Chance: {number(report.chance_level())}%."
+
+
+def adaptation_note(methods: Iterable[Method]) -> str:
+    """Which methods are not the published ones, and in what."""
+    told = {method.title: method.adaptation for method in methods if method.adaptation}
+    return "".join(f" {title}: {what}." for title, what in told.items())
 
 
 def kind_chance(report: Report, kinds: Sequence[str]) -> str:

@@ -41,6 +41,11 @@ class Method(ABC):
         """Where it acts."""
 
     @property
+    def adaptation(self) -> str:
+        """What stands for something that its paper needs, told under tables; empty for the published method."""
+        return ""
+
+    @property
     def per_question(self) -> bool:
         """Whether different questions on one picture may keep different tokens."""
         return False
