@@ -234,18 +234,22 @@ def test_a_broken_default_study_blocks_the_others(study: Path) -> None:
     assert str(study / "params.yaml") in found.detail
 
 
-def test_a_section_that_dvc_follows_must_be_written_out(study: Path) -> None:
+@pytest.mark.parametrize("prepared", [True, False])
+def test_a_section_that_dvc_follows_must_be_written_out(study: Path, prepared: bool) -> None:
+    """Also before `prepare` gives a new study the project's dvc.yaml."""
     shutil.copy(PROJECT / "dvc.yaml", study)
-    params = study / "params.yaml"
-    assert find(study, "settings").state == "ok"
-    text = params.read_text(encoding="utf-8")
+    folder = study if prepared else study / "studies/mine"
+    text = (study / "params.yaml").read_text(encoding="utf-8")
+    if not prepared:
+        folder.mkdir(parents=True)
+        text = text.replace("root: .", "root: ../..")
     start, end = text.index("answering:"), text.index("scoring:")
-    params.write_text(text[:start] + text[end:], encoding="utf-8")
-    found = find(study, "settings")
+    (folder / "params.yaml").write_text(text[:start] + text[end:], encoding="utf-8")
+    found = find(folder, "settings")
     assert found.state == "fault"
     assert "`answering: {}`" in found.detail
-    params.write_text(text[:start] + "answering: {}\n" + text[end:], encoding="utf-8")
-    assert find(study, "settings").state == "ok"
+    (folder / "params.yaml").write_text(text[:start] + "answering: {}\n" + text[end:], encoding="utf-8")
+    assert find(folder, "settings").state == "ok"
 
 
 @pytest.mark.parametrize("name", ["data", "reports"])

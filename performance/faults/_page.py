@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 PROMISES = ("lost", "stale", "unclear", "unequal")
+MISSED = "when nothing was left to kill"
+"""How a trial tells that it hit nothing."""
 HEAD = """\
 # Faults
 
@@ -72,7 +74,7 @@ def page(results: Mapping[str, Any], names: Sequence[str]) -> str:
         names: of the kinds, in the order of the table.
     """
     kinds = [results["kinds"][name] for name in names if name in results["kinds"]]
-    return HEAD + "".join(_rows(kinds)) + "".join(_broken(kinds)) + TAIL
+    return HEAD + "".join(_rows(kinds)) + _missed(kinds) + "".join(_broken(kinds)) + TAIL
 
 
 def _rows(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -80,6 +82,12 @@ def _rows(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         trials = kind["trials"]
         kept = (sum(not trial[promise] for trial in trials) for promise in PROMISES)
         yield f"| {kind['title']} | {len(trials)} | {' | '.join(map(str, kept))} |\n"
+
+
+def _missed(kinds: Sequence[Mapping[str, Any]]) -> str:
+    """How many kills came too late."""
+    count = sum(trial["what"].endswith(MISSED) for kind in kinds for trial in kind["trials"])
+    return f"\nOf the kills, {count} came {MISSED}.\n" if count else ""
 
 
 def _broken(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,8 +45,12 @@ def trials(bench: Bench, kind: Kind, numbers: Sequence[int], seed: int) -> Itera
 
 def main() -> int:
     """Run what the command line asks for; 1 if a promise was broken."""
-    chosen = _parser().parse_args()
-    wanted = dict(_wanted(chosen.only, chosen.count))
+    parser = _parser()
+    chosen = parser.parse_args()
+    try:
+        wanted = dict(_wanted(chosen.only, chosen.count))
+    except ValueError as error:
+        parser.error(f"--only: {error}")
     known = _journal() if chosen.resume else {}
     if not (chosen.resume or chosen.json):
         JOURNAL.unlink(missing_ok=True)
@@ -86,13 +91,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _wanted(given: Sequence[str], count: int | None) -> Iterator[tuple[Kind, Sequence[int]]]:
-    """Kinds with the numbers of their trials."""
+    """Kinds with the numbers of their trials.
+
+    Raises:
+        ValueError: if a kind is unknown or comes twice, or a number is not one.
+    """
+    names = [one.partition("=")[0] for one in given]
+    if wrong := [name for name in names if name not in NAMES or names.count(name) > 1]:
+        raise ValueError(f"{wrong[0]!r} must be one of {', '.join(NAMES)}, and each at most once")
     for one in given:
         name, _, numbers = one.partition("=")
         kind = kind_of(name)
         if not numbers:
             yield kind, range(kind.count if count is None else count)
             continue
+        if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", numbers):
+            raise ValueError(f"{one!r}: trials are numbers and spans of them, as in {name}=0-9,12")
         ends = (part.partition("-") for part in numbers.split(","))
         yield kind, [number for first, _, last in ends for number in range(int(first), int(last or first) + 1)]
 

@@ -12,6 +12,7 @@ from random import Random
 import psutil
 from performance.faults import _pipeline as pipeline
 from performance.faults import _processes as processes
+from performance.faults._page import MISSED
 from performance.faults._trials import DONE, Bench, Kind, Trial, finished, line_of, lost, unclear
 from performance.faults._world import dvc, start_dvc
 
@@ -41,7 +42,7 @@ def trial(bench: Bench, number: int, rng: Random) -> Trial:
     before = finished(world)
     running = [name for pid in killer.hit for name in processes.left_running(pid)]
     again = pipeline.repro(world, until=until)
-    what = f"{how} in {stage} after {moment:.2f} s" + ("" if killer.hit else ", when nothing was left to kill")
+    what = f"{how} in {stage} after {moment:.2f} s" + ("" if killer.hit else f", {MISSED}")
     wrong = f"left running: {running[0]}" if running else ""
     if killer.hit and not ended.code and again.ran != ("write_manifests",):
         wrong = "a killed run ends with code 0"

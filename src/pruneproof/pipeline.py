@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,19 @@ def absent(folder: Path, values: Any) -> str | None:
     """What dvc.yaml tracks and params.yaml leaves at its default; None if there is nothing.
 
     Args:
-        folder: of the study.
+        folder: of the study; before `prepare` gives it the project's dvc.yaml, that one counts.
         values: of its params.yaml.
     """
+    path = folder / FILE
+    if not path.is_file():
+        with suppress(PruneProofError):
+            path = project(folder) / FILE
     try:
-        lacking = sorted({name for name in _followed(folder / FILE) if not _present(values, name.split("."))})
+        lacking = sorted({name for name in _followed(path) if not _present(values, name.split("."))})
     except MarkedYAMLError as error:
-        return f"{folder / FILE} is not a pipeline ({parser_said(error)}): copy the project's {FILE} over it"
+        return f"{path} is not a pipeline ({parser_said(error)}): copy the project's {FILE} over it"
     except (YAMLError, OSError, UnicodeDecodeError, AttributeError, TypeError, KeyError):
-        return f"{folder / FILE} is not a pipeline: copy the project's {FILE} over it"
+        return f"{path} is not a pipeline: copy the project's {FILE} over it"
     if not lacking:
         return None
     section = lacking[0].partition(".")[0]

@@ -127,7 +127,8 @@ def resolution_advice(study: Study, folders: Folders) -> str:
     return (
         f"Pictures are {times:.1f} times as large as the model's input (shorter side {shorter:.0f} pixels, median; "
         f"input {settings.model_pixels}), so blur and noise reach the model weaker than their severity says: set "
-        "perturbations.image.resolution: model."
+        "perturbations.image.resolution: model (but not for families that read larger pictures in more visual "
+        "tokens, such as LLaVA-NeXT and Qwen)."
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from performance.faults import _page, _trials
+from performance.faults import _page, _trials, campaign
 from performance.faults._pipeline import Ended
 from performance.faults.campaign import NAMES, PROJECT, RESULTS
 
@@ -102,3 +102,27 @@ def test_what_is_kept_of_a_trial_does_not_say_where_it_was_made(tmp_path: Path) 
     kept = _trials.ready_to_keep(trial, bench, 1.23)
     assert (kept.said, kept.unclear, kept.seconds) == ("params.yaml is empty", "/at x", 1.2)
     assert "/faults-" not in RESULTS.read_text(encoding="utf-8"), "the campaign's temporary folder"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["nosuch"], "'nosuch' must be one of kills, disk"),
+        (["kills=x"], "'kills=x': trials are numbers"),
+        (["kills=0", "kills=1"], "each at most once"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused_in_one_line(
+    given: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["faults", "--only", *given])
+    with pytest.raises(SystemExit) as ended:
+        campaign.main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_kills_that_came_too_late_are_counted() -> None:
+    trial = {"number": 3, "what": f"a kill, {_page.MISSED}", "lost": "", "stale": "", "unclear": "", "unequal": ""}
+    page = _page.page({"kinds": {"kills": {"title": "Kills", "trials": [trial, {**trial, "what": "a kill"}]}}}, NAMES)
+    assert "Of the kills, 1 came when nothing was left to kill." in page

@@ -28,10 +28,10 @@ def run(study: Study, folders: Folders) -> None:
     Raises:
         PruneProofError: if a table is missing, MLFLOW_TRACKING_URI is malformed, or MLflow does not answer.
     """
-    if why := address.misspelt():
-        raise PruneProofError(f"{why}. All results are complete in data/ and reports/; then run `{address.AGAIN}`")
     folders = Folders(folders.study.resolve())
     planned = plan_runs(study, folders)
+    if why := address.misspelt():
+        raise PruneProofError(f"{why}. All results are complete in data/ and reports/; then run `{address.AGAIN}`")
     finished = (folders.scores / "summary.csv").stat().st_mtime_ns // 1_000_000
     headline = read(folders.reports / "summary.csv", ())
     notes: dict[Place, str] = {

@@ -46,7 +46,7 @@ class Task:
     pictures: tuple[StoredPicture, ...]
     study_seed: int
     model_pixels: int | None
-    """Side of the square that images are resized and cropped to beforehand; None corrupts them as stored."""
+    """Shorter side that images are resized to beforehand; None corrupts them as stored."""
 
 
 Row = dict[str, Any]
