@@ -144,7 +144,8 @@ def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     images = _pictures(report, conditions, image_id)
     side = sheet.width / max(len(conditions) + 0.25, 4.25)
     letters = int(side / 0.058)
-    figure = style.new_figure(0.5 + (side + 0.19) * len(methods), sheet)
+    down = side * min(1.0, max(size[1] / size[0], 0.5))  # a wide picture leaves its square empty above and below
+    figure = style.new_figure(0.5 + (down + 0.19) * len(methods), sheet)
     grid = figure.subplots(len(methods), len(conditions), squeeze=False)
     for row, method in enumerate(methods):
         for column, condition in enumerate(conditions):
