@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from pruneproof import pruning
-from pruneproof.reporting.methods import describe
-from pruneproof.reporting.tables import adaptation_note
+from pruneproof.reporting.methods import adaptation_note, describe
 from pruneproof.settings import MethodSettings
 
 STRANGER = """

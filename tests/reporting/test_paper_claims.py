@@ -7,6 +7,7 @@ import pytest
 
 from pruneproof.reporting import paper_claims
 from pruneproof.reporting.claims import Verdict
+from pruneproof.reporting.estimates import Contrast, Estimate
 from pruneproof.reporting.paper_claims import Claim
 from pruneproof.reporting.report import Report
 
@@ -146,6 +147,31 @@ def test_generality_needs_all_three_families(report: Report) -> None:
     two = published(report, *three[:2])
     assert paper_claims.generality(two, dict.fromkeys(three[:2], good)).verdict is Verdict.INCONCLUSIVE
     assert paper_claims.generality(two, {"llava": good, "blip2": bad}).verdict is Verdict.NOT_SUPPORTED
+
+
+def test_other_families_than_the_papers_say_nothing_about_generality(report: Report) -> None:
+    bad = verdicts(flops=Verdict.NOT_SUPPORTED, accuracy=Verdict.NOT_SUPPORTED)
+    other = published(report, "qwen2_5_vl")
+    assert paper_claims.generality(other, {"qwen2_5_vl": bad}).verdict is Verdict.INCONCLUSIVE
+
+
+def test_nothing_is_supported_by_a_model_that_knows_nothing(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the full model is at chance, or recalls no object, a method cannot lose what is not there."""
+    backbone = report.backbones[0]
+    method = paper_claims.paper_method(report, backbone)
+    assert method is not None
+    sure = Contrast(0.0, 0.0, 0.0)
+    monkeypatch.setattr(type(report), "contrast", lambda *_, **__: sure)
+    judged = {claim.key: claim for claim in paper_claims.judge(report, backbone, method)}
+    assert judged["accuracy"].verdict is Verdict.SUPPORTED
+    monkeypatch.setattr(type(report), "chance_level", lambda *_: 100.0)
+    judged = {claim.key: claim for claim in paper_claims.judge(report, backbone, method)}
+    assert judged["accuracy"].verdict is Verdict.INCONCLUSIVE
+    assert "no better than chance" in judged["accuracy"].measured
+    monkeypatch.setattr(type(report), "estimate", lambda *_, **__: Estimate(0.0, 0.0, 0.0))
+    judged = {claim.key: claim for claim in paper_claims.judge(report, backbone, method)}
+    assert judged["captions"].verdict is Verdict.INCONCLUSIVE
+    assert "recalls none" in judged["captions"].measured
 
 
 def test_claims_are_judged_of_every_primary_method_whatever_it_is_called(synthetic: Any, tmp_path: Any) -> None:

@@ -14,7 +14,7 @@ from pruneproof.reporting import paper_claims
 from pruneproof.reporting.claims import Verdict
 from pruneproof.reporting.estimates import number
 from pruneproof.reporting.finding import finding
-from pruneproof.reporting.methods import Method
+from pruneproof.reporting.methods import Method, adaptation_note
 from pruneproof.reporting.paper_claims import Claim
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.rival_answers import Answer, answers
@@ -35,6 +35,8 @@ class Judgement:
     """(label, claims) of every primary method, the one nearest to the paper's budget first."""
     budgets: tuple[tuple[str, tuple[Verdict, ...]], ...]
     """(label, verdicts in the order of claims) of every primary method and of their other budgets and variants."""
+    adaptations: str
+    """Which of them are not the published methods, and in what; empty if all are."""
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -64,6 +66,7 @@ def _judgement(
         tower_mismatch=report.study.backbones[backbone].allow_tower_mismatch,
         methods=tuple((m.label, (*judged[m], general) if m == first else tuple(judged[m])) for m in primary),
         budgets=tuple((m.label, tuple(claim.verdict for claim in claims)) for m, claims in judged.items()),
+        adaptations=adaptation_note(judged),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pruneproof import pruning
@@ -122,3 +122,9 @@ def _rest(method_id: str, base: str, digits: bool = False) -> str:
     """What an id says besides the method's name and budget; with `digits` only its first number is taken for that."""
     rest = re.sub(r"_?\d+", "", method_id.removeprefix(base), count=1 if digits else 0)
     return re.sub(r"(?<=\d)_(?=\d)", ".", rest).strip("_").replace("_", " ")
+
+
+def adaptation_note(methods: Iterable[Method]) -> str:
+    """Which methods are not the published ones, and in what; empty if all are."""
+    told = {method.title: method.adaptation for method in methods if method.adaptation}
+    return "".join(f" {title}: {what}." for title, what in told.items())

@@ -149,6 +149,9 @@ class _Judge:
 
     def accuracy(self, name: str) -> Judged:
         difference = self.contrast(name, "clean/accuracy/all")
+        full = self.report.estimate(self.backbone, self.report.baseline, "accuracy/all")
+        if full.value <= self.report.chance_level():
+            return f"{_text(difference, sign=True)}; the full model is no better than chance", Verdict.INCONCLUSIVE
         return _text(difference, sign=True), claims.non_inferior(difference, self.margin)
 
     def captions(self, name: str) -> Judged:
@@ -159,6 +162,8 @@ class _Judge:
         text = (
             f"CHAIR_i {_text(claims.unpaired_difference(chair, full), sign=True)}, objects recalled {number(recall)}%"
         )
+        if self.report.estimate(self.backbone, self.report.baseline, "chair/recall").value == 0.0:
+            return f"{text}; the full model recalls none", Verdict.INCONCLUSIVE
         return text, claims.no_worse_captions(chair, full, self.margin)
 
     def stability(self, name: str, family: str) -> Judged:
@@ -203,8 +208,9 @@ class _Judge:
 
 def generality(report: Report, judged: Mapping[str, Sequence[Claim]]) -> Claim:
     """The claim that a method works on LLaVA, BLIP-2 and Flamingo alike, from the other claims of every backbone."""
-    published = [name for name in report.backbones if not is_built_in(report, name)]
-    families = {report.study.backbones[name].family for name in published}
+    family = {name: report.study.backbones[name].family for name in report.backbones if not is_built_in(report, name)}
+    published = [name for name, own in family.items() if own in PAPER_FAMILIES]
+    families = {family[name] for name in published}
     verdicts = {c.verdict for name in published for c in judged.get(name, ()) if c.key in ("flops", "accuracy")}
     verdict = Verdict.INCONCLUSIVE
     if Verdict.NOT_SUPPORTED in verdicts:
@@ -217,7 +223,7 @@ def generality(report: Report, judged: Mapping[str, Sequence[Claim]]) -> Claim:
     rule = (
         "claims on FLOPs and accuracy supported on a published checkpoint of all three families (not supported: one of "
     )
-    rule += "them not supported); built-in models do not count"
+    rule += "them not supported); built-in models and other families do not count"
     return Claim(
         "generality", "The same on LLaVA, BLIP-2 and Flamingo", rule, f"measured on {', '.join(names)}", verdict,
         NOT_APPLICABLE, NOT_APPLICABLE,

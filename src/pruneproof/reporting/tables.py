@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pruneproof.reporting.budgets import token_cell, token_columns, token_note
 from pruneproof.reporting.cost_tables import component_table, family_table, published_table
 from pruneproof.reporting.diagnosis import diagnosis_table
 from pruneproof.reporting.estimates import Contrast, interval, number, p_value
-from pruneproof.reporting.methods import Method
+from pruneproof.reporting.methods import Method, adaptation_note
 from pruneproof.reporting.report import Report, asked_kinds, pope_splits
 from pruneproof.reporting.rival_table import rival_table
 from pruneproof.reporting.scorer_tables import consensus_table, harness_table, scorer_tables
@@ -149,12 +149,6 @@ def sensitivity_table(report: Report, backbone: str) -> Table:
 def chance_note(report: Report) -> str:
     """The chance level, for captions of tables with accuracies."""
     return f"Chance: {number(report.chance_level())}%."
-
-
-def adaptation_note(methods: Iterable[Method]) -> str:
-    """Which methods are not the published ones, and in what."""
-    told = {method.title: method.adaptation for method in methods if method.adaptation}
-    return "".join(f" {title}: {what}." for title, what in told.items())
 
 
 def kind_chance(report: Report, kinds: Sequence[str]) -> str:
