@@ -41,6 +41,7 @@ def start(study: Study, folders: Folders, temporary: Path) -> subprocess.Popen[s
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
 
 

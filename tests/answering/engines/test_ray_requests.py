@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from pruneproof.answering import manifest
 from pruneproof.answering.batch import AskedImage, Batch, Question
 from pruneproof.answering.engines import ray as engine
 from pruneproof.answering.engines._ray_actor import require_same
-from pruneproof.answering.engines._ray_driver import Request, connect, plan
+from pruneproof.answering.engines._ray_driver import Request, connect, end_left, plan
 from pruneproof.answering.worker import Origin, Task
 from pruneproof.digests import Digests
 from pruneproof.errors import PruneProofError
@@ -144,3 +146,17 @@ def test_a_node_with_other_weights_packages_or_code_is_refused(study: Study, fol
     ):
         with pytest.raises(PruneProofError, match=told):
             require_same(Origin(study, folders, "tiny", replace(facts, **part)))
+
+
+def test_what_ray_left_of_a_node_that_did_not_start_is_ended(tmp_path: Path) -> None:
+    mine, other = (
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(place)])
+        for place in (tmp_path / "ray1" / "session", tmp_path / "ray2" / "session")
+    )
+    try:
+        end_left(tmp_path / "ray1")
+        assert not psutil.pid_exists(mine.pid)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()

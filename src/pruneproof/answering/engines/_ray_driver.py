@@ -12,11 +12,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 
 from pruneproof.answering.worker import Job, Origin
@@ -107,7 +109,23 @@ def drive(pipe: Connection, request: Request) -> None:
     finally:
         if "ray" in sys.modules:
             sys.modules["ray"].shutdown()
+        end_left(request.folder)
         shutil.rmtree(request.folder, ignore_errors=True)
+
+
+def end_left(folder: Path) -> None:
+    """End what Ray left running of a node that did not start; its processes name their folder.
+
+    Args:
+        folder: of Ray's files, of this run alone.
+    """
+    left = []
+    for process in psutil.process_iter(["cmdline"]):
+        if process.pid != os.getpid() and any(str(folder) in part for part in process.info["cmdline"] or ()):
+            with suppress(psutil.Error):
+                process.kill()
+                left.append(process)
+    psutil.wait_procs(left, timeout=5)
 
 
 def _drive(pipe: Connection, request: Request) -> Ended:
@@ -155,7 +173,8 @@ def connect(request: Request) -> None:
         )
     except Exception as error:  # plain ones, too: for a node that did not start within 30 s
         said = next(iter(str(error).splitlines()), repr(error))
-        raise PruneProofError(f"Ray cannot be used {_place(request)}: {said}{_token_wanted(request)}") from None
+        hint = _token_wanted(request) or _too_busy(request, said)
+        raise PruneProofError(f"Ray cannot be used {_place(request)}: {said}{hint}") from None
 
 
 def _token_wanted(request: Request) -> str:
@@ -163,6 +182,13 @@ def _token_wanted(request: Request) -> str:
     if not request.address or os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
         return ""
     return " (if `ray start` made a cluster that asks for a token: set RAY_AUTH_MODE=token here and on every node)"
+
+
+def _too_busy(request: Request, said: str) -> str:
+    """Ray gives a node of its own 30 s to start (`ray._private.node`), which cannot be changed."""
+    if request.address or "timed out" not in said:
+        return ""
+    return " (run again when the machine is less busy, or leave PRUNEPROOF_ENGINE unset)"
 
 
 def plan(nodes: Sequence[Mapping[str, Any]], request: Request) -> tuple[str, int, str]:
