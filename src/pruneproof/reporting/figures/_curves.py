@@ -151,10 +151,12 @@ def draw_grid(
     return figure
 
 
-def band_note(report: Report) -> str:
-    """What the bands are."""
+def panel_note(report: Report) -> str:
+    """Which methods share a panel, and what the bands are."""
     share = 100 * report.study.scoring.confidence
     return (
+        "A panel has the methods that leave this share of the tokens on average over the language model's layers; "
+        "others stand in the tables. "
         f"Bands are {share:g}% bootstrap intervals, images resampled with all their questions; where more than {BANDS} "
         "lines share a panel, of the full model and controls only (all are in the CSV)."
     )

@@ -24,7 +24,7 @@ def caption(report: Report) -> str:
     keep = report.shown_keep() or 1.0
     return (
         f"Accuracy over the study's claimed kinds under each image corruption, with {100 * keep:g}% of the visual "
-        f"tokens kept. {_curves.band_note(report)} {_curves.chance_note(report)}"
+        f"tokens kept. {_curves.panel_note(report)} {_curves.chance_note(report)}"
     )
 
 

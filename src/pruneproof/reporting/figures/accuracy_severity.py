@@ -21,7 +21,7 @@ def caption(report: Report) -> str:
     return (
         f"Accuracy over the study's claimed kinds, averaged over {count} image corruptions at each severity. A "
         "method that is as robust as the full model runs parallel to it; a gap that is already there on clean images "
-        f"is the cost of pruning, a gap that widens is a loss of robustness. {_curves.band_note(report)} "
+        f"is the cost of pruning, a gap that widens is a loss of robustness. {_curves.panel_note(report)} "
         f"{_curves.chance_note(report)}"
     )
 

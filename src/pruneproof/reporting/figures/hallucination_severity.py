@@ -31,7 +31,7 @@ def caption(report: Report) -> str:
         "every condition, to the full model's clean recall, by which claims are judged; the same as answered; share of "
         "present objects that are affirmed (recall); share of yes among all answers. A model that only says no more "
         "often lowers the last three and leaves the first. Recall and yes ratio are means of POPE's splits, "
-        "without bands. " + _curves.band_note(report)
+        "without bands. " + _curves.panel_note(report)
     )
 
 
