@@ -29,13 +29,21 @@ def ended(end: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("end", "code"),
-    [("return 0", 0), ("return 2", 2), ("raise SystemExit(2)", 2), ("raise SystemExit", 0), ("raise OSError('no')", 1)],
+    [
+        ("return 0", 0),
+        ("return 2", 2),
+        ("raise SystemExit(2)", 2),
+        ("raise SystemExit", 0),
+        ("raise SystemExit('why')", 1),
+        ("raise OSError('no')", 1),
+    ],
 )
 def test_the_process_has_the_codes_of_the_command_and_what_others_put_away_is_put_away(end: str, code: int) -> None:
     done = ended(end)
     assert done.returncode == code
     assert done.stdout == "saidput away\n"
     assert ("OSError: no" in done.stderr) == ("OSError" in end)
+    assert (done.stderr == "why\n") == ("why" in end)
 
 
 def test_an_interrupt_while_python_still_loads_is_told_in_one_line() -> None:

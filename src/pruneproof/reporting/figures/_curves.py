@@ -152,11 +152,17 @@ def draw_grid(
 
 
 def panel_note(report: Report) -> str:
-    """Which methods share a panel, and what the bands are."""
-    share = 100 * report.study.scoring.confidence
+    """Which methods share a panel of one keep ratio, and what the bands are."""
     return (
         "A panel has the methods that leave this share of the tokens on average over the language model's layers; "
-        "others stand in the tables. "
+        f"others stand in the tables. {band_note(report)}"
+    )
+
+
+def band_note(report: Report) -> str:
+    """What the bands are."""
+    share = 100 * report.study.scoring.confidence
+    return (
         f"Bands are {share:g}% bootstrap intervals, images resampled with all their questions; where more than {BANDS} "
         "lines share a panel, of the full model and controls only (all are in the CSV)."
     )

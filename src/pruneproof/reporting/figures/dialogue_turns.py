@@ -32,7 +32,7 @@ def caption(report: Report) -> str:
         "once as each turn, after other questions with their true answers. One panel for each method that looks at the "
         "question: tokens are selected by the dialogue's first question, by its last, or by each turn's own. For "
         "the full model, and for a random choice, which do not look at it, the image is read at each turn. "
-        f"{100 * keep:g}% of the visual tokens kept. {_curves.panel_note(report)} {_curves.chance_note(report)}"
+        f"{100 * keep:g}% of the visual tokens kept. {_curves.band_note(report)} {_curves.chance_note(report)}"
     )
 
 
