@@ -78,10 +78,12 @@ def test_a_wrong_option_is_one_line(
 
 
 @pytest.mark.slow
-def test_this_machine_is_measured(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_this_machine_is_measured(
+    study: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     assert cli.main(["plan", "--study", str(study), "--machine", "this"]) == 0
-    said, told = capsys.readouterr()
+    said = capsys.readouterr().out
     assert "Measured: products" in said
-    assert told.startswith("measuring this machine: ")
+    assert caplog.messages[0].startswith("measuring this machine: ")
     assert "GFLOP/s in float32" in said
     assert "b reaches" in said
