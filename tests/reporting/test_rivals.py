@@ -60,6 +60,10 @@ def test_kinds_are_sorted_by_their_intervals_and_by_holm(study: Report) -> None:
     assert said(changed, "Which kind invents")[0].startswith(
         "On clean pictures, more absent objects than the full model: in the language model (+5.0 points [+3.0, +7.0]);"
     )
+    changed = with_kinds(study, "hallucination/matched", "clean", **nothing, language=(0.0, 1.0))
+    assert said(changed, "Which kind invents")[0].startswith(
+        "On clean pictures, no kind is shown to invent more absent objects than the full model; cannot be told from it:"
+    )
 
 
 def test_random_pruning_at_another_door_is_held_against_the_same_curve(synthetic: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pruneproof.reporting import claims
 from pruneproof.reporting.claims import Verdict
@@ -16,36 +17,62 @@ NAMED = 2
 Entry = tuple[Method, Contrast]
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How methods are said to lie on either side of zero."""
+
+    one: str
+    """The verb of one method; of several it is `several`, and after `is shown to` it is `shown`."""
+    several: str
+    shown: str
+    more: str
+    less: str
+    either: str
+    what: str
+    """What follows the first of these three."""
+
+
+ROBUST = _Words(
+    one="is",
+    several="are",
+    shown="be",
+    more="more robust",
+    less="less robust",
+    either="more or less robust",
+    what="to corrupted pictures than clean accuracy predicts",
+)
+INVENTS = _Words(
+    one="invents",
+    several="invent",
+    shown="invent",
+    more="more",
+    less="fewer",
+    either="more or fewer",
+    what="absent objects",
+)
+
+
 def finding(report: Report, backbone: str) -> str:
     """Which methods are more robust than their clean accuracy predicts, and which invent objects at matched recall.
 
     Primary methods are judged, with their correction; all but the full model and controls if the backbone is run with
-    no primary one.
+    no primary one. Where nothing is shown, the sentence says so: that is no proof of being alike.
     """
     methods = judged_methods(report, backbone)
     if not methods:
         return f"On `{backbone}` there is no method to judge."
     level = round(1.0 - report.study.scoring.confidence, 6)
-    name = "primary method" if report.study.scoring.primary else "method"
+    name = "primary method" if methods[0].id in report.study.scoring.primary else "method"
     robust = [(m, report.effective_robustness(backbone, m.id, "image")) for m in methods]
     invents = [(m, report.contrast(backbone, m.id, "clean/hallucination/matched")) for m in methods]
     more, less, open_ = _sorted([(e, claims.more_robust(e[1], level)) for e in robust if e[1].known])
     fewer, added, unsure = _sorted([(e, claims.better(e[1], level)) for e in invents if e[1].known])
     parts = []
     if more or less or open_:
-        all_ = len(more) + len(less) + len(open_)
-        parts.append(
-            f"{_who(more, name, all_)} more robust to corrupted pictures than clean accuracy predicts"
-            + (f", {_who(less, name, all_, most=-1)} less robust" if less else "")
-            + (f", and {_who(open_, name, all_, values=False)} undecided" if open_ else "")
-        )
-    if any(estimate.known for _, estimate in invents):
-        parts.append(
-            f"at the full model's recall {_who(added, name, len(invents), verb='invent')} more absent objects"
-            + (f", and {_who(fewer, name, len(invents), most=-1, verb='invent')} fewer" if fewer else "")
-            + (f"; {_who(unsure, name, len(invents), values=False)} undecided" if unsure else "")
-        )
-    return f"On `{backbone}`, {'; '.join(parts) or 'nothing was measured that decides it'}."
+        parts.append(_told(ROBUST, name, more, less, open_))
+    if added or fewer or unsure:
+        parts.append(f"at the full model's recall, {_told(INVENTS, name, added, fewer, unsure)}")
+    return f"On `{backbone}`, {'; '.join(parts) or 'neither robustness nor invented objects were measured'}."
 
 
 def judged_methods(report: Report, backbone: str) -> list[Method]:
@@ -62,18 +89,47 @@ def _sorted(judged: Sequence[tuple[Entry, Verdict]]) -> tuple[list[Entry], list[
     return supported, refuted, undecided
 
 
-def _who(entries: list[Entry], name: str, all_: int, *, most: int = 1, verb: str = "", values: bool = True) -> str:
-    """`no primary method is`, `ATP 60% (+1.2 points [0.3, 2.1]) is`, `3 of 18 methods are (most: ...)`."""
+def _told(words: _Words, name: str, more: list[Entry], less: list[Entry], open_: list[Entry]) -> str:
+    """Who is on which side: `ATP 60% (+2.0 points [1.0, 3.0]) is more robust ..., and ATP 25% is undecided`."""
+    everyone = len(more) + len(less) + len(open_)
+    if not more and not less:
+        return f"{_none(open_, name)} shown to {words.shown} {words.either} {words.what}"
+    clauses = list[str]()
+    for entries, word, sign in ((more, words.more, 1), (less, words.less, -1)):
+        if entries:
+            verb = words.one if len(entries) == 1 else words.several
+            what = "" if clauses or (less and open_ and not more) else f" {words.what}"
+            clauses.append(f"{_who(entries, name, everyone)} {verb} {word}{what}{_furthest(entries, sign)}")
+    if open_:
+        clauses.append(f"{_who(open_, name, everyone, values=False)} {'is' if len(open_) == 1 else 'are'} undecided")
+    said = ", and ".join((", ".join(clauses[:-1]), clauses[-1])) if len(clauses) > 1 else clauses[0]
+    if more or not open_:
+        return said
+    return f"no {name} is shown to {words.shown} {words.more} {words.what}; {said}"
 
-    def told(entry: Entry) -> str:
-        method, estimate = entry
-        return method.label + (f" ({interval(estimate, sign=True, unit=' points')})" if values else "")
 
-    one, several = (f"{verb}s", verb) if verb else ("is", "are")
-    if not entries:
-        return f"no {name} {one}"
+def _none(entries: list[Entry], name: str) -> str:
+    """`ATP 60% is not`, `neither ATP 60% nor ATP 25% is`, `none of the 3 primary methods is`."""
+    labels = [method.label for method, _ in entries]
+    if len(labels) == 1:
+        return f"{labels[0]} is not"
+    return f"neither {' nor '.join(labels)} is" if len(labels) == 2 else f"none of the {len(labels)} {name}s is"
+
+
+def _who(entries: list[Entry], name: str, everyone: int, *, values: bool = True) -> str:
+    """`ATP 60% (+1.2 points [0.3, 2.1])`, `all 3 primary methods`, `3 of 18 methods`."""
     if len(entries) <= NAMED:
-        return f"{' and '.join(map(told, entries))} {one if len(entries) == 1 else several}"
-    count = f"all {all_} {name}s" if len(entries) == all_ else f"{len(entries)} of {all_} {name}s"
-    extreme = max(entries, key=lambda entry: most * entry[1].value)
-    return f"{count} {several}" + (f" (most: {told(extreme)})" if values else "")
+        return " and ".join(method.label + (f" ({_points(found)})" if values else "") for method, found in entries)
+    return f"all {everyone} {name}s" if len(entries) == everyone else f"{len(entries)} of {everyone} {name}s"
+
+
+def _furthest(entries: list[Entry], sign: int) -> str:
+    """The extreme one of methods that are too many to be named; nothing for others."""
+    if len(entries) <= NAMED:
+        return ""
+    method, found = max(entries, key=lambda entry: sign * entry[1].value)
+    return f" (furthest: {method.label}, {_points(found)})"
+
+
+def _points(found: Contrast) -> str:
+    return interval(found, sign=True, unit=" points")

@@ -116,7 +116,7 @@ def _sides(report: Report, means: Sequence[KindMean], where: str, more: str, les
         if found:
             parts.append(f"{text}: {', '.join(_kind(one) for one in found)}")
         elif verdict is Verdict.SUPPORTED and judged:
-            parts.append(f"no kind is shown to be {text}" if "objects" not in text else f"no kind invents {text}")
+            parts.append(f"no kind is shown to {'invent' if 'objects' in text else 'be'} {text}")
     if parts:
         yield f"{where}, {'; '.join(parts)}."
 
