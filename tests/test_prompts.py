@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.backbones._blip2_checkpoint import blip2_settings, save_blip2
 from tests.backbones._flamingo_checkpoint import save_flamingo, settings_of
+from tests.backbones._qwen_vl_published import save_published
 from tests.test_settings import changed, complaint
 
 from pruneproof import backbones, prompts
@@ -17,6 +18,7 @@ from pruneproof.prompts import RECORDS
 from pruneproof.scoring.conversions import CONVERSIONS
 from pruneproof.settings import BackboneSettings
 
+QWEN = ("qwen2_5_vl", "qwen3_vl")
 VICUNA = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
     "and polite answers to the user's questions. USER: <image>\n"
@@ -26,7 +28,13 @@ AROUND = "<fake_token_around_image><image><fake_token_around_image>"
 IDEFICS = f"<s>Instruction: provide an answer to the question. Use the image to answer.\nImage:{AROUND}"
 ASKED = 'Is the man\'s "hat" red?'
 
+SEEN = "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>"
+SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+BEGUN = "<|im_end|>\n<|im_start|>assistant\n"
+
 QUESTIONS = {
+    "qwen25vl_pope": f"{SYSTEM}{SEEN}{ASKED}{SHORT}{BEGUN}",
+    "qwen3vl_pope": f"{SEEN}{ASKED}{SHORT}{BEGUN}",
     "llava15_pope": f"{VICUNA}{ASKED}{SHORT} ASSISTANT:",
     "llava15_vqav2": f"{VICUNA}{ASKED}{SHORT} ASSISTANT:",
     "llava15_gqa": f"{VICUNA}{ASKED}{SHORT} ASSISTANT:",
@@ -43,6 +51,7 @@ CAPTIONS = {
     "idefics_caption": f"<s>Image:{AROUND}Caption:",
 }
 LAST_TURN = {
+    "qwen3vl_pope": f"{SEEN}A?{SHORT}{BEGUN}no<|im_end|>\n<|im_start|>user\nB?{SHORT}{BEGUN}",
     "llava15_pope": f"{VICUNA}A?{SHORT} ASSISTANT: no</s>USER: B?{SHORT} ASSISTANT:",
     "blip2_t5_vqav2": "Question: a? Short answer: no. Question: b? Short answer:",
     "idefics_gqa": f"{IDEFICS}Question: A? Answer: no\nQuestion: B? Answer:",
@@ -54,13 +63,16 @@ def roots(tmp_path_factory: pytest.TempPathFactory, llava_root: Path) -> dict[st
     root = tmp_path_factory.mktemp("prompts")
     save_blip2(root / "t5", "t5")
     save_flamingo(root / "data/backbones/base", instruct=False)
-    return {"llava": llava_root, "blip2": root, "flamingo": root}
+    for kind in QWEN:
+        save_published(root / kind, kind)
+    return {"llava": llava_root, "blip2": root, "flamingo": root} | dict.fromkeys(QWEN, root)
 
 
 @pytest.fixture(scope="module")
 def text(roots: dict[str, Path], llava_settings: BackboneSettings) -> object:
     """The text that a family's tokenizer reads, by record and question."""
     plain = {"llava": llava_settings, "blip2": blip2_settings("t5"), "flamingo": settings_of("base")}
+    plain |= {kind: BackboneSettings(family=kind, checkpoint=kind) for kind in QWEN}
 
     def written(name: str, question: Question) -> str:
         family = RECORDS[name].family

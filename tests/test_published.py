@@ -17,6 +17,10 @@ from transformers import (
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
     T5Config,
 )
 
@@ -52,6 +56,15 @@ def built(name: str) -> tuple[Any, Any]:
             text_config=t5,
         )
         return Blip2ForConditionalGeneration, config
+    if name.startswith("Qwen"):
+        vision |= {"depth": vision.pop("num_hidden_layers"), "num_heads": vision.pop("num_attention_heads")}
+        text = values(shape.text_config)
+        vision["out_hidden_size"] = text["hidden_size"]
+        classes: tuple[Any, Any] = {
+            "qwen2_5_vl": (Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLConfig),
+            "qwen3_vl": (Qwen3VLForConditionalGeneration, Qwen3VLConfig),
+        }[CHECKPOINTS[name].family]
+        return classes[0], classes[1](vision_config=vision, text_config=text, tie_word_embeddings=False)
     vision["embed_dim"] = vision.pop("hidden_size")
     perceiver = values(shape.perceiver_config) | {"use_resampler": True, "qk_layer_norms_perceiver": True}
     own = {"use_resampler": True, "qk_layer_norms": True}
@@ -65,6 +78,14 @@ def built(name: str) -> tuple[Any, Any]:
 def test_parameters_are_those_of_the_class_that_reads_them(name: str) -> None:
     stock, config = built(name)
     assert model_bytes(stock, config, "float16") == 2 * CHECKPOINTS[name].parameters
+
+
+@pytest.mark.parametrize("name", [name for name in CHECKPOINTS if name.startswith("Qwen")])
+def test_keys_and_layers_are_those_of_the_shapes(name: str) -> None:
+    known = CHECKPOINTS[name]
+    text = known.config.text_config
+    one = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    assert (known.layers, known.width) == (text.num_hidden_layers, text.num_key_value_heads * one)
 
 
 def test_text_towers_come_from_where_open_clip_fetches_them() -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 from tests.backbones._blip2_checkpoint import save_blip2
 from tests.backbones._flamingo_checkpoint import save_flamingo
+from tests.backbones._qwen_vl_published import save_published
 from tests.conftest import save_llava
 from tests.test_end_to_end import new_project, repro
 
@@ -28,6 +29,8 @@ SAVED: Mapping[str, Callable[[Path], None]] = {
     "llava": save_llava,
     "blip2": lambda folder: save_blip2(folder, "t5"),
     "flamingo": lambda folder: save_flamingo(folder, instruct=False),
+    "qwen2_5_vl": lambda folder: save_published(folder, "qwen2_5_vl"),
+    "qwen3_vl": lambda folder: save_published(folder, "qwen3_vl"),
 }
 TRIED = (
     "full",
@@ -39,6 +42,11 @@ TRIED = (
     "visionzip_64",
     "divprune_64",
     "fastv_64",
+    "random_33",
+    "random_33_in_model",
+    "atp_received_60",
+    "divprune_33",
+    "mmtok_33",
 )
 PICTURES = (42, 73, 139)
 
@@ -132,6 +140,8 @@ FILES: Mapping[str, Callable[[Path], None]] = {
     "blip2_vqav2": vqav2,
     "idefics_gqa": gqa,
     "llava15_captions": coco_captions,
+    "qwen25vl_pope": pope,
+    "qwen3vl_pope": pope,
 }
 
 
@@ -154,7 +164,9 @@ def ready(name: str, folder: Path, checkpoint: Path, root: str) -> Path:
     for backbone in params["backbones"].values():
         for key in ("revision", "text_tower_pretrained"):
             backbone.pop(key, None)
-        backbone |= {"checkpoint": str(checkpoint), "text_tower": str(checkpoint / "clip"), "dtype": "float32"}
+        backbone |= {"checkpoint": str(checkpoint), "dtype": "float32"}
+        if "text_tower" in backbone:
+            backbone["text_tower"] = str(checkpoint / "clip")
     YAML().dump(params, folder / "params.yaml")
     return folder
 
@@ -173,6 +185,8 @@ def saved(family: str, folder: Path) -> Path:
 
 def require_scores(folder: Path) -> None:
     """Every scorer that the samples name has its metrics, for every method, clean and perturbed."""
+    methods = YAML(typ="safe").load(folder / "params.yaml")["methods"]
+    assert {"full", "random_60"} < set(methods) <= set(TRIED)
     named = {
         scorer for row in read_rows(folder / "data/benchmark/samples.parquet") for scorer in json.loads(row["scorers"])
     }
@@ -181,7 +195,7 @@ def require_scores(folder: Path) -> None:
     for scorer in named:
         found = summary[summary["metric"].str.startswith(f"{scorer}/")]
         assert {"clean", "image"} <= set(found["family"]), scorer
-        assert {"full", "atp_60", "random_64"} <= set(found["method"]), scorer
+        assert set(methods) <= set(found["method"]), scorer
         assert found["value"].notna().any(), scorer
     decoding = json.loads((folder / "data/scores/decoding.json").read_text(encoding="utf-8"))
     page = (folder / "reports/report.html").read_text(encoding="utf-8")
@@ -193,7 +207,7 @@ def require_scores(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("name", ["blip2_vqav2", "llava15_captions"])
+@pytest.mark.parametrize("name", ["blip2_vqav2", "llava15_captions", "qwen25vl_pope", "qwen3vl_pope"])
 def test_a_ready_study_ends_in_its_scorers_metrics(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for key, value in (("WORKERS", "1"), ("DEVICE", "cpu")):
         monkeypatch.setenv(f"PRUNEPROOF_{key}", value)

@@ -124,7 +124,7 @@ _M4_OTHER = ("newlines may be generated, which the authors forbid",)
 def _llava(title: str, benchmark: str, conversion: str, source: str) -> Record:
     values = {
         "chat_template": _VICUNA,
-        "question_suffix": "Answer the question using a single word or phrase.",
+        "question_suffix": _SHORT,
         "max_new_tokens": 128,
         "answer_conversion": conversion,
     }
@@ -135,6 +135,16 @@ def _llava_caption(title: str, prompt: str, longest: int, *sources: str) -> Reco
     values = {"chat_template": _VICUNA, "caption_prompt": prompt, "max_caption_tokens": longest}
     other = ("LLaVA's authors publish no captioning: the words and the length are those of lmms-eval",)
     return Record(f"LLaVA-1.5, {title}", "llava", ("coco_captions",), values, (*_LLAVA_SOURCES, *sources), other=other)
+
+
+def _qwen(title: str, family: str, *other: str) -> Record:
+    """Image before the question, which is what the checkpoint's own chat template writes."""
+    words = "Qwen's authors publish no POPE: the words and the length are those of lmms-eval"
+    return Record(
+        f"{title} on POPE", family, ("pope",), {"question_suffix": _SHORT, "max_new_tokens": 128},
+        (f"{_LMMS} 2bb5e98 lmms_eval/tasks/pope/pope.yaml, and 2c03baf lmms_eval/tasks/pope/utils.py (the words)",),
+        other=(words, *other),
+    )  # fmt: skip
 
 
 def _blip2(title: str, benchmark: str, conversion: str, penalty: float, *sources: str, other: str = "") -> Record:
@@ -185,6 +195,12 @@ RECORDS: Mapping[Identifier, Record] = MappingProxyType(
             f"{_LMMS} 45a1de0 lmms_eval/tasks/coco_cap_chair/coco_cap_chair.yaml (greedy, 2048 tokens)",
             f"{_LMMS} 75571cf lmms_eval/tasks/coco_cap_chair/utils.py (the words)",
         ),
+        "qwen25vl_pope": _qwen(
+            "Qwen2.5-VL",
+            "qwen2_5_vl",
+            "the repetition penalty of 1.05 in its generation_config.json, which `generate` applies, is left out",
+        ),
+        "qwen3vl_pope": _qwen("Qwen3-VL", "qwen3_vl"),
         "blip2_t5_vqav2": _blip2(
             "(Flan-T5) on VQAv2",
             "vqav2",

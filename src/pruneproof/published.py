@@ -33,6 +33,8 @@ class Published:
     """The commit that `shards` belong to; None where none could be confirmed."""
     shards: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 by name of the file with weights; empty where the names are not known."""
+    pixels: tuple[int, int] | None = None
+    """Least and most pixels of a picture as its processor resizes it; None where all are read at one size."""
 
 
 def _shape(**values: Any) -> SimpleNamespace:
@@ -52,6 +54,8 @@ _LLAMA_7B = {
     "num_attention_heads": 32,
     "num_key_value_heads": 32,
 }
+
+_QWEN_VISION = {"num_attention_heads": 16, "spatial_merge_size": 2, "temporal_patch_size": 2}
 
 CHECKPOINTS: Mapping[str, Published] = MappingProxyType(
     {
@@ -127,6 +131,63 @@ CHECKPOINTS: Mapping[str, Published] = MappingProxyType(
             ),
             layers=32,
             width=4096,
+        ),
+        "Qwen/Qwen2.5-VL-7B-Instruct": Published(
+            "Qwen2.5-VL-7B",
+            "qwen2_5_vl",
+            8_292_166_656,
+            _shape(
+                vision_config=_shape(
+                    **_QWEN_VISION,
+                    hidden_size=1280,
+                    intermediate_size=3420,
+                    num_hidden_layers=32,
+                    patch_size=14,
+                    window_size=112,
+                    fullatt_block_indexes=(7, 15, 23, 31),
+                ),
+                text_config=_shape(
+                    hidden_size=3584,
+                    intermediate_size=18944,
+                    num_hidden_layers=28,
+                    num_attention_heads=28,
+                    num_key_value_heads=4,
+                    vocab_size=152064,
+                ),
+            ),
+            layers=28,
+            width=512,
+            revision="cc594898137f460bfe9f0759e9844b3ce807cfb5",
+            pixels=(56**2, 16384 * 28**2),
+        ),
+        "Qwen/Qwen3-VL-8B-Instruct": Published(
+            "Qwen3-VL-8B",
+            "qwen3_vl",
+            8_767_123_696,
+            _shape(
+                vision_config=_shape(
+                    **_QWEN_VISION,
+                    hidden_size=1152,
+                    intermediate_size=4304,
+                    num_hidden_layers=27,
+                    patch_size=16,
+                    num_position_embeddings=2304,
+                    deepstack_visual_indexes=(8, 16, 24),
+                ),
+                text_config=_shape(
+                    hidden_size=4096,
+                    intermediate_size=12288,
+                    num_hidden_layers=36,
+                    num_attention_heads=32,
+                    num_key_value_heads=8,
+                    head_dim=128,
+                    vocab_size=151936,
+                ),
+            ),
+            layers=36,
+            width=1024,
+            revision="0c351dd01ed87e9c1b53cbc748cba10e6187ff3b",
+            pixels=(64 * 32**2, 16384 * 32**2),
         ),
     }
 )
