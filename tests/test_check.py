@@ -127,6 +127,8 @@ def test_text_towers_are_looked_at(study: Path, key: str) -> None:
     assert finding.state == "fault"
     assert "restore it" in finding.detail
     assert "has no open_clip_config.json" in finding.detail
+    states = [one.state for one in findings(study, quick=True) if one.what == "backbone builtin_llava"]
+    assert states == ["fault"]  # although the weights of the model itself are whole
 
 
 def test_wrong_settings_end_the_check(study: Path) -> None:
@@ -169,7 +171,7 @@ def test_a_cluster_that_is_not_there_is_said_before_anything_runs(study: Path, m
 
 
 def test_the_study_is_named(study: Path) -> None:
-    assert find(study, "settings").detail.startswith(f"study small in {study}: 1 backbones, ")
+    assert find(study, "settings").detail.startswith(f"study small in {study}: 1 backbone, ")
 
 
 def test_little_room_is_seen(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +247,7 @@ def test_a_section_that_dvc_follows_must_be_written_out(study: Path, prepared: b
         text = text.replace("root: .", "root: ../..")
     start, end = text.index("answering:"), text.index("scoring:")
     (folder / "params.yaml").write_text(text[:start] + text[end:], encoding="utf-8")
-    found = find(folder, "settings")
+    (found,) = (one for one in findings(folder, quick=True) if one.what == "settings")  # no `ok` beside it
     assert found.state == "fault"
     assert "`answering: {}`" in found.detail
     (folder / "params.yaml").write_text(text[:start] + "answering: {}\n" + text[end:], encoding="utf-8")
@@ -276,7 +278,7 @@ def test_the_files_of_a_benchmark_are_looked_for(study: Path, monkeypatch: pytes
         f"{study / 'questions.json'} is missing: fetch https://x.org",
     )
     (study / "questions.json").write_bytes(bytes(100_000))
-    assert find(study, "benchmark scenes") == Finding("ok", "benchmark scenes", "1 files, 0.1 MB")
+    assert find(study, "benchmark scenes") == Finding("ok", "benchmark scenes", "1 file, 0.1 MB")
 
 
 @pytest.mark.parametrize("given", ["foo://bar", "./mlruns", "sqlite://", "http//x", "http://host:99999x"])

@@ -83,7 +83,7 @@ def test_wrong_arguments(
 def test_a_missing_answer_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export(study(tmp_path, said={"a.jpg/262148000": "Down."})) == 2
     said = capsys.readouterr().err
-    assert "full.parquet: 1 of 2 questions have no answer on the clean picture" in said
+    assert "full.parquet: no answer on the clean picture to 1 of 2 questions" in said
     assert "'a.jpg/262148001'" in said
 
 

@@ -120,7 +120,7 @@ def test_the_printed_plan_names_cells_time_and_what_can_be_shown(
     row = next(line.split() for line in out.splitlines() if " atp_25 " in line)
     assert row == ["b", "atp_25", "3", "0", "6", "2", "min"]
     assert "About 2 min of answering left" in out
-    assert "over the mean of 2 image condition(s) (power 80%, 1 primary contrast(s))" in out
+    assert "over the mean of 2 image conditions (power 80%, 1 primary contrast)" in out
 
 
 @pytest.mark.parametrize(

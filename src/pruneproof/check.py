@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from pruneproof.backbones.checkpoints.weights import locate, require_tower
 from pruneproof.benchmarks import input_files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders, make_command
+from pruneproof.plurals import number_of
 from pruneproof.scoring.captions import java
 from pruneproof.settings import BackboneSettings, Study
 from pruneproof.settings_file import read_yaml
@@ -66,9 +68,7 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     except PruneProofError as error:
         yield Finding("fault", "settings", str(error))
         return
-    yield from _pipeline(folder, quick=quick)
-    named = f"study {study.study.name} in {folder.absolute()}"
-    yield Finding("ok", "settings", f"{named}: {len(study.backbones)} backbones, {len(study.methods)} methods")
+    yield from _without_denied(chain(_pipeline(folder, quick=quick), [_settings(study, folder)]))
     root = folder / study.study.root
     yield from _machine(quick=quick)
     yield from _benchmark(study, folder, quick=quick)
@@ -81,6 +81,19 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
         yield from _expected(study, Folders(folder))
         yield from _tables(Folders(folder))
         yield from _packages(root)
+
+
+def _without_denied(found: Iterable[Finding]) -> Iterator[Finding]:
+    """Findings without an `ok` for what has a fault as well."""
+    told = tuple(found)
+    faulty = {one.what for one in told if one.state == "fault"}
+    yield from (one for one in told if one.state != "ok" or one.what not in faulty)
+
+
+def _settings(study: Study, folder: Path) -> Finding:
+    """Which study it is, and how large."""
+    size = f"{number_of(len(study.backbones), 'backbone')}, {number_of(len(study.methods), 'method')}"
+    return Finding("ok", "settings", f"study {study.study.name} in {folder.absolute()}: {size}")
 
 
 def _pipeline(folder: Path, *, quick: bool) -> Iterator[Finding]:
@@ -105,15 +118,16 @@ def _pipeline(folder: Path, *, quick: bool) -> Iterator[Finding]:
 def _machine(*, quick: bool) -> Iterator[Finding]:
     """What the environment asks for; finding out whether an accelerator exists needs torch, and so over a second."""
     told, faults = list[str](), list[str]()
-    for what, read in (
-        ("workers", machine.workers),
-        ("questions per batch", machine.batch_size),
-        ("bytes of features", machine.feature_bytes),
-        ("as device", machine.wanted_device if quick else _devices),
-        ("as engine", _engine),
-    ):
+    readings: tuple[Callable[[], str], ...] = (
+        lambda: number_of(machine.workers(), "worker"),
+        lambda: f"{number_of(machine.batch_size(), 'question')} per batch",
+        lambda: f"{machine.feature_bytes()} bytes of features",
+        lambda: f"{machine.wanted_device() if quick else _devices()} as device",
+        lambda: f"{_engine()} as engine",
+    )
+    for tell in readings:
         try:
-            told.append(f"{read()} {what}")
+            told.append(tell())
         except PruneProofError as error:
             faults.append(str(error))
     yield from (Finding("fault", "machine", fault) for fault in dict.fromkeys(faults))
@@ -150,13 +164,14 @@ def _benchmark(study: Study, folder: Path, *, quick: bool) -> Iterator[Finding]:
         yield Finding("fault", what, str(error))
         return
     if files:
-        yield Finding("ok", what, f"{len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
+        yield Finding(
+            "ok", what, f"{number_of(len(files), 'file')}, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
+        )
 
 
 def _weights(study: Study, root: Path) -> Iterator[Finding]:
     for name, backbone in study.backbones.items():
-        yield from _checkpoint(name, backbone, root)
-        yield from _text_towers(name, backbone, root)
+        yield from _without_denied(chain(_checkpoint(name, backbone, root), _text_towers(name, backbone, root)))
 
 
 def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[Finding]:
@@ -181,7 +196,7 @@ def _checkpoint(name: str, backbone: BackboneSettings, root: Path) -> Iterator[F
         yield Finding("fault", what, "; ".join(faults))
     else:
         size = sum(file.stat().st_size for file in files)
-        yield Finding("ok", what, f"{len(files)} weight files, {size / 1e6:.1f} MB")
+        yield Finding("ok", what, f"{number_of(len(files), 'weight file')}, {size / 1e6:.1f} MB")
 
 
 def _text_towers(name: str, backbone: BackboneSettings, root: Path) -> Iterator[Finding]:
@@ -273,7 +288,7 @@ def _tables(folders: Folders) -> Iterator[Finding]:
         if faults:
             yield Finding("fault", f"data/{folder.name}", "; ".join(faults))
         else:
-            yield Finding("ok", f"data/{folder.name}", f"{len(tables)} tables" if tables else "not made yet")
+            yield Finding("ok", f"data/{folder.name}", number_of(len(tables), "table") if tables else "not made yet")
 
 
 def _packages(root: Path) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from pruneproof import registry
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows, read_table, write_text
 from pruneproof.folders import Folders
+from pruneproof.plurals import number_of
 from pruneproof.records import CLEAN, Sample, sample_from_row
 from pruneproof.scoring.conversions import CONVERSIONS
 from pruneproof.study import load_study
@@ -52,8 +53,8 @@ def report(folder: Path, backbone: str, method: str, name: str | None = None) ->
     missing = [sample.sample_id for sample in samples if sample.sample_id not in texts]
     if missing:
         raise PruneProofError(
-            f"{path}: {len(missing)} of {len(samples)} questions have no answer on the clean picture, the first is "
-            f"{missing[0]!r}: run `dvc repro answer_questions`"
+            f"{path}: no answer on the clean picture to {len(missing)} of "
+            f"{number_of(len(samples), 'question')}, the first being {missing[0]!r}: run `dvc repro answer_questions`"
         )
     convert = CONVERSIONS[study.backbones[backbone].answer_conversion]
     answers: list[tuple[Sample, str]] = [(sample, convert(texts[sample.sample_id])) for sample in samples]
@@ -61,7 +62,7 @@ def report(folder: Path, backbone: str, method: str, name: str | None = None) ->
     file_name, content = benchmark.results(answers, options, name or f"{backbone}_{method}")
     written = folder / "results" / backbone / method / file_name
     write_text(written, json.dumps(content, ensure_ascii=False) + "\n")
-    print(f"{written}: {len(samples)} answers")
+    print(f"{written}: {number_of(len(samples), 'answer')}")
 
 
 def _clean(path: Path) -> Mapping[str, str]:

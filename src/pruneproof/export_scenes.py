@@ -12,6 +12,7 @@ from pruneproof.benchmarks import build
 from pruneproof.errors import PruneProofError
 from pruneproof.exporting import Export
 from pruneproof.files import write_bytes
+from pruneproof.plurals import number_of
 from pruneproof.study import load_study
 
 
@@ -41,7 +42,10 @@ def report(study_folder: Path, form: str, to: Path) -> Export:
     kinds = dict.fromkeys(sample.kind for sample in scenes.samples)
     without = [kind for kind in kinds if kind not in {sample.kind for sample in made.samples}]
     left_out = f"; left out: {', '.join(without)}" if without else ""
-    print(f"{to}: {len(scenes.images)} pictures and {len(made.samples)} questions as {form}{left_out}")
+    print(
+        f"{to}: {number_of(len(scenes.images), 'picture')} and {number_of(len(made.samples), 'question')} as "
+        f"{form}{left_out}"
+    )
     print("In the params.yaml of a study on them:")
     for reader, options in member.READERS.items():
         print(_settings(reader, len(scenes.images), to, options))

@@ -18,6 +18,7 @@ from pruneproof.digests import remembered
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders, make_command
+from pruneproof.plurals import number_of
 from pruneproof.records import Condition, Sample, sample_from_row
 from pruneproof.scoring.statistics import detectable_difference
 from pruneproof.settings import Study
@@ -69,8 +70,9 @@ def report(folder: Path) -> None:
     images = space.images_of(study, folders)
     runs = sum(len(study.methods_of(backbone)) for backbone in study.backbones)
     console.print(
-        f"Study {study.study.name}: {images} images, {_asked(asked)}, {len(grid)} conditions, "
-        f"{runs} runs of a backbone with a method: {len(grid) * runs} cells.",
+        f"Study {study.study.name}: {number_of(images, 'image')}, {_asked(asked)}, "
+        f"{number_of(len(grid), 'condition')}, {number_of(runs, 'run')} of a backbone with a method: "
+        f"{number_of(len(grid) * runs, 'cell')}."
     )
     if not known:
         console.print("The inputs do not exist yet; progress can be shown once they do.")
@@ -97,8 +99,9 @@ def report(folder: Path) -> None:
         if count and asked and study.scoring.primary:
             points = shown(study, images, asked, count)
             console.print(
-                f"{images} images can show a difference in drops of {points:.1f} points over "
-                f"the mean of {count} {family} condition(s) (power 80%, {comparisons(study)} primary contrast(s))."
+                f"{number_of(images, 'image')} can show a difference in drops of {points:.1f} points over "
+                f"the mean of {number_of(count, f'{family} condition')} (power 80%, "
+                f"{number_of(comparisons(study), 'primary contrast')})."
             )
     if advice := resolution_advice(study, folders):
         console.print(advice)
@@ -109,7 +112,7 @@ def report(folder: Path) -> None:
 
 def _asked(each: float) -> str:
     """How many questions there are on a picture."""
-    return f"about {each:.0f} questions on each" if each else "each to be described"
+    return f"about {number_of(round(each), 'question')} on each" if each else "each to be described"
 
 
 def resolution_advice(study: Study, folders: Folders) -> str:
@@ -154,8 +157,9 @@ def _time(seconds: float, left: int, known: float | None) -> str:
     if not left:
         return "All answers are finished; `dvc repro` makes the rest."
     if known is None:
-        return f"No batch is finished yet, so the pace is unknown; {left} batches to answer."
-    return f"About {duration(seconds)} of answering left, at the pace so far with {machine.workers()} workers."
+        return f"No batch is finished yet, so the pace is unknown; {number_of(left, 'batch')} to answer."
+    workers = number_of(machine.workers(), "worker")
+    return f"About {duration(seconds)} of answering left, at the pace so far with {workers}."
 
 
 def comparisons(study: Study) -> int:
@@ -191,7 +195,7 @@ def questions(study: Study, folders: Folders) -> tuple[str, float]:
         return "", per_image([sample_from_row(row) for row in read_rows(path)])
     count = min(space.images_of(study, folders), LOOK_AHEAD_IMAGES)
     drawn = study.benchmark.name == "scenes"
-    source = f"{count} images made for this estimate" if drawn else f"{count} images of the benchmark's files"
+    source = number_of(count, "image") + (" made for this estimate" if drawn else " of the benchmark's files")
     try:
         return source, per_image(benchmarks.build(study.benchmark, study.study.seed, folders.study, count).samples)
     except PruneProofError:

@@ -72,7 +72,7 @@ def run_in_order(
             yield _result(*waiting.popleft())
     except BrokenProcessPool:
         raise PruneProofError(
-            f"one of {workers} workers was killed, probably out of memory: "
+            f"{'the worker' if workers == 1 else f'one of {workers} workers'} was killed, probably out of memory: "
             "run again with a smaller PRUNEPROOF_WORKERS; finished work is kept"
         ) from None
     finally:

@@ -53,9 +53,9 @@ def test_hours_memory_disk_and_what_could_be_spared(study: Path, capsys: pytest.
     assert "80.0 GB there: it fits." in said
     # 12 pictures under two conditions of an hour each, on 16 cores
     assert "and 1.5 h of corrupting pictures on 16 cores" in said
-    assert "different questions, and only these are asked" in said
+    assert "different questions, and nothing is asked twice" in said
     assert said.count("3 copies") == 2
-    assert "with `stored: false` in perturbations.image no disk, and 3.0 h for 2 backbone(s)" in said
+    assert "with `stored: false` in perturbations.image no disk, and 3.0 h for 2 backbones" in said
     assert "A difference of 1 point over the mean of the image conditions shows on" in said
 
 

@@ -70,7 +70,7 @@ def test_the_sentence_counts_and_names_the_largest(swept: Report) -> None:
         "A ranking broken by corruption costs accuracy for 2 of 3 methods (most: ATP 25%, +3.0 points [+1.0, +5.0]), "
         "helps for 0, and makes no difference that could be told for 1."
     )
-    assert sentence(found[2:]).startswith("A ranking broken by corruption costs accuracy for 0 of 1 methods, helps")
+    assert sentence(found[2:]).startswith("A ranking broken by corruption costs accuracy for 0 of 1 method, helps")
 
 
 def test_table_and_figure_show_the_same(swept: Report) -> None:

@@ -12,6 +12,7 @@ from pruneproof.answering.grid import conditions, sheets
 from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders
+from pruneproof.plurals import number_of
 from pruneproof.records import Condition, Sample, sample_from_row
 from pruneproof.settings import Study
 
@@ -104,7 +105,7 @@ def asking_of(study: Study, folders: Folders, by_question: bool) -> Asking:
     captions = [sample for sample in found.samples if sample.asks == "caption"]
     shown = len(found.images)
     size = published.Set(images, _different(asked) / shown, _different(captions) / shown, rows=len(asked) / shown)
-    source = f"{shown} images made for this estimate" if drawn else "the benchmark's files"
+    source = f"{number_of(shown, 'image')} made for this estimate" if drawn else "the benchmark's files"
     whole = _expected(study, images, size, by_question, source)
     return replace(whole, examples=_examples(asked), answers=_answers(asked), captions=_told(captions))
 

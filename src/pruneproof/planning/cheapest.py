@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pruneproof.answering.grid import conditions
 from pruneproof.plan import comparisons, duration
 from pruneproof.planning.estimate import Estimate, Planned
+from pruneproof.plurals import number_of
 from pruneproof.scoring.statistics import images_needed
 from pruneproof.settings import Study
 from pruneproof.space import COPIES, size
@@ -62,7 +63,7 @@ def lines(study: Study, plan: Estimate) -> Iterator[str]:
         more = "" if sample.share <= 1 else f", more than the {plan.asking.pictures:.0f} that the study has"
         yield (
             f"A difference of {POINTS:g} point over the mean of the {sample.family} conditions shows on "
-            f"{sample.images} pictures{more}: {duration(sample.seconds)} on one machine (power 80%)."
+            f"{number_of(sample.images, 'picture')}{more}: {duration(sample.seconds)} on one machine (power 80%)."
         )
 
 
@@ -74,8 +75,8 @@ def _unique(plan: Estimate) -> str:
     if rows <= asked:
         return "Every question of the benchmark is a different one, so that none is spared."
     return (
-        f"Of {rows:.0f} rows {asked:.0f} are different questions, and only these are asked: {rows / asked:.2f} times "
-        "fewer."
+        f"The {rows:.0f} rows hold {number_of(round(asked), 'different question')}, and nothing is asked twice: "
+        f"{rows / asked:.2f} times fewer."
     )
 
 
@@ -85,9 +86,11 @@ def _stored(study: Study, plan: Estimate) -> str:
     again, kept = duration(times * plan.corruption), f"{size(plan.stored)} in {COPIES} copies"
     made = f"made once in {duration(plan.corruption)}"
     if study.perturbations.image.stored:
-        without = f"with `stored: false` in perturbations.image no disk, and {again} for {times} backbone(s)"
+        without = f"with `stored: false` in perturbations.image no disk, and {again} for {number_of(times, 'backbone')}"
         return f"Corrupted pictures are stored: {kept}, {made}; {without}."
-    without = f"Corrupted pictures are made when they are asked about: no disk, {again} for {times} backbone(s)"
+    without = (
+        f"Corrupted pictures are made when they are asked about: no disk, {again} for {number_of(times, 'backbone')}"
+    )
     return f"{without}; with `stored: true` {kept}, {made}."
 
 
@@ -107,7 +110,8 @@ def _encoded(name: str, planned: Planned) -> str:
     )
     spared = spent * min(1.0, work.encoded_again / max(shown, 1.0))
     clean = f"PRUNEPROOF_FEATURES_MB={round(work.encoded_bytes / 2**20) + 1}"
-    return f"{whole}; {work.encoded_again:.0f} are encoded twice, {duration(spared)}, unless {clean}."
+    again = round(work.encoded_again)
+    return f"{whole}; {again} {'is' if again == 1 else 'are'} encoded twice, {duration(spared)}, unless {clean}."
 
 
 def fitting(planned: Planned, room: float) -> str:

@@ -19,6 +19,7 @@ from pruneproof.planning.memory import Memory, memory_of
 from pruneproof.planning.prompts import Prompts, prompts_of
 from pruneproof.planning.shapes import Shape, shape_of
 from pruneproof.planning.work import BackboneWork, Running, backbone_work
+from pruneproof.plurals import number_of
 from pruneproof.settings import Study
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ def estimate(study: Study, folders: Folders, name: str, share: float | None = No
             return assumed(machine, shape.dtype, measuring.picture_seconds(shape.vision.image_size), share)
         lengths = measuring.Lengths(how.rows, round(prompts.before + shape.tokens + prompts.question))
         processes = how.workers if machine.device == "cpu" else 1
-        log.info("measuring a %s with random weights in %d process(es)", shape.family, processes)
+        log.info("measuring a %s with random weights in %s", shape.family, number_of(processes, "process"))
         return measuring.measured(shape, lengths, processes, environment.device())
 
     backbones, unknown = dict[str, Planned](), dict[str, str]()
@@ -164,7 +165,7 @@ def _corruption(study: Study, folders: Folders, asking: Asking, machine: Machine
     grid, settings = image_conditions(study.perturbations.image), study.perturbations.image
     if not grid:
         return 0.0
-    log.info("measuring how long %d perturbations of a picture take here", len(settings.names))
+    log.info("measuring how long it takes here to corrupt a picture in %s", number_of(len(settings.names), "way"))
     pixels = space.picture_pixels(study, folders)
     each = measuring.corruption_seconds(settings.names)
     spent = sum(each[condition.perturbation] for condition in grid) * pixels / measuring.PIXELS**2

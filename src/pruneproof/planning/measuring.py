@@ -27,6 +27,7 @@ from pruneproof.pictures import encode_png, read_picture
 from pruneproof.planning.machines import QUESTION_S, Machine, Speeds
 from pruneproof.planning.pretended import heads_of
 from pruneproof.planning.shapes import Shape
+from pruneproof.plurals import number_of
 from pruneproof.records import Condition
 from pruneproof.stored import ROWS_PER_GROUP, Held
 from pruneproof.workers import run_in_order
@@ -80,7 +81,8 @@ def measured_machine(folder: Path) -> Machine:
     jobs = [device] * processes
     found = [result for _, result in run_in_order(_hardware, jobs, processes, one_thread, _start(device))]
     peaks, widths = [one[0] for one in found], [one[1] for one in found]
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else f"this processor, {processes} processes"
+    here = f"this processor, {number_of(processes, 'process')}"
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else here
     return Machine(
         name,
         "cuda" if device.startswith("cuda") else "cpu",

@@ -15,6 +15,7 @@ from pruneproof.planning.amounts import Part
 from pruneproof.planning.estimate import Estimate, estimate
 from pruneproof.planning.machines import READ_SHARE, SHARE, THIS
 from pruneproof.planning.prompts import CAPTION_TOKENS
+from pruneproof.plurals import number_of
 from pruneproof.space import size
 from pruneproof.study import load_study
 
@@ -35,8 +36,9 @@ def report(folder: Path, name: str, share: float | None = None) -> None:
     runs = sum(len(study.methods_of(backbone)) for backbone in study.backbones)
     asking = plan.asking
     console.print(
-        f"Study {study.study.name} on {plan.machine.title}: {asking.pictures:.0f} pictures, {asking.questions:.0f} "
-        f"different questions, {len(conditions(study))} conditions, {runs} runs of a backbone with a method "
+        f"Study {study.study.name} on {plan.machine.title}: {number_of(round(asking.pictures), 'picture')}, "
+        f"{number_of(round(asking.questions), 'different question')}, "
+        f"{number_of(len(conditions(study)), 'condition')}, {number_of(runs, 'run')} of a backbone with a method "
         f"(counted on {asking.source})."
     )
     console.print(_basis(plan, name, share))
@@ -79,7 +81,7 @@ def _basis(plan: Estimate, name: str, share: float | None) -> str:
     return (
         f"Assumed: {100 * used:.0f}% of the peak in products (--share), {100 * READ_SHARE:.0f}% of its bandwidth, "
         f"{CAPTION_TOKENS} tokens in a description if the benchmark has none to count; "
-        f"{machine.cores} cores like this one's for pictures. {machine.source}."
+        f"{number_of(machine.cores, 'core')} like this one's for pictures. {machine.source}."
     )
 
 
@@ -106,7 +108,7 @@ def _total(plan: Estimate) -> str:
     """Hours, and how many machines make a day of it."""
     answering = plan.answering
     what = "GPU" if plan.machine.device == "cuda" else "machine"
-    corrupted = f"{duration(plan.corruption)} of corrupting pictures on {plan.machine.cores} cores"
+    corrupted = f"{duration(plan.corruption)} of corrupting pictures on {number_of(plan.machine.cores, 'core')}"
     many = ceil(answering / A_DAY)
     days = f", or {many:,} for it to end within a day" if many > 1 else ""
     return f"In all {duration(answering)} of answering on one {what}{days}, and {corrupted}."

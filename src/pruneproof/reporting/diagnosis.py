@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pruneproof.plurals import number_of
 from pruneproof.reporting.estimates import Contrast, Estimate, interval
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
@@ -58,8 +59,8 @@ def sentence(found: Sequence[Parts]) -> str:
     most = max(costs, key=lambda one: one.ranking.value, default=None)
     named = f" (most: {most.method.label}, {interval(most.ranking, sign=True, unit=' points')})" if most else ""
     return (
-        f"A ranking broken by corruption costs accuracy for {len(costs)} of {len(found)} methods{named}, helps for "
-        f"{len(helps)}, and makes no difference that could be told for {len(untold)}."
+        f"A ranking broken by corruption costs accuracy for {len(costs)} of {number_of(len(found), 'method')}{named}, "
+        f"helps for {len(helps)}, and makes no difference that could be told for {len(untold)}."
     )
 
 

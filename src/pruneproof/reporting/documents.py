@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from pruneproof.plurals import number_of
 from pruneproof.reporting import paper_claims
 from pruneproof.reporting.claims import Verdict
 from pruneproof.reporting.estimates import number
@@ -115,14 +116,16 @@ def _context(report: Report, judged: Sequence[Judgement]) -> dict[str, Any]:
         "report": report,
         "study": report.study,
         "judged": judged,
+        "pictures": number_of(report.pictures, "image"),
+        "methods": number_of(len(report.methods), "method"),
         "findings": [finding(report, name) for name in report.backbones],
-        "images": len(report.perturbations("image")),
-        "texts": len(report.perturbations("text")),
+        "images": number_of(len(report.perturbations("image")), "image corruption"),
+        "texts": number_of(len(report.perturbations("text")), "rewording"),
         "severities": ", ".join(str(level) for level in sorted(set(perturbations.image.severities))),
         "chance": number(report.chance_level()),
         "floors": "; ".join(
             f"{len(report.floor_cells(name, 'image'))} of {report.cells('image')} image and "
-            f"{len(report.floor_cells(name, 'text'))} of {report.cells('text')} text conditions on {name}"
+            f"{len(report.floor_cells(name, 'text'))} of {number_of(report.cells('text'), 'text condition')} on {name}"
             for name in report.backbones
         ),
         "confidence": f"{100 * report.study.scoring.confidence:g}%",

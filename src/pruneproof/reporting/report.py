@@ -14,6 +14,7 @@ import pandas as pd
 from pruneproof import files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders
+from pruneproof.plurals import number_of
 from pruneproof.records import dialogue_name
 from pruneproof.reporting.estimates import Contrast, Estimate
 from pruneproof.reporting.methods import Method, describe
@@ -117,8 +118,9 @@ class Report:
         table = self.summary
         where = (table["method"] == self.baseline) & (table["family"] == "clean") & (table["metric"] == "accuracy/all")
         asked = sorted({int(n) for n in table.loc[where, "n"].dropna()})
-        questions = f", {' or '.join(map(str, asked))} questions a condition" if asked else ""
-        return f"n = {self.pictures} pictures{questions}."
+        noun = "question" if asked == [1] else "questions"
+        questions = f", {' or '.join(map(str, asked))} {noun} a condition" if asked else ""
+        return f"n = {number_of(self.pictures, 'picture')}{questions}."
 
     def keeps(self) -> list[float]:
         """Keep ratios at which ATP has a random control, largest first; all ratios if there is no such pair."""

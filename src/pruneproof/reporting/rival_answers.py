@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pruneproof.plurals import number_of
 from pruneproof.reporting import claims
 from pruneproof.reporting.claims import Verdict
 from pruneproof.reporting.estimates import Estimate, interval, number
@@ -206,10 +207,10 @@ def _time(report: Report, backbone: str) -> Iterator[str]:
         "(one question about a picture; quartiles over rounds)."
     )
     batch = report.largest_batch(backbone)
-    save = f"of {len(judged)} methods that save FLOPs, controls aside,"
+    save = f"of {number_of(len(judged), 'method')} that save{'s' if len(judged) == 1 else ''} FLOPs, controls aside,"
     for asked, together in {"One question": False, f"{batch} questions at once": True}.items():
         wasted = [m.label for m in judged if not time_ratio(report, backbone, m.id, together).high < 1]
-        if batch > 1 or not together:
+        if judged and (batch > 1 or not together):
             yield (
                 f"{asked} about a picture: {save} {len(wasted)} save{'s' if len(wasted) == 1 else ''} no time"
                 + (f" ({_named(wasted)})." if wasted else ".")

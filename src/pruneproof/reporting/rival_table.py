@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pruneproof.plurals import number_of
 from pruneproof.reporting.estimates import DASH, Contrast, Estimate, interval, number
 from pruneproof.reporting.methods import KIND_NAMES, Method
 from pruneproof.reporting.report import Report
@@ -36,11 +37,11 @@ def rival_table(report: Report, backbone: str) -> Table:
                 rows.append(("mean of the kind", *(DASH,) * 4, *cells))
         rows.append(_row(report, backbone, method, method.id in entered))
     share = 100 * report.study.scoring.confidence
-    batch = report.largest_batch(backbone)
+    together = number_of(report.largest_batch(backbone), "question")
     return Table(
         f"{backbone}_rivals", "Methods at equal cost, kind by kind",
         "Tokens: visual ones that a layer of the language model reads, on average. FLOPs and time of one question, and "
-        f"time of {batch} questions about one picture, over the full model's. Effective robustness: points of accuracy "
+        f"time of {together} about one picture, over the full model's. Effective robustness: points of accuracy "
         "above random pruning to the same clean accuracy. Beyond random: points of corrupted accuracy above random "
         "pruning, at the method's own door where there is any, with as many tokens and with as many FLOPs, by mixing "
         "the two controls that cost next less and next more; a dash where none is so cheap. Invents: absent objects "
@@ -48,7 +49,7 @@ def rival_table(report: Report, backbone: str) -> Table:
         f"once, with the entry marked {COUNTED}, the one nearest to the most common budget. Brackets: {share:g}% "
         "intervals over pictures, for these methods alone. Corrupted, reworded: over conditions that the full "
         "model survives.",
-        ("Method", "Tokens", "FLOPs", "1 question", f"{batch} questions", "corrupted", "reworded", "tokens", "FLOPs",
+        ("Method", "Tokens", "FLOPs", "1 question", together, "corrupted", "reworded", "tokens", "FLOPs",
          "clean", "corrupted"),
         tuple(rows),
         (("", 1), ("Cost", 2), ("Time", 2), ("Effective robustness", 2), ("Beyond random at equal", 2), ("Invents", 2)),

@@ -7,6 +7,7 @@ from typing import Any
 
 from pruneproof import files
 from pruneproof.errors import PruneProofError
+from pruneproof.plurals import number_of
 from pruneproof.provenance import Commit, commit_of, folder_digest
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.score_name import score_name
@@ -42,10 +43,9 @@ def _benchmark(report: Report) -> str:
     """Name, options, and what was left out of it."""
     path, settings = report.folders.benchmark / "manifest.json", report.study.benchmark
     left_out = len(files.read_json(path).get("left_out", ())) if path.exists() else 0
+    what = "line, file or picture is left out" if left_out == 1 else "lines, files or pictures are left out"
     options = ", ".join(f"{name}: {value}" for name, value in settings.options.items())
-    note = (
-        f"; {left_out} faulty lines, files or pictures are left out, which its manifest.json lists" if left_out else ""
-    )
+    note = f"; {left_out} faulty {what}, which its manifest.json lists" if left_out else ""
     return settings.name + (f" ({options})" if options else "") + note
 
 
@@ -67,9 +67,10 @@ def _unanswered(report: Report) -> str:
         return ""
     first = fewer[0]
     example = f"{first['perturbation']}_{first['severity']}, {int(first['n'])} of {int(clean[first['backbone']])}"
+    where = f"{len(fewer)} of {number_of(len(rows), 'image condition')} ({example})"
     return (
-        f"fewer than on clean pictures under {len(fewer)} of {len(rows)} image conditions ({example}), because some "
-        "pictures could not be corrupted; drops and differences compare the same questions"
+        f"fewer than on clean pictures under {where}, because some pictures "
+        "could not be corrupted; drops and differences compare the same questions"
     )
 
 
@@ -81,7 +82,7 @@ def _decodings(report: Report) -> dict[str, str]:
 
 
 def _decoding(said: dict[str, Any]) -> str:
-    lengths = f"at most {said['max_new_tokens']} tokens an answer, {said['max_caption_tokens']} a caption"
+    lengths = f"at most {number_of(said['max_new_tokens'], 'token')} an answer, {said['max_caption_tokens']} a caption"
     parts = [f"{said['search']}, {lengths}, answers converted by `{said['answer_conversion']}`"]
     if "prompt" in said:
         authors = said["authors"]

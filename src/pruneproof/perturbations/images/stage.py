@@ -145,4 +145,4 @@ def _publish(files: Mapping[Condition, Path], folder: Path) -> None:
 def _report(found: Sequence[Mapping[str, Any]]) -> None:
     """One warning for each image and reason."""
     for failure in found:
-        log.warning("image %s: %s (%d conditions)", failure["image_id"], failure["error"], len(failure["conditions"]))
+        log.warning("image %s: %s (conditions: %d)", failure["image_id"], failure["error"], len(failure["conditions"]))

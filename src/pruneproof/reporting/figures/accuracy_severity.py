@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pruneproof.plurals import number_of
 from pruneproof.reporting.figures import _curves
 from pruneproof.reporting.report import Report
 from pruneproof.reporting.style import PAGE, Sheet
@@ -17,9 +18,9 @@ MEASURES = (_curves.Measure("accuracy (%)", ("accuracy/all",), chance="accuracy/
 
 def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
-    count = len(report.perturbations("image"))
+    corruptions = number_of(len(report.perturbations("image")), "image corruption")
     return (
-        f"Accuracy over the study's claimed kinds, averaged over {count} image corruptions at each severity. A "
+        f"Accuracy over the study's claimed kinds, averaged over {corruptions} at each severity. A "
         "method that is as robust as the full model runs parallel to it; a gap that is already there on clean images "
         f"is the cost of pruning, a gap that widens is a loss of robustness. {_curves.panel_note(report)} "
         f"{_curves.chance_note(report)}"

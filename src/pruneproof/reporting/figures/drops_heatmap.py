@@ -29,13 +29,15 @@ BARS = 0.6
 def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
     share = 100 * report.study.scoring.confidence
-    counts = ", ".join(f"{len(report.floor_cells(b, 'image'))} of {report.cells('image')}" for b in report.backbones)
+    cells = report.cells("image")
+    counts = ", ".join(f"{len(report.floor_cells(name, 'image'))} of {cells}" for name in report.backbones)
+    counts += " condition" if cells == 1 else " conditions"
     return (
         "How many points of accuracy a method loses from clean to corrupted beyond what the full model loses: red "
         "means that the method loses more, blue less, which alone does not show robustness: a model near chance has "
         "little to lose. First row, in grey: the points that the full model itself loses. Hatched: the full model "
-        f"keeps less than {report.floor} of its lead over chance there, so hardly anything can show ({counts} "
-        "conditions, by backbone). The last columns are means over all others. A dot marks a cell whose "
+        f"keeps less than {report.floor} of its lead over chance there, so hardly anything can show ({counts}, "
+        "by backbone). The last columns are means over all others. A dot marks a cell whose "
         f"{share:g}% interval (Student's t over images) excludes 0, without correction for the number of cells. "
         f"Accuracy by chance: {report.chance_level():.1f}%."
     )

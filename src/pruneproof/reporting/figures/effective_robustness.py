@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pruneproof.plurals import number_of
 from pruneproof.reporting import labels, style
 from pruneproof.reporting.figures import _curves
 from pruneproof.reporting.methods import COLOURS, Method
@@ -30,10 +31,11 @@ def caption(report: Report) -> str:
     return (
         "Accuracy over the study's claimed kinds on clean input (across) and under perturbation (up), means over the "
         f"conditions in which the full model keeps at least {report.floor} of its lead over chance "
-        f"({', '.join(str(n) for n in left_out)} of {report.cells('image')} image conditions left out, by backbone). "
-        f"The line is random pruning to ever fewer tokens, from the full model to chance, with its {share:g}% band. A "
-        "method above it is more robust than its clean accuracy predicts, one below it less, one on it equally. "
-        f"Colour: kind of method; hollow: variants. {labels.LEFT_OUT}Dotted: chance ({report.chance_level():.1f}%)."
+        f"({', '.join(str(n) for n in left_out)} of {number_of(report.cells('image'), 'image condition')} left out, by "
+        "backbone). The line is random pruning to ever fewer tokens, from the full model to chance, with its "
+        f"{share:g}% band. A method above it is more robust than its clean accuracy predicts, one below it less, "
+        "one on it equally. Colour: kind of method; hollow: variants. "
+        f"{labels.LEFT_OUT}Dotted: chance ({report.chance_level():.1f}%)."
     )
 
 
