@@ -131,6 +131,18 @@ def test_what_a_user_can_mend_has_no_traceback(
     assert capsys.readouterr().err == said
 
 
+@pytest.mark.parametrize("command", ["check", "plan", "summary", "prepare"])
+def test_nothing_is_said_to_be_kept_where_nothing_is_made(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"pruneproof.{command}.report", interrupted)
+    assert cli.main([command, "--study", str(SMALL)]) == 130
+    assert capsys.readouterr().err == f"pruneproof {command}: interrupted\n"
+
+
 def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     load_study(SMALL)
     called_with(monkeypatch, ZeroDivisionError())

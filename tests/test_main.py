@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,15 @@ def test_an_interrupt_while_python_still_loads_is_told_in_one_line() -> None:
 def test_what_could_not_be_written_is_not_called_well() -> None:
     with open("/dev/full", "w") as full:
         assert ended("return 0", stdout=full).returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_help_that_could_not_be_written_is_not_called_well(unbuffered: str) -> None:
+    command = [sys.executable, "-m", "pruneproof", "plan", "--help"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert ("no space left on the disk" in done.stderr) == bool(unbuffered)
+    assert "Traceback" not in done.stderr

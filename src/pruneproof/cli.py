@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pruneproof.errors import PruneProofError, disk_fault
 
@@ -99,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt as stop:
         told = "terminated" if isinstance(stop, _Terminated) else "interrupted"
-        print(f"pruneproof {options.command}: {told}; finished work is kept", file=sys.stderr)
+        kept = "; finished work is kept" if options.command in STAGES else ""
+        print(f"pruneproof {options.command}: {told}{kept}", file=sys.stderr)
         return 143 if isinstance(stop, _Terminated) else 130
 
 
@@ -186,8 +188,23 @@ def _look(options: argparse.Namespace) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that does not call it well if its help could not be written."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is not sys.stdout:
+            super()._print_message(message, file)
+            return
+        try:
+            file.write(message)
+        except AttributeError:  # there is no output
+            pass
+        except OSError as error:  # argparse ignores it; where output is not buffered, nothing else would notice
+            raise SystemExit(f"{self.prog}: {disk_fault(error) or error.strerror}") from error
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="pruneproof",
         description="Does pruning visual tokens change how robust and how truthful a vision-language model is?",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=24),
