@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pruneproof.reporting import headline, stage
 from pruneproof.reporting.latex import cell, escape, latex_table
 from pruneproof.reporting.report import Report, load
 from pruneproof.reporting.tables import tables
+from pruneproof.settings import MethodSettings
 
 
 @pytest.fixture(scope="module")
@@ -161,11 +163,21 @@ def test_tables_are_whole(report: Report) -> None:
 
 def test_tables_with_accuracies_say_what_chance_is(report: Report) -> None:
     captions = {table.name.removeprefix("builtin_llava_"): table.caption for table in tables(report)}
+    assert not any("an adaptation" in caption for caption in captions.values())
     assert "Accuracy by chance: random 50.0%, popular 50.0%, adversarial 49.0%." in captions["pope"]
     assert all("n = 3 pictures, 320 questions a condition." in caption for caption in captions.values())
     for name in ("main", "stability", "perturbations", "dialogues"):
         assert "Chance: 55.0%." in captions[name]
     assert "Chance: existence 66.0%" in captions["kinds"]
+
+
+def test_every_table_that_names_an_adaptation_says_what_it_adapts(report: Report) -> None:
+    entry = MethodSettings.model_validate({"method": "atp_received", "keep": 0.25})
+    study = report.study.model_copy(update={"methods": {**report.study.methods, "atp_25": entry}})
+    made = tables(dataclasses.replace(report, study=study))
+    assert {"builtin_llava_kinds", "builtin_llava_captions", "overview"} <= {table.name for table in made}
+    for table in made:
+        assert table.caption.count("ATP adapted: an adaptation of this project, not the paper's method") == 1
 
 
 def test_latex_escapes() -> None:

@@ -29,11 +29,17 @@ def tables(report: Report) -> list[Table]:
     made += [
         replace(own, backbone=backbone) for backbone in report.backbones for own in scorer_tables(report, backbone)
     ]
-    counted = (
-        replace(table, caption=f"{table.caption} {report.sizes}") if table.name != "published_shapes" else table
-        for table in made
-    )
-    return [table for table in counted if table.rows]
+    return [_captioned(report, table) for table in made if table.rows]
+
+
+def _captioned(report: Report, table: Table) -> Table:
+    """The table with what is said under every one: how its methods differ from those of their papers, and n."""
+    if table.name == "published_shapes":  # of other runs
+        return table
+    names = (*table.header, *(row[0] for row in table.rows))
+    methods = report.methods_of(table.backbone) if table.backbone else report.methods
+    note = adaptation_note(method for method in methods if any(method.title in name for name in names))
+    return replace(table, caption=f"{table.caption}{note} {report.sizes}")
 
 
 def overview_table(report: Report) -> Table:
@@ -62,7 +68,7 @@ def overview_table(report: Report) -> Table:
         "the study's claimed kinds (%); effective robustness: points of accuracy above random pruning to the same "
         "clean accuracy, over the conditions that the full model survives (above 0: more robust than clean accuracy "
         "predicts); absent objects affirmed at the full model's clean recall (%). "
-        f"Brackets: {share:g}% intervals over images. {chance_note(report)}{adaptation_note(report.methods)}",
+        f"Brackets: {share:g}% intervals over images. {chance_note(report)}",
         ("Method", "Kind", *tokens, "FLOPs", "clean", "corrupted", "corrupted", "reworded", "clean", "corrupted"),
         tuple(rows),
         (("", 1), ("", 1), ("Cost", len(tokens) + 1), ("Accuracy", 2), ("Effective robustness", 2), ("Invents", 2)),
@@ -87,8 +93,7 @@ def main_table(report: Report, backbone: str) -> Table:
         f"{token_note(tokens)}; prompt: all tokens that the language model's first layer reads; FLOPs of one question "
         "relative to the full model (%), latency of the full model divided by the method's, accuracy over the study's "
         "claimed kinds, share of absent objects affirmed, and mean F1 of POPE's splits (all in %); clean, and "
-        f"means over all image corruptions and all rewordings. {chance_note(report)}"
-        f"{adaptation_note(report.methods_of(backbone))}",
+        f"means over all image corruptions and all rewordings. {chance_note(report)}",
         ("Method", *tokens, "Prompt", "FLOPs", "Speed-up", *("clean", "corrupted", "reworded") * 2, "clean",
          "corrupted"),
         tuple(rows), (("", 1), ("Cost", 3 + len(tokens)), ("Accuracy", 3), ("Hallucination rate", 3), ("POPE F1", 2)),
