@@ -228,7 +228,7 @@ def test_a_file_that_a_method_cannot_read_is_named(tmp_path: Path, monkeypatch: 
     weights = tmp_path / "weights.npz"
     study = changed(tmp_path, methods__mine={"method": "from_a_file", "weights": str(weights)})
     try:
-        said = f"methods.mine: pruning method 'from_a_file' cannot read what it needs: {weights} (No such file or"
+        said = f"methods.mine: cannot read what it needs: {weights} (No such file or"
         assert said in complaint(study)
         assert "1 problem" in complaint(study)
         weights.touch()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class PruneProofError(Exception):
@@ -11,6 +13,25 @@ class PruneProofError(Exception):
     The command line prints the message without a traceback and exits with code 2. Raise it for everything a user can
     fix (a misspelt name, a truncated file, a missing checkpoint); let real defects raise what they raise.
     """
+
+
+class MethodError(PruneProofError):
+    """What a pruning method did wrong, or asks of a model that does not have it, in words that follow its name."""
+
+
+@contextmanager
+def of_method(name: str, method: object) -> Iterator[None]:
+    """A `MethodError` gets the method's name, which only those know who run it.
+
+    Args:
+        name: its id in params.yaml.
+        method: the method, whose module is told too.
+    """
+    try:
+        yield
+    except MethodError as error:
+        module = type(method).__module__.rpartition(".")[2]
+        raise PruneProofError(f"method {name!r} ({module}.py) {error}") from error
 
 
 def failure(error: OSError) -> str:

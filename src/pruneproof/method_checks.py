@@ -84,7 +84,7 @@ def layer_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any], roo
         except TypeError:  # reported with the doors
             continue
         except OSError as error:
-            yield Problem(("methods", name), _unreadable(settings["method"], error))
+            yield Problem(("methods", name), _unreadable(error))
             continue
         if method and method.signals.weights and not (root / method.signals.weights).is_file():
             where = _where(name, settings, method.signals.weights)
@@ -250,7 +250,6 @@ def _remedy(backbone: str) -> str:
     return f"give {backbone} a list `methods` without it"
 
 
-def _unreadable(method: str, error: OSError) -> str:
+def _unreadable(error: OSError) -> str:
     """What to say of a file that a method could not open."""
-    why = failure(error)
-    return f"pruning method {method!r} cannot read what it needs: {why}: restore it, or change the method's options"
+    return f"cannot read what it needs: {failure(error)}: restore it, or change the method's options"

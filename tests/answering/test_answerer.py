@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -30,6 +30,7 @@ class PatchCounter:
     """A backbone with one patch for every 10 x 10 pixels that answers with the number of tokens it was shown."""
 
     device, layers, mixing, usual, set_aside = "cpu", 2, "", USUAL, 0
+    lacking: ClassVar[dict[str, str]] = {"cls_attention": "it counts patches"}
     clip = SimpleNamespace(embed=lambda questions, tower: torch.ones(len(questions), 2))
 
     def encode(self, images: Sequence[Image.Image]) -> list[Any]:
@@ -107,7 +108,7 @@ def test_a_budget_that_the_language_model_does_not_keep_to_is_an_error(tmp_path:
     backbone = PatchCounter()
     backbone.more = 1
     images = (AskedImage("a", Held(png(40, 40)), (Question("a?", False),)),)
-    with pytest.raises(PruneProofError, match=r"'it' leaves layer 0 of the language model 9 visual tokens, .* says 8"):
+    with pytest.raises(PruneProofError, match=r"^method 'it' \(atp.py\) leaves layer 0 .* 9 visual tokens, .* says 8"):
         answered(tmp_path, images, pruning.load(atp(keep=0.5)), backbone)
 
 
@@ -117,7 +118,7 @@ def test_every_question_of_a_method_that_looks_at_questions_needs_a_selection(tm
             return []
 
     images = (AskedImage("a", Held(png(40, 40)), (Question("a?", False),)),)
-    with pytest.raises(PruneProofError, match="Stub gave 0 selections where 1 were asked for"):
+    with pytest.raises(PruneProofError, match=r"^method 'it' \(test_answerer.py\) gave 0 selections where 1"):
         answered(tmp_path, images, None_())
 
 
@@ -127,7 +128,7 @@ def test_a_signal_that_was_not_announced_is_named(tmp_path: Path) -> None:
             return [Kept(top_k(tokens.keys(3).sum(dim=(0, 2)), 1))]
 
     images = (AskedImage("a", Held(png(40, 40)), (Question("a?", False),)),)
-    with pytest.raises(PruneProofError, match=r"keys\(3\) .* `signals`: add `keys=\(3,\)`"):
+    with pytest.raises(PruneProofError, match=r"^method 'it' .* keys\(3\) .* `signals`: add `keys=\(3,\)`$"):
         answered(tmp_path, images, Looks())
 
 

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from pruneproof.answering.chosen import require_kept, require_selections
-from pruneproof.errors import PruneProofError
-from pruneproof.pruning.protocol import Kept, Selects, Texts, VisualTokens
+from pruneproof.errors import MethodError
+from pruneproof.pruning.protocol import Kept
 
 COUNT = 6
 
 
-@dataclass(frozen=True)
-class Mine(Selects):
-    """Somebody's first method."""
-
-    title = "Mine"
-    kind = "control"
-    door = "before_connector"
-
-    def budget(self, count: int, layers: int) -> None:
-        return None
-
-    def select(self, tokens: VisualTokens, texts: Texts, rng: np.random.Generator) -> list[Kept]:
-        raise NotImplementedError
-
-
-MINE = Mine()
 THREE = torch.tensor([0, 2, 5])
 
 
@@ -45,7 +27,7 @@ THREE = torch.tensor([0, 2, 5])
     ],
 )
 def test_what_is_right_passes_as_it_is(kept: Kept) -> None:
-    assert require_kept(kept, COUNT, MINE) is kept
+    assert require_kept(kept, COUNT) is kept
 
 
 @pytest.mark.parametrize(
@@ -67,9 +49,9 @@ def test_what_is_right_passes_as_it_is(kept: Kept) -> None:
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(kept: Any, said: str) -> None:
-    with pytest.raises(PruneProofError, match=said) as error:
-        require_kept(kept, COUNT, MINE)
-    assert str(error.value).startswith("Mine (")
+    with pytest.raises(MethodError, match=said) as error:
+        require_kept(kept, COUNT)
+    assert str(error.value).startswith("gave ")
     assert "\n" not in str(error.value)
 
 
@@ -77,6 +59,8 @@ def test_what_is_wrong_is_said_in_one_line(kept: Any, said: str) -> None:
     ("given", "said"), [(Kept(THREE), "must give a list"), ([], "gave 0 selections where 1 were asked for")]
 )
 def test_selections_are_as_many_as_asked_for(given: Any, said: str) -> None:
-    with pytest.raises(PruneProofError, match=said):
-        require_selections(given, 3, MINE)
-    assert require_selections((Kept(THREE),), 3, MINE)[0].count == 3
+    with pytest.raises(MethodError, match=said):
+        require_selections(given, 3, False)
+    assert require_selections((Kept(THREE),), 3, False)[0].count == 3
+    with pytest.raises(MethodError, match="gave 1 selections where 3 were asked for"):
+        require_selections([Kept(THREE)], 3, True)

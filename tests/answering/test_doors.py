@@ -81,7 +81,7 @@ def answers(model: Any, chosen: Method, pictures: list[Image.Image]) -> list[Rep
     questions = list(QUESTIONS) * len(pictures)
     replies: list[Reply] = model.answer([one.shown for one in seen], questions, LONGEST, narrowing=inside)
     for one, reply in zip(seen, replies, strict=True):
-        require_budget(model, chosen, "it", one, reply)
+        require_budget(model, chosen, one, reply)
     return replies
 
 

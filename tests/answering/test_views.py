@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,14 +12,16 @@ import torch
 from torch import Tensor
 
 from pruneproof.answering.views import Questions
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import MethodError
+from pruneproof.pruning.protocol import Signals
 
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
     """Embeds a text as its letters' numbers after a mark for its beginning."""
 
-    clip = None
+    clip: Any = None
+    lacking: Mapping[str, str] = field(default_factory=lambda: {"aligned": "it has no eyes"})
 
     def words(self, question: str) -> Tensor:
         return torch.tensor([[0.0], *([float(ord(letter))] for letter in question)])
@@ -25,7 +29,7 @@ class Backbone:
 
 def test_words_are_embedded_apart_from_one_another() -> None:
     backbone: Any = Backbone()
-    texts = Questions(("a car", "b"), backbone, "matched")
+    texts = Questions(("a car", "b"), backbone, Signals())
     assert texts.embed(["a", "bc"])[:, 0].tolist() == [0, ord("a"), 0, ord("b"), ord("c")]
     assert texts.words(1)[:, 0].tolist() == [0, ord("b")]
 
@@ -33,5 +37,15 @@ def test_words_are_embedded_apart_from_one_another() -> None:
 def test_without_clip_there_is_no_space_to_compare_in() -> None:
     backbone: Any = Backbone()
     for look in ("in_clip", "projected"):
-        with pytest.raises(PruneProofError, match="the backbone has none: its `signals` must say `aligned`"):
-            getattr(Questions(("a",), backbone, "matched"), look)
+        for signals in (Signals(), Signals(aligned=(-1,))):
+            with pytest.raises(MethodError, match=r"does not have it: it has no eyes; add `aligned=\(-1,\)`"):
+                getattr(Questions(("a",), backbone, signals), look)
+
+
+def test_questions_are_compared_in_clip_by_methods_that_declare_patches_there() -> None:
+    backbone: Any = Backbone(SimpleNamespace(embed=lambda questions, tower, unit=True: [*questions, tower, unit]))
+    with pytest.raises(MethodError, match=r"^looks at questions in CLIP space .* `signals`: add `aligned=\(-1,\)`$"):
+        Questions(("a",), backbone, Signals(keys=(-1,))).in_clip  # noqa: B018
+    assert list(Questions(("a",), backbone, Signals(aligned=(-2,))).in_clip) == ["a", "matched", True]
+    control = Questions(("a",), backbone, Signals(projected=(-2,), text_tower="control"))
+    assert list(control.projected) == ["a", "control", False]

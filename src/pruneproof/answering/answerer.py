@@ -20,6 +20,7 @@ from pruneproof.answering.doors import Picture, Seen, Stream, encode, narrowing,
 from pruneproof.answering.features import FeatureStore
 from pruneproof.answering.store import CELL
 from pruneproof.backbones import Backbone, Reply
+from pruneproof.errors import of_method
 from pruneproof.files import digest
 from pruneproof.pictures import read_picture
 from pruneproof.pruning.protocol import Method, Signals, VisualTokens, encodes_itself
@@ -90,17 +91,19 @@ class Answerer:
         streams = [partial(pruning_stream, self.study_seed, image.image_id, seen_as) for image in batch.images]
         looked_at: Sequence[VisualTokens] | None = None
         if encodes_itself(method):
-            images = self._encode_with(batch, method, streams, base, clean)
+            with of_method(name, method):
+                images = self._encode_with(batch, method, streams, base, clean)
         elif clean:
             looked_at = self.features.encode(self.backbone, clean, self.signals)
         rows: dict[tuple[int, int], tuple[_Asked, Reply]] = {}
-        for caption in (False, True):
-            pool = self._see(batch, images, looked_at, method, streams, caption)
-            if pool:
-                rows |= zip(pool, self._reply(list(pool.values()), method), strict=True)
-        ordered = [rows[key] for key in sorted(rows)]
-        for asked, reply in ordered:
-            require_budget(self.backbone, method, name, asked.seen, reply)
+        with of_method(name, method):
+            for caption in (False, True):
+                pool = self._see(batch, images, looked_at, method, streams, caption)
+                if pool:
+                    rows |= zip(pool, self._reply(list(pool.values()), method), strict=True)
+            ordered = [rows[key] for key in sorted(rows)]
+            for asked, reply in ordered:
+                require_budget(self.backbone, method, asked.seen, reply)
         return _table(ordered)
 
     def _encode_with(

@@ -7,45 +7,43 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pruneproof.errors import PruneProofError
-from pruneproof.pruning.protocol import Kept, Method, Selects
+from pruneproof.errors import MethodError
+from pruneproof.pruning.protocol import Kept
 
 
-def require_selections(kept: Any, questions: int, method: Selects) -> list[Any]:
+def require_selections(kept: Any, questions: int, per_question: bool) -> list[Any]:
     """What `select` gave, if it is as many selections as were asked for.
 
     Args:
         kept: what it gave.
         questions: that were asked about the picture.
-        method: the method.
+        per_question: whether each has one of its own.
 
     Raises:
-        PruneProofError: saying what is wrong with it.
+        MethodError: saying what is wrong with it.
     """
     if not isinstance(kept, list | tuple):
-        raise PruneProofError(f"{_name(method)} gave {_short(kept)}: `select` must give a list of `Kept`")
-    expected = questions if method.per_question else 1
+        raise MethodError(f"gave {_short(kept)}: `select` must give a list of `Kept`")
+    expected = questions if per_question else 1
     if len(kept) != expected:
-        raise PruneProofError(
-            f"{method.title} gave {len(kept)} selections where {expected} were asked for: `per_question` and `select` "
-            "must agree"
+        raise MethodError(
+            f"gave {len(kept)} selections where {expected} were asked for: `per_question` and `select` must agree"
         )
     return list(kept)
 
 
-def require_kept(kept: Any, count: int, method: Method) -> Kept:
+def require_kept(kept: Any, count: int) -> Kept:
     """What a method gave for some tokens, if it can be that.
 
     Args:
         kept: what it gave.
         count: number N of tokens that it was given.
-        method: the method.
 
     Raises:
-        PruneProofError: saying what is wrong with it.
+        MethodError: saying what is wrong with it.
     """
     if wrong := _wrong(kept, count):
-        raise PruneProofError(f"{_name(method)} gave {wrong}")
+        raise MethodError(f"gave {wrong}")
     selection: Kept = kept
     return selection
 
@@ -71,10 +69,6 @@ def _wrong(kept: Any, count: int) -> str:
 
 def _described(value: Any) -> str:
     return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else _short(value)
-
-
-def _name(method: Method) -> str:
-    return f"{method.title} ({type(method).__module__})"
 
 
 def _short(value: Any) -> str:

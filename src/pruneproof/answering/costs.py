@@ -23,7 +23,7 @@ from pruneproof.answering.brought import weights_of
 from pruneproof.answering.doors import Picture, Seen, encode, narrowing, show
 from pruneproof.answering.grid import sheets
 from pruneproof.backbones import Backbone
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import PruneProofError, of_method
 from pruneproof.files import write_json, write_text
 from pruneproof.folders import Folders
 from pruneproof.pictures import read_picture
@@ -81,7 +81,8 @@ def run(study: Study, folders: Folders) -> None:
         methods = {method: pruning.load(chosen) for method, chosen in study.methods_of(name).items()}
         for method_id, method in methods.items():
             weights = weights_of(method, root, device)
-            flops += count_flops(backbone, settings, method, images[0], name, method_id, study.study.seed, weights)
+            with of_method(method_id, method):
+                flops += count_flops(backbone, settings, method, images[0], name, method_id, study.study.seed, weights)
         latencies += measure_latency(backbone, settings, methods, images, name, study, root)
     write_text(folders.costs / "flops.csv", _csv(flops))
     write_text(folders.costs / "latency.csv", _csv(latencies))
@@ -186,7 +187,9 @@ def measure_latency(
         for turn in range(-2, study.costs.repeats):
             image = images[turn % len(images)]
             for method_id, method in methods.items():
-                seconds = _time_once(backbone, settings, method, image, batch, study.study.seed, weights[method_id])
+                brought = weights[method_id]
+                with of_method(method_id, method):
+                    seconds = _time_once(backbone, settings, method, image, batch, study.study.seed, brought)
                 if turn >= 0:
                     times[method_id].append(seconds)
         full = np.array(times[study.scoring.baseline])

@@ -12,10 +12,11 @@ from PIL.Image import Image
 from torch import Tensor
 
 from pruneproof.answering.chosen import require_kept, require_selections
+from pruneproof.answering.declared import DeclaredTokens
 from pruneproof.answering.replay import Replay
 from pruneproof.answering.views import ConnectedTokens, Questions
 from pruneproof.backbones import Backbone, Narrowing, Reduction, Reply, Shown
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import MethodError
 from pruneproof.pruning.protocol import (
     Kept,
     LanguageLayer,
@@ -138,7 +139,7 @@ def narrowing(method: Method, streams: Sequence[Stream], weights: Mapping[str, T
 
     def decide(question: int, layer: int, view: LanguageLayer) -> Kept | None:
         kept = method.narrow(layer, view, rngs[question])
-        return None if kept is None else require_kept(kept, len(view.visual), method)
+        return None if kept is None else require_kept(kept, len(view.visual))
 
     return Narrowing(decide, method.renumbers, weights)
 
@@ -149,13 +150,13 @@ def replayed(inside: Narrowing) -> tuple[Narrowing, Narrowing]:
     return replace(inside, decide=replay.again), replace(inside, decide=replay.record)
 
 
-def require_budget(backbone: Backbone, method: Method, name: str, seen: Seen, reply: Reply) -> None:
+def require_budget(backbone: Backbone, method: Method, seen: Seen, reply: Reply) -> None:
     """Hold the language model to a method's budget, by what its layers really read.
 
     Only tokens that the connector passes on one by one can be counted there.
 
     Raises:
-        PruneProofError: naming the first layer with another number.
+        MethodError: naming the first layer with another number.
     """
     budget = method.budget(seen.read[0].start, backbone.layers)
     if budget is None or backbone.mixing or reply.visual == budget:
@@ -163,9 +164,9 @@ def require_budget(backbone: Backbone, method: Method, name: str, seen: Seen, re
     layer, meant, found = next(
         (i, *both) for i, both in enumerate(zip(budget, reply.visual, strict=True)) if both[0] != both[1]
     )
-    raise PruneProofError(
-        f"method {name!r} leaves layer {layer} of the language model {found} visual tokens, and its `budget` says "
-        f"{meant}: the two must agree"
+    raise MethodError(
+        f"leaves layer {layer} of the language model {found} visual tokens, and its `budget` says {meant}: the two "
+        "must agree"
     )
 
 
@@ -201,14 +202,16 @@ def _connected(backbone: Backbone, shown: Shown, tokens: VisualTokens) -> Connec
 
 def _select(backbone: Backbone, method: Selects, picture: Picture, tokens: VisualTokens) -> list[Kept]:
     """One for each question, indices on the model's device."""
-    texts = Questions(picture.questions, backbone, method.signals.text_tower)
-    kept = require_selections(method.select(tokens, texts, picture.stream()), len(picture.questions), method)
+    texts = Questions(picture.questions, backbone, method.signals)
+    declared = DeclaredTokens(tokens, method.signals, backbone.lacking)
+    given = method.select(declared, texts, picture.stream())
+    kept = require_selections(given, len(picture.questions), method.per_question)
     if picture.looked_at is not None and picture.looked_at.count != picture.tokens.count:
-        raise PruneProofError(
-            f"`rank_from: clean` needs as many tokens in the clean picture ({picture.looked_at.count}) as in the one "
-            f"that is shown ({picture.tokens.count}): their sizes differ"
+        raise MethodError(
+            f"has `rank_from: clean`, which needs as many tokens in the clean picture ({picture.looked_at.count}) as "
+            f"in the one that is shown ({picture.tokens.count}): their sizes differ"
         )
-    placed = [require_kept(one, tokens.count, method).to(backbone.device) for one in kept]
+    placed = [require_kept(one, tokens.count).to(backbone.device) for one in kept]
     return placed if method.per_question else placed * len(picture.questions)
 
 
@@ -243,6 +246,6 @@ def _with_cls(kept: Kept, tokens: VisualTokens) -> int:
 def _reducing(method: Reduces, rngs: Sequence[np.random.Generator]) -> Callable[[int, int, TowerLayer], Kept | None]:
     def decide(picture: int, layer: int, view: TowerLayer) -> Kept | None:
         kept = method.reduce(layer, view, rngs[picture])
-        return None if kept is None else require_kept(kept, view.count, method)
+        return None if kept is None else require_kept(kept, view.count)
 
     return decide

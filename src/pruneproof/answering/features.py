@@ -19,7 +19,6 @@ from torch import Tensor
 
 from pruneproof.backbones import Backbone
 from pruneproof.backbones.clip.tower import ReducedImage
-from pruneproof.errors import PruneProofError
 from pruneproof.files import digest, sealed, unsealed, write_bytes
 from pruneproof.pictures import read_picture
 from pruneproof.pruning.protocol import Signals, VisualTokens
@@ -83,12 +82,7 @@ class StoredImage:
         return self._signal("projected", layer)
 
     def _signal(self, name: str, layer: int) -> Tensor:
-        try:
-            return self.signals[name, layer]
-        except KeyError:
-            raise PruneProofError(
-                f"a method looks at {name}({layer}) and does not say so in its `signals`: add `{name}=({layer},)`"
-            ) from None
+        return self.signals[name, layer]
 
 
 @dataclass(frozen=True, slots=True)

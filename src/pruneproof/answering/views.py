@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pruneproof.answering.declared import undeclared
 from pruneproof.backbones import Backbone
 from pruneproof.backbones.clip.text_towers import ClipSpace
-from pruneproof.errors import PruneProofError
-from pruneproof.pruning.protocol import TextTowerName, VisualTokens
+from pruneproof.errors import MethodError
+from pruneproof.pruning.protocol import Signals, VisualTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,26 +21,26 @@ class Questions:
 
     questions: tuple[str, ...]
     backbone: Backbone
-    tower: TextTowerName
+    signals: Signals
+    """What the method declares."""
 
     @property
     def in_clip(self) -> Tensor:
         """[Q, E]."""
-        return self._clip.embed(self.questions, self.tower)
+        return self._clip.embed(self.questions, self.signals.text_tower)
 
     @property
     def projected(self) -> Tensor:
         """[Q, E]."""
-        return self._clip.embed(self.questions, self.tower, unit=False)
+        return self._clip.embed(self.questions, self.signals.text_tower, unit=False)
 
     @property
     def _clip(self) -> ClipSpace:
-        if self.backbone.clip is None:
-            raise PruneProofError(
-                "a method compares questions with patches in CLIP space, and the backbone has none: its `signals` must "
-                "say `aligned` or `projected`"
-            )
-        return self.backbone.clip
+        clip = self.backbone.clip
+        if clip is None or not (self.signals.aligned or self.signals.projected):
+            lacking = "" if clip is not None else self.backbone.lacking.get("aligned", "there is no CLIP space")
+            raise undeclared("questions in CLIP space", "aligned=(-1,)", lacking)
+        return clip
 
     def words(self, index: int) -> Tensor:
         """[W, D]."""
@@ -118,7 +119,5 @@ class ConnectedTokens:
     @property
     def _patches(self) -> VisualTokens:
         if self.patches is None:
-            raise PruneProofError(
-                "a method looks at patches after a connector that mixes them: its `signals` must say that it needs them"
-            )
+            raise MethodError("looks at patches after a connector that mixes them: let it act before the connector")
         return self.patches

@@ -123,6 +123,11 @@ class Backbone(Protocol):
         ...
 
     @property
+    def lacking(self) -> Mapping[str, str]:
+        """Signals that its visual tokens do not have, with the reason; as `LACKING` of its family."""
+        ...
+
+    @property
     def set_aside(self) -> int:
         """Last columns of what `connect` gives that methods do not see, because the language model does not read them
         at its input: some add them to the token in a later layer (DeepStack)."""

@@ -279,7 +279,7 @@ def test_a_control_text_tower_embeds_the_questions_of_methods_that_ask_for_it(ro
     assert tuple(method.signals.text_tower for method in by_hand) == towers
     kept = []
     for method, tower in zip(by_hand, towers, strict=True):
-        kept.append(method.select(image, Questions(tuple(QUESTIONS), backbone, tower), generator(0)))
+        kept.append(method.select(image, Questions(tuple(QUESTIONS), backbone, method.signals), generator(0)))
         best = relevance(backbone, image, QUESTIONS, tower).topk(4).indices.sort().values
         assert [one.index.tolist() for one in kept[-1]] == best.tolist()
     assert [one.key for one in kept[0]] != [one.key for one in kept[1]]

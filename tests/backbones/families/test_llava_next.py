@@ -242,7 +242,7 @@ def test_one_budget_is_shared_over_the_crops(vicuna: LlavaNext) -> None:
     """The best 24 of 80 patches, wherever they lie: no crop has a quota."""
     image = vicuna.encode([picture_of(SIZES["square"])])[0]
     method = atp.build(atp.Settings(keep=0.3, alpha=0.0))
-    (one,) = method.select(image, Questions(QUESTIONS, vicuna, "matched"), np.random.default_rng(0))
+    (one,) = method.select(image, Questions(QUESTIONS, vicuna, method.signals), np.random.default_rng(0))
     kept = one.index
     assert kept.shape == (24,)
     scores = image.cls_attention(-1)

@@ -16,7 +16,7 @@ from pruneproof.backbones.checkpoints.finite import require_finite
 from pruneproof.backbones.checkpoints.remote_code import NO_REMOTE_CODE, never_asking, reason
 from pruneproof.backbones.checkpoints.weights import require_tower
 from pruneproof.backbones.clip.space_end import image_end
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import MethodError, PruneProofError
 from pruneproof.pruning.protocol import TextTowerName
 from pruneproof.settings import BackboneSettings
 
@@ -75,13 +75,11 @@ class ClipSpace:
         """[T, E] text embeddings, of unit length unless told otherwise.
 
         Raises:
-            PruneProofError: if the control tower is asked for and there is none.
+            MethodError: if the control tower is asked for and there is none.
         """
         tower = self.matched if name == "matched" else self.control
         if tower is None:
-            raise PruneProofError(
-                "a method asks for `text_tower: control`, but the backbone has no `control_text_tower`: add one"
-            )
+            raise MethodError("asks for `text_tower: control`, but the backbone has no `control_text_tower`: add one")
         return tower.embed(texts, unit)
 
     def forget(self) -> None:

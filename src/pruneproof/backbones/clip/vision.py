@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pruneproof.backbones.clip.text_towers import ClipSpace
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import MethodError
 from pruneproof.pruning.protocol import Signals
 
 USUAL = Signals(cls_attention=(-1, -2), aligned=(-1,))
@@ -138,9 +138,9 @@ class ClipImage:
         """The layer counted from 0."""
         depth = len(self.layers)
         if not -depth <= layer < depth:
-            raise PruneProofError(
-                f"a method looks at layer {layer} of the vision tower, which has {depth} layers: "
-                f"give 0 to {depth - 1}, or -{depth} to -1"
+            raise MethodError(
+                f"looks at layer {layer} of the vision tower, which has {depth} layers: give 0 to {depth - 1}, or "
+                f"-{depth} to -1"
             )
         return layer % depth
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -47,6 +48,7 @@ class CausalBase(ABC):
     """
 
     mixing = ""
+    lacking: Mapping[str, str] = MappingProxyType({})
     set_aside = 0
 
     def __init__(self, model: Any, processor: Any, decoder: Any, device: str) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers.models.llama import modeling_llama
 
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import MethodError
 from pruneproof.pruning.protocol import Signals
 
 USUAL = Signals(received_attention=(-1,))
@@ -121,7 +121,7 @@ class GroupedImage:
 
     def cls_attention(self, layer: int) -> NoReturn:
         """None."""
-        raise PruneProofError("a method looks at CLS or CLIP, and the vision tower has neither: take `atp_received`")
+        raise MethodError("looks at CLS or CLIP, and the vision tower has neither: take `atp_received`")
 
     joined_attention = aligned = projected = cls_attention
 
@@ -136,9 +136,9 @@ class GroupedImage:
         """The block counted from 0."""
         depth = len(self.run.blocks)
         if not -depth <= layer < depth:
-            raise PruneProofError(
-                f"a method looks at layer {layer} of the vision tower, which has {depth} layers: "
-                f"give 0 to {depth - 1}, or -{depth} to -1"
+            raise MethodError(
+                f"looks at layer {layer} of the vision tower, which has {depth} layers: give 0 to {depth - 1}, or "
+                f"-{depth} to -1"
             )
         return layer % depth
 

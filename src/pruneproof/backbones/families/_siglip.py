@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pruneproof.backbones.clip.vision import by_heads
-from pruneproof.errors import PruneProofError
+from pruneproof.errors import MethodError
 from pruneproof.pruning.protocol import Signals
 
 USUAL = Signals(received_attention=(-1,))
@@ -130,9 +130,9 @@ class SiglipImage:
         """The layer counted from 0."""
         depth = len(self.layers)
         if not -depth <= layer < depth:
-            raise PruneProofError(
-                f"a method looks at layer {layer} of the vision tower, which has {depth} layers: "
-                f"give 0 to {depth - 1}, or -{depth} to -1"
+            raise MethodError(
+                f"looks at layer {layer} of the vision tower, which has {depth} layers: give 0 to {depth - 1}, or "
+                f"-{depth} to -1"
             )
         return layer % depth
 
@@ -150,4 +150,4 @@ def _received(layer: Any, state: Tensor) -> Tensor:
 
 
 def _lacking(name: str, layer: int) -> NoReturn:
-    raise PruneProofError(f"a method looks at {name}({layer}), which a vision tower without CLS and CLIP does not have")
+    raise MethodError(f"looks at {name}({layer}), which a vision tower without CLS and CLIP does not have")

@@ -6,8 +6,9 @@ connector gets cheaper and the language model does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -70,6 +71,7 @@ class Blip2:
     """A loaded BLIP-2; implements `Backbone`."""
 
     mixing = MIXING
+    lacking: Mapping[str, str] = MappingProxyType({})
     usual = USUAL
     set_aside = 0
 

@@ -7,9 +7,10 @@ cross-attention, which then has fewer keys. The language model's own sequence ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -54,6 +55,7 @@ class Flamingo:
     """
 
     mixing = MIXING
+    lacking: Mapping[str, str] = MappingProxyType({})
     usual = USUAL
     set_aside = 0
 

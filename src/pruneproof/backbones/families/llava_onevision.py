@@ -55,6 +55,7 @@ class LlavaOnevision(CausalBase):
     """
 
     clip = None
+    lacking = LACKING
     usual = USUAL
 
     def __init__(self, model: Any, processor: Any, device: str) -> None:

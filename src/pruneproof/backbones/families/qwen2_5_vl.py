@@ -35,6 +35,7 @@ class Qwen2_5Vl(QwenVlBase):
     """A loaded Qwen2.5-VL; implements `Backbone`."""
 
     closed = CLOSED_DOORS
+    lacking = LACKING
 
     @property
     def mergers(self) -> Sequence[Merger]:

@@ -39,6 +39,7 @@ class Qwen3Vl(QwenVlBase):
     """A loaded Qwen3-VL; implements `Backbone`."""
 
     closed = CLOSED_DOORS
+    lacking = LACKING
 
     @property
     def mergers(self) -> Sequence[Merger]:

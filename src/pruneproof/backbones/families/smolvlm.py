@@ -72,6 +72,7 @@ class SmolVlm(CausalBase):
     """A loaded SmolVLM; implements `Backbone`."""
 
     clip = None
+    lacking = LACKING
     usual = USUAL
 
     def __init__(self, model: Any, processor: Processor, device: str) -> None:
