@@ -99,6 +99,23 @@ def test_a_cell_is_done_when_all_its_batches_are(study: Study, folders: Folders)
     assert atp.times == [100.0] * 3
 
 
+def test_a_cell_whose_questions_others_ask_is_done_with_theirs(folders: Folders) -> None:
+    """The first turn of a dialogue asks what is asked alone."""
+    dialogue = "answering: {dialogues: {turns: 2, select_by: [each]}}\n"
+    (folders.study / "params.yaml").write_text(PARAMS + dialogue)
+    study = load_study(folders.study)
+    first, second = (one for one in conditions(study) if one.family == "dialogue")
+    for row in plan.progress_of(study, folders)[0]:
+        assert row.unfinished == set(conditions(study))
+    for batch in (0, 1):
+        finish(study, folders, "full", conditions(study)[0], batch, second=1.0)
+    (full, atp), _ = plan.progress_of(study, folders)
+    assert full.finished == 2
+    assert full.unfinished == {*conditions(study)} - {conditions(study)[0], first}
+    assert second in full.unfinished
+    assert first in atp.unfinished
+
+
 def test_other_settings_have_nothing_done(study: Study, folders: Folders) -> None:
     finish(study, folders, "atp_25", conditions(study)[0], 0, second=1.0)
     (folders.study / "params.yaml").write_text(PARAMS.replace("keep: 0.25", "keep: 0.25, alpha: 0.4"))

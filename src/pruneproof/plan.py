@@ -40,7 +40,7 @@ class Progress:
     batches: int = 0
     finished: int = 0
     unfinished: set[Condition] = field(default_factory=set)
-    """Conditions with a batch that is not done."""
+    """Conditions that lack an answer, be it of a batch of another condition that asks the same."""
     times: list[float] = field(default_factory=list)
     """When each finished batch was written, in seconds."""
 
@@ -232,12 +232,13 @@ def progress_of(study: Study, folders: Folders) -> tuple[list[Progress], bool]:
     for row in rows:
         own = cells[row.backbone][row.method]
         row.batches = len(own.keys)
-        for condition, key in zip(own.asking.conditions, own.keys, strict=True):
-            if store.get(key) is None:
-                row.unfinished.add(condition)
-            else:
-                row.finished += 1
-                row.times.append(store.path(key).stat().st_mtime)
+        done = np.array([store.get(key) is not None for key in own.keys], dtype=bool)
+        row.finished = int(done.sum())
+        row.times = [store.path(key).stat().st_mtime for key, there in zip(own.keys, done, strict=True) if there]
+        ends = np.cumsum(own.asking.sizes)  # answers are numbered through all batches
+        for asked in own.asking.rows:
+            if not done[np.searchsorted(ends, asked.answers, side="right")].all():
+                row.unfinished.add(asked.condition)
     return rows, True
 
 
