@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pruneproof.backbones import packing
+
 Shape = tuple[int, ...]
 
 
@@ -22,6 +24,8 @@ class Product:
     right: Shape
     turned: bool
     """Whether the right side lies in memory as [N, K], as weights do."""
+    packed: bool = False
+    """Whether it lies in blocks (`backbones.packing`)."""
 
     @property
     def flops(self) -> int:
@@ -50,6 +54,11 @@ class Products(TorchDispatchMode):
         if sides is not None:
             left, right = sides
             self.found[Product(tuple(left.shape), tuple(right.shape), right.stride(-1) != 1)] += 1
+            return function(*args, **(kwargs or {}))
+        if function is torch.ops.mkldnn._linear_pointwise.default:
+            state, weight = args[:2]
+            rows = state.numel() // state.shape[-1]
+            self.found[Product((rows, weight.shape[1]), (weight.shape[1], weight.shape[0]), True, packed=True)] += 1
             return function(*args, **(kwargs or {}))
         with self:  # in inference mode a `linear` comes as it is, not as the product that it consists of
             result = function.decompose(*args, **(kwargs or {}))
@@ -84,10 +93,14 @@ def _once(product: Product, repeats: int) -> float:
     left = torch.randn(product.left)
     right = torch.randn(*product.right[:-2], product.right[-1], product.right[-2]).mT if product.turned else None
     right = torch.randn(product.right) if right is None else right
+    packed = torch.ops.mkldnn._reorder_linear_weight(right.mT.contiguous()) if product.packed else None
     taken = []
     for turn in range(repeats + 1):
         begin = time.perf_counter()
-        left @ right
+        if packed is None:
+            left @ right
+        else:
+            packing.product(left, packed, None)
         if turn:
             taken.append(time.perf_counter() - begin)
     return sorted(taken)[len(taken) // 2]

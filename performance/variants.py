@@ -7,11 +7,15 @@ questions are asked whose kept tokens differ:
 
 - `plain`: torch and the C library's allocator as they are.
 - `allocator`: freed memory is kept (`pruneproof.allocator`), as workers of a study do.
-- `compiled`: that, and all decoder layers but the last through `torch.compile` with dynamic shapes.
+- `packed`: that, and weights in the layout that products read (`pruneproof.backbones.packing`), as workers have them.
+- `compiled`: `allocator`, and all decoder layers but the last through `torch.compile` with dynamic shapes.
+
+Beside them one linear layer with each of two weights, plain and packed, at several numbers of rows.
 
 Writes `performance/results/variants.json`: prompts a second, ratios to `allocator` inside each round, and seconds
 that a variant takes before its first answer (`compiled` with an empty cache of torch). `compiled` pays after
-`pays_after_answers` answers of one process.
+`pays_after_answers` answers of one process. `packed_layer`: how many times as fast a packed layer is, by its shape and
+the number of rows.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -33,12 +38,17 @@ import torch
 from pruneproof import backbones
 from pruneproof.allocator import keep_freed_memory
 from pruneproof.answering import costs
+from pruneproof.backbones.packing import pack, product
 from pruneproof.files import write_json
 from pruneproof.settings import BackboneSettings
 
 HOME = Path(__file__).resolve().parents[1]
-VARIANTS = ("plain", "allocator", "compiled")
+VARIANTS = ("plain", "allocator", "packed", "compiled")
 ROWS, VISUAL, TEXT = 16, 165, 20
+LAYERS = ((192, 192), (192, 512), (512, 192), (768, 768), (2048, 2048))
+"""Inputs and outputs: those of the built-in models, and larger ones."""
+FED = (1, 4, 16, 64, 256, 1024)
+"""Rows."""
 
 
 def answering(variant: str, checkpoint: str, here: Connection) -> None:
@@ -64,6 +74,8 @@ def _answering(variant: str, checkpoint: str, here: Connection) -> None:
     backbone: Any = backbones.load(settings, HOME, "cpu")
     language = backbone.language
     width = language.decoder.config.hidden_size
+    if variant == "packed":
+        pack(backbone.model)
     if variant == "compiled":
         for layer in language.decoder.layers[:-1]:
             layer.forward = torch.compile(layer.forward, dynamic=True)
@@ -116,6 +128,32 @@ def measured(rounds: int, checkpoint: str) -> dict[str, Any]:
     }
 
 
+def packed_layer(rounds: int) -> dict[str, dict[str, float]]:
+    """Seconds of a plain layer over those of a packed one, medians of turns, by shape and number of rows."""
+    torch.set_num_threads(1)
+    return {
+        f"{inputs} x {outputs}": {str(rows): _gain(inputs, outputs, rows, rounds) for rows in FED}
+        for inputs, outputs in LAYERS
+    }
+
+
+@torch.inference_mode()
+def _gain(inputs: int, outputs: int, rows: int, rounds: int) -> float:
+    plain = torch.nn.Linear(inputs, outputs)
+    packed = torch.ops.mkldnn._reorder_linear_weight(plain.weight)
+    state = torch.randn(rows, inputs)
+    repeats = max(2, 10**9 // (rows * inputs * outputs + 10**6))
+
+    def taken(work: Callable[[], object]) -> float:
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            work()
+        return time.perf_counter() - begin
+
+    turns = [taken(lambda: plain(state)) / taken(lambda: product(state, packed, plain.bias)) for _ in range(rounds + 1)]
+    return round(statistics.median(turns[1:]), 2)
+
+
 def _spread(ratios: list[float]) -> list[float]:
     """Least, median and greatest."""
     return [round(value, 3) for value in (min(ratios), statistics.median(ratios), max(ratios))]
@@ -135,6 +173,7 @@ def main() -> None:
         "torch": torch.__version__,
         "rounds": chosen.rounds,
         "rows": ROWS,
+        "packed_layer": packed_layer(chosen.rounds),
     } | measured(chosen.rounds, str(chosen.checkpoint.resolve()))
     write_json(HOME / "performance/results/variants.json", result)
     for variant in VARIANTS:

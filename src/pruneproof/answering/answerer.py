@@ -20,6 +20,7 @@ from pruneproof.answering.doors import Picture, Seen, Stream, encode, narrowing,
 from pruneproof.answering.features import FeatureStore
 from pruneproof.answering.store import CELL
 from pruneproof.backbones import Backbone, Reply
+from pruneproof.backbones.packing import pack
 from pruneproof.errors import of_method
 from pruneproof.files import digest
 from pruneproof.pictures import read_picture
@@ -195,4 +196,5 @@ def load_answerer(
 ) -> Answerer:
     """Load everything that answering needs; raises `PruneProofError` as `backbones.load` does."""
     loaded = backbones.load(backbone, root, device)
+    pack(loaded.model)
     return Answerer(loaded, backbone, study_seed, root, features, signals)

@@ -16,7 +16,7 @@ from pruneproof.settings import BackboneSettings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from pruneproof.backbones.clip.patch_boxes import PatchBoxes
     from pruneproof.backbones.clip.text_towers import ClipSpace
@@ -95,6 +95,11 @@ class Backbone(Protocol):
     @property
     def device(self) -> str:
         """The torch device that it computes on."""
+        ...
+
+    @property
+    def model(self) -> nn.Module:
+        """All that it computes with, apart from CLIP's text towers."""
         ...
 
     @property
