@@ -80,7 +80,7 @@ def test_the_same_answers_logits_and_warnings_either_way(
     stored = answers(asked(study, True), folders)
     said = sorted(record.message for record in caplog.records)
     assert {line.partition(":")[0] for line in said} == {f"image i{number}" for number in TINY}
-    assert all(line.endswith("pixels per side, got 20 x 20 (1 conditions)") for line in said)
+    assert all(line.endswith("pixels per side, got 20 x 20 (conditions: 1)") for line in said)
     found = {
         row["sample_id"] for row in read_rows(folders.answers_of("tiny", "full")) if row["perturbation"] == "contrast"
     }
