@@ -183,4 +183,4 @@ def _rows(rows: Rows, own: Cells, store: Store) -> pa.Table:
 def _report(lacking: Counter[str]) -> None:
     """One warning for each image and reason."""
     for reason, conditions in sorted(lacking.items()):
-        log.warning("%s (%d conditions)", reason, conditions)
+        log.warning("%s (conditions: %d)", reason, conditions)
