@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -279,6 +280,19 @@ def test_the_files_of_a_benchmark_are_looked_for(study: Path, monkeypatch: pytes
     )
     (study / "questions.json").write_bytes(bytes(100_000))
     assert find(study, "benchmark scenes") == Finding("ok", "benchmark scenes", "1 file, 0.1 MB")
+
+
+def test_a_database_whose_driver_is_not_installed_names_the_package(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "MySQLdb", None)  # whatever is installed here
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mysql://me:secret@host/runs")
+    found = check._tracking(study)
+    assert (found.state, found.detail) == (
+        "note",
+        "mysql://***@host/runs cannot be opened (the package mysqlclient is missing: `pip install mysqlclient`): "
+        "until then results stay complete on disk",
+    )
 
 
 @pytest.mark.parametrize("given", ["foo://bar", "./mlruns", "sqlite://", "http//x", "http://host:99999x"])

@@ -23,7 +23,7 @@ from pruneproof.scoring.captions import java
 from pruneproof.settings import BackboneSettings, Study
 from pruneproof.settings_file import read_yaml
 from pruneproof.study import load_study
-from pruneproof.tracking import address, database
+from pruneproof.tracking import address, database, drivers
 
 BROUGHT_BY_LOCK = ("torch", "transformers", "open_clip", "imagecorruptions", "nlpaug", "mlflow", "matplotlib", "dvc")
 """Imported to check that they work: each has native parts that an installer does not test."""
@@ -262,6 +262,8 @@ def _tracking(folder: Path) -> Finding:
             return Finding("note", "MLflow", f"{why}; until then results stay complete on disk")
         return Finding("ok", "MLflow", f"runs go to {path}")
     shown = address.masked(given)
+    if why := drivers.lacking(given):
+        return Finding("note", "MLflow", f"{shown} cannot be opened ({why}): until then results stay complete on disk")
     if not address.is_server(given):
         return Finding("ok", "MLflow", f"runs go to {shown}")
     if why := address.server_fault(given, strict=True):

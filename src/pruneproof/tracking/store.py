@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pruneproof.errors import PruneProofError, failure
 from pruneproof.folders import Folders
-from pruneproof.tracking import address, database, names, views
+from pruneproof.tracking import address, database, drivers, names, views
 from pruneproof.tracking.planned import Place, PlannedRun
 from pruneproof.tracking.recorder import Recorder
 
@@ -185,12 +185,14 @@ def _open(uri: str) -> MlflowClient:
     """
     from mlflow import MlflowClient
 
+    if why := drivers.lacking(uri):
+        raise address.unanswered(uri, why)
     try:
         if "://" in uri and not address.is_server(uri):
             _connect(uri)
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
-    except Exception as error:  # a missing driver, a port that is not a number, ...: each driver has its own errors
+    except Exception as error:  # a wrong password, a host that is not there, ...: each driver has its own errors
         raise address.unanswered(uri, address.reason(error)) from error
     return client
 
