@@ -55,6 +55,14 @@ def test_the_size_of_pictures_is_the_towers_until_they_are_drawn(tmp_path: Path)
     assert space.picture_pixels(STUDY, drawn(tmp_path, 640, 480)) == 640 * 480
 
 
+def test_photographs_at_their_own_size_count_as_coco_has_them_until_they_are_here(tmp_path: Path) -> None:
+    pope = STUDY.model_copy(update={"benchmark": STUDY.benchmark.model_copy(update={"name": "pope"})})
+    assert space.picture_pixels(pope, Folders(tmp_path)) == 640 * 480
+    image = STUDY.perturbations.image.model_copy(update={"resolution": "model", "model_pixels": 336})
+    smaller = pope.model_copy(update={"perturbations": pope.perturbations.model_copy(update={"image": image})})
+    assert space.picture_pixels(smaller, Folders(tmp_path)) == 336 * 336
+
+
 def test_what_is_there_is_not_needed_again(tmp_path: Path) -> None:
     folders = drawn(tmp_path, 640, 480)
     write_json(folders.corrupted / "manifest.json", {})

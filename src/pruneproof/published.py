@@ -227,6 +227,9 @@ class Set:
     """Questions on a picture as its authors count them, repeated ones each time; 0 if none is repeated."""
 
 
+PICTURE = 640, 480
+"""Width and height in pixels of most of COCO's pictures."""
+
 SETS: Mapping[str, Set] = {
     "pope": Set(500, 5127 / 500, rows=9000 / 500),
     "vqav2": Set(40_504, 214_354 / 40_504),

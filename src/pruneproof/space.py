@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 
 import numpy as np
@@ -92,11 +92,12 @@ def images_of(study: Study, folders: Folders) -> int:
 
 
 def picture_pixels(study: Study, folders: Folders) -> float:
-    """Pixels of a picture as it is corrupted: the mean of the benchmark's, or, as long as those are not known, those of
-    the vision tower's input."""
+    """Pixels of a picture as it is corrupted: the mean of the benchmark's, or, as long as those are not known, as many
+    as most of COCO's have or, where they are made smaller and for scenes, those of the vision tower's input."""
     settings, path = study.perturbations.image, folders.benchmark / "images.parquet"
     if not path.exists():
-        return settings.model_pixels**2
+        photographs = settings.resolution == "native" and study.benchmark.name != "scenes"
+        return prod(published.PICTURE) if photographs else settings.model_pixels**2
     sizes = read_table(path, ["width", "height"])
     width, height = (sizes[name].to_numpy().astype(float) for name in ("width", "height"))
     areas = width * height

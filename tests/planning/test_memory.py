@@ -51,7 +51,7 @@ def test_processes_share_the_weights_alone() -> None:
 
 
 def test_an_unknown_checkpoint_says_what_to_fetch() -> None:
-    with pytest.raises(PruneProofError, match=r"hf download owner/name config\.json"):
+    with pytest.raises(PruneProofError, match=r"hf download owner/name --include"):
         shape(checkpoint="owner/name")
 
 

@@ -17,7 +17,7 @@ from pruneproof.planning.asked import NOTHING, Asking, asking_of
 from pruneproof.planning.machines import THIS, Machine, Speeds, assumed, machine_of
 from pruneproof.planning.memory import Memory, memory_of
 from pruneproof.planning.prompts import Prompts, prompts_of
-from pruneproof.planning.shapes import Shape, shape_of
+from pruneproof.planning.shapes import Shape, picture_of, shape_of
 from pruneproof.planning.work import BackboneWork, Running, backbone_work
 from pruneproof.plurals import number_of
 from pruneproof.settings import Study
@@ -72,10 +72,11 @@ class Estimate:
 def memories(study: Study, folders: Folders) -> dict[str, Memory]:
     """What each backbone of known sizes holds here; no data are needed."""
     found: dict[str, Memory] = {}
+    picture = picture_of(study, folders)
     for name, backbone in study.backbones.items():
         root = folders.study / study.study.root
         try:
-            shape, prompts = shape_of(backbone, root), prompts_of(backbone, root, NOTHING)
+            shape, prompts = shape_of(backbone, root, picture), prompts_of(backbone, root, NOTHING)
         except PruneProofError:
             continue
         processes = environment.workers() if environment.device() == "cpu" else 1
@@ -105,7 +106,7 @@ def planned(
         PruneProofError: if its sizes are not known.
     """
     backbone, root = study.backbones[name], folders.study / study.study.root
-    shape = shape_of(backbone, root)
+    shape = shape_of(backbone, root, picture_of(study, folders))
     prompts = prompts_of(backbone, root, asking[True])
     work = backbone_work(shape, study.methods_of(name), asking, prompts, how)
     found: Speeds = speeds(shape, prompts)
@@ -141,7 +142,7 @@ def estimate(study: Study, folders: Folders, name: str, share: float | None = No
 
     def speeds(shape: Shape, prompts: Prompts) -> Speeds:
         if name != THIS:
-            return assumed(machine, shape.dtype, measuring.picture_seconds(shape.vision.image_size), share)
+            return assumed(machine, shape.dtype, measuring.picture_seconds(shape.pixels), share)
         lengths = measuring.Lengths(how.rows, round(prompts.before + shape.tokens + prompts.question))
         processes = how.workers if machine.device == "cpu" else 1
         log.info("measuring a %s with random weights in %s", shape.family, number_of(processes, "process"))

@@ -133,7 +133,7 @@ def _speeds(shape: Shape, lengths: Lengths, device: str, _: int) -> tuple[float,
         intermediate_size=vision.intermediate_size,
         num_hidden_layers=LAYERS,
         num_attention_heads=heads_of(vision),
-        image_size=vision.image_size,
+        image_size=shape.pixels,
         patch_size=vision.patch_size,
     )
     wide = getattr(text, "intermediate_size", None) or getattr(text, "ffn_dim", None) or text.d_ff
@@ -169,7 +169,7 @@ def _speeds(shape: Shape, lengths: Lengths, device: str, _: int) -> tuple[float,
         width = 2 * keys.nbytes / median_seconds(lambda: torch.cat([keys, keys[:, :, :1]], dim=2))
         small = torch.rand(64)
         operation = median_seconds(lambda: small.add(1).mul(2).sub(3).abs().neg().exp().add(1).mul(2)) / 8
-    return tower_rate, language_rate, layer, operation, picture_seconds(vision.image_size), width
+    return tower_rate, language_rate, layer, operation, picture_seconds(shape.pixels), width
 
 
 def _most(rows: int, each: float) -> int:

@@ -60,9 +60,10 @@ def memory_of(shape: Shape, prompts: Prompts, rows: int, processes: int = 1) -> 
     model, number = language(shape), shape.number_bytes
     visual = shape.tokens if model.visual is None else model.visual
     longest = max(prompts.question + prompts.steps, prompts.caption + prompts.caption_steps)
-    positions = prompts.before + visual + longest
+    positions = prompts.before + visual + shape.around + longest
     inner = getattr(shape.text, "intermediate_size", None) or getattr(shape.text, "ffn_dim", None) or shape.text.d_ff
-    seen = ROWS_PER_GROUP * shape.crops * (shape.tokens // shape.crops + 1) * shape.vision.intermediate_size
+    together = ROWS_PER_GROUP if shape.layout is None else 1
+    seen = together * (shape.patches + shape.crops) * shape.vision.intermediate_size
     widest = max(rows * positions * inner, seen)
     spared = (number - 1) * model.weights if shape.int8 else 0.0
     return Memory(

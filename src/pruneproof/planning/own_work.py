@@ -64,7 +64,7 @@ def own_work(method: Method, shape: Shape, layers: int) -> OwnWork:
     if isinstance(method, Narrows):
         return OwnWork() if method.signals.weights else OwnWork(question=_narrowed(method, shape, layers))
     assert isinstance(method, Selects)
-    width = shape.vision.hidden_size if method.door == "before_connector" else shape.text.hidden_size
+    width = shape.width if method.door == "before_connector" else shape.text.hidden_size
     texts = [PretendedTexts(shape, ("Is it?",) * count) for count in (1, 2)]
     tokens = PretendedTokens(shape, width)
     making = counted(lambda: _looked_at(method, tokens))

@@ -36,7 +36,7 @@ class PretendedTokens:
     @property
     def size(self) -> tuple[int, int]:
         """As the tower reads it."""
-        return (self.shape.vision.image_size,) * 2
+        return (self.shape.pixels,) * 2
 
     @property
     def origin(self) -> Tensor:
@@ -56,16 +56,16 @@ class PretendedTokens:
     @property
     def tower_features(self) -> Tensor:
         """[N, D]."""
-        return _random(self.count, self.shape.vision.hidden_size)
+        return _random(self.count, self.shape.width)
 
     @property
     def places(self) -> Tensor:
         """[N, 3] row by row, crop by crop."""
-        side = self.shape.side
-        crop, row, column = torch.meshgrid(
-            torch.arange(self.shape.crops), torch.arange(side), torch.arange(side), indexing="ij"
+        grids = (
+            torch.cartesian_prod(torch.tensor([number]), torch.arange(rows), torch.arange(columns))
+            for number, (rows, columns) in enumerate(self.shape.grids)
         )
-        return torch.stack([crop.reshape(-1), row.reshape(-1), column.reshape(-1)], dim=1)
+        return torch.cat(list(grids))
 
     def cls_attention(self, layer: int) -> Tensor:
         """[N]."""
@@ -119,7 +119,8 @@ class PretendedTexts:
 
 def heads_of(config: Any) -> int:
     """Heads of a transformer; where its published shape does not say, they are 64 wide."""
-    return int(getattr(config, "num_attention_heads", None) or config.hidden_size // 64)
+    named = getattr(config, "num_attention_heads", None) or getattr(config, "num_heads", None)
+    return int(named or config.hidden_size // 64)
 
 
 def _random(*sizes: int) -> Tensor:

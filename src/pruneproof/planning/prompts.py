@@ -22,6 +22,8 @@ SYSTEM = 35
 """Tokens of LLaVA's system prompt, which its authors' evaluation puts first."""
 CAPTION_TOKENS = 60
 """Of a description where more are allowed and the benchmark gives none."""
+BEFORE_QWEN = {"qwen2_5_vl": 15, "qwen3_vl": 4}
+"""Tokens before the image in Qwen's templates, of which Qwen2.5-VL's has a system prompt."""
 _DESCRIBE = "Describe the image."
 
 
@@ -59,14 +61,22 @@ def prompts_of(backbone: BackboneSettings, root: Path, asking: Asking) -> Prompt
     words = max(len(text.split()) + 1 for text in asking.captions) if asking.captions else CAPTION_TOKENS
     told = min(float(words), backbone.max_caption_tokens - 1.0)
     if folder.is_dir() and (folder / "tokenizer_config.json").is_file():
-        processor = read_processor(backbone, str(folder))
+        processor = _processor(backbone, str(folder))
         lengths = [_cut(processor, text) for text in (*texts, describe)]
         before = lengths[0][0]
         after = fmean(after for _, after in lengths[:-1])
         return Prompts(before, after, float(lengths[-1][1]), after + steps + 1, steps, told)
-    before = BEFORE + (SYSTEM if backbone.chat_template or backbone.prompt else 0)
+    before = BEFORE_QWEN.get(backbone.family, BEFORE + (SYSTEM if backbone.chat_template else 0))
     after = fmean(_words(text) for text in texts) + AROUND
     return Prompts(before, after, _words(describe) + AROUND, after + steps + 1, steps, told)
+
+
+def _processor(backbone: BackboneSettings, folder: str) -> Any:
+    if backbone.family != "smolvlm":
+        return read_processor(backbone, folder)
+    from pruneproof.backbones.families.smolvlm import processor_of
+
+    return processor_of(backbone, folder)
 
 
 def _cut(processor: Any, text: str) -> tuple[int, int]:

@@ -12,10 +12,14 @@ from typing import Any
 
 from pruneproof import fetching, published
 from pruneproof.backbones.flops.towers import patches
+from pruneproof.benchmarks.scenes.composition import PIXELS
 from pruneproof.errors import PruneProofError
-from pruneproof.settings import BackboneSettings
+from pruneproof.files import read_table
+from pruneproof.folders import Folders
+from pruneproof.planning.layouts import QWEN, SIGLIP, Layout, layout_of
+from pruneproof.settings import BackboneSettings, Study
 
-FAMILIES = ("llava", "llava_next", "blip2", "flamingo")
+FAMILIES = ("llava", "llava_next", "blip2", "flamingo", *QWEN, *SIGLIP)
 """Those whose work is counted."""
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Of one number."""
@@ -37,6 +41,8 @@ class Shape:
     """Whether the language model's weights are held in 8 bits."""
     crops: int = 1
     """Squares that the vision tower reads of one picture."""
+    layout: Layout | None = None
+    """Of a picture, where its visual tokens depend on its size; None where they are the patches of all crops."""
 
     @property
     def vision(self) -> Any:
@@ -51,12 +57,37 @@ class Shape:
     @property
     def tokens(self) -> int:
         """Visual tokens of the unpruned model, at the door before the connector."""
-        return self.crops * patches(self.vision)
+        return self.patches if self.layout is None else self.layout.tokens
+
+    @property
+    def patches(self) -> int:
+        """That the vision tower reads of one picture."""
+        return self.crops * patches(self.vision) if self.layout is None else self.layout.patches
+
+    @property
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of visual tokens."""
+        return ((self.side, self.side),) * self.crops if self.layout is None else self.layout.grids
+
+    @property
+    def width(self) -> int:
+        """Of a visual token before the connector."""
+        return int(self.vision.hidden_size) * (1 if self.layout is None else self.layout.parts)
+
+    @property
+    def around(self) -> int:
+        """Tokens of the prompt that stand between a picture's visual ones."""
+        return 0 if self.layout is None else self.layout.around
 
     @property
     def side(self) -> int:
-        """Patches on a side of one square."""
-        return isqrt(patches(self.vision))
+        """Patches on a side of one square, or of one of about as many as a whole picture has."""
+        return isqrt(self.patches // self.crops)
+
+    @property
+    def pixels(self) -> int:
+        """The same side in pixels."""
+        return self.side * int(self.vision.patch_size)
 
     @property
     def space(self) -> int:
@@ -75,15 +106,16 @@ class Shape:
 
 
 @lru_cache(maxsize=64)
-def shape_of(backbone: BackboneSettings, root: Path) -> Shape:
+def shape_of(backbone: BackboneSettings, root: Path, picture: tuple[int, int] = published.PICTURE) -> Shape:
     """The sizes of a backbone.
 
     Args:
         backbone: its settings.
         root: the project's root, to which local folders are relative.
+        picture: width and height in pixels, by which some families have more or fewer visual tokens.
 
     Raises:
-        PruneProofError: if neither its config is here nor its sizes are known, or its vision tower has no fixed size.
+        PruneProofError: if neither its config is here nor its sizes are known, or its processor cannot be read.
     """
     if backbone.family not in FAMILIES:
         raise PruneProofError(
@@ -91,18 +123,18 @@ def shape_of(backbone: BackboneSettings, root: Path) -> Shape:
             "a few batches are answered"
         )
     known = published.CHECKPOINTS.get(backbone.checkpoint)
-    config = _config(backbone, root)
+    source = _source(backbone, root)
+    config = None if source is None else _config(backbone, source)
     if config is None and known is None:
         raise PruneProofError(
-            f"checkpoint {backbone.checkpoint!r} is not here and its sizes are not known: fetch its config.json "
-            f"(`hf download {backbone.checkpoint} config.json`)"
+            f"checkpoint {backbone.checkpoint!r} is not here and its sizes are not known: fetch its config "
+            f"(`hf download {backbone.checkpoint} --include '*.json' '*.jinja'`)"
         )
     shapes: Any = known.config if config is None and known is not None else config
-    if not hasattr(shapes.vision_config, "image_size"):
-        raise PruneProofError(
-            f"checkpoint {backbone.checkpoint!r} reads pictures of any size, so its visual tokens are not known "
-            "beforehand: `plan` without --machine tells the time once a few batches are answered"
-        )
+    layout = None
+    if backbone.family in (*QWEN, *SIGLIP):
+        pixels = known.pixels if config is None and known is not None else None
+        layout = layout_of(backbone, source, shapes, pixels, picture)
     return Shape(
         backbone.family,
         shapes,
@@ -110,23 +142,36 @@ def shape_of(backbone: BackboneSettings, root: Path) -> Shape:
         known.parameters if known else _parameters(config),
         backbone.dtype,
         backbone.language_weights == "int8",
-        _crops(shapes),
+        _crops(shapes) if layout is None else layout.crops,
+        layout,
     )
 
 
-def _config(backbone: BackboneSettings, root: Path) -> Any:
-    """The config in a local folder or the hub's cache; None if it is in neither."""
-    from transformers import AutoConfig
+def picture_of(study: Study, folders: Folders) -> tuple[int, int]:
+    """Width and height of a study's pictures, the mean; as COCO has most of them, as long as they are not here."""
+    path = folders.benchmark / "images.parquet"
+    if not path.exists():
+        return (PIXELS, PIXELS) if study.benchmark.name == "scenes" else published.PICTURE
+    sizes = read_table(path, ["width", "height"])
+    width, height = (round(float(sizes[name].to_numpy().mean())) for name in ("width", "height"))
+    return width, height
 
+
+def _source(backbone: BackboneSettings, root: Path) -> str | None:
+    """The local folder with its config, or that of the hub's cache; None if it is in neither."""
     folder = root / backbone.checkpoint
     if (folder / "config.json").is_file():
-        where, named = str(folder), {}
-    elif backbone.revision and fetching.is_fetched(backbone):
-        where, named = backbone.checkpoint, {"revision": backbone.revision, "local_files_only": True}
-    else:
-        return None
+        return str(folder)
+    fetched = fetching.fetched(backbone) if backbone.revision else None
+    return None if fetched is None else str(fetched)
+
+
+def _config(backbone: BackboneSettings, source: str) -> Any:
+    """The config in a folder."""
+    from transformers import AutoConfig
+
     try:
-        return AutoConfig.from_pretrained(where, trust_remote_code=False, **named)
+        return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise PruneProofError(f"checkpoint {backbone.checkpoint!r} has no readable config.json: {error}") from error
 

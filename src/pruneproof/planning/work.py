@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from pruneproof import pruning
-from pruneproof.backbones.flops.connectors import llava_projector, perceiver_resampler, q_former
-from pruneproof.backbones.flops.parts import linear
-from pruneproof.backbones.flops.towers import clip_end, cls_row, text_tower, vision_tower
+from pruneproof.backbones.flops.towers import clip_end, cls_row, text_tower
+from pruneproof.planning import towers
 from pruneproof.planning.amounts import Amount, Part, Work, added
 from pruneproof.planning.asked import Asking
 from pruneproof.planning.languages import Language, language
@@ -75,9 +74,10 @@ def backbone_work(
         running: how.
     """
     model = language(shape)
+    prompts = replace(prompts, before=prompts.before + shape.around)
     loaded = {name: pruning.load(chosen) for name, chosen in methods.items()}
     own = {name: own_work(method, shape, model.layers) for name, method in loaded.items()}
-    signals = ALWAYS
+    signals = towers.usual(shape)
     for method in loaded.values():
         signals |= method.signals
     size = encoded_bytes(shape, signals)
@@ -95,10 +95,6 @@ def backbone_work(
         asked = asking[method.per_question]
         works[name] = _method(shape, model, method, own[name], asked, prompts, running, looks, shown + again)
     return BackboneWork(together, works, size * tables * shown, again * tables)
-
-
-ALWAYS = Signals(cls_attention=(-1, -2), aligned=(-1,))
-"""Signals that are kept for every picture, as of `Backbone.usual`."""
 
 
 def _method(
@@ -153,19 +149,18 @@ def _method(
 
 
 def _tower(shape: Shape) -> Amount:
-    """The vision tower on one picture, a batch of pictures being one forward."""
-    layers = shape.tower_layers / ROWS_PER_GROUP
-    return Amount(shape.crops * vision_tower(shape.vision), layers)
+    """The vision tower on one picture; a batch is one forward where all pictures are one square."""
+    together = ROWS_PER_GROUP if shape.layout is None and shape.crops == 1 else 1
+    return Amount(towers.tower(shape), shape.tower_layers / together)
 
 
 def _signals(shape: Shape, signals: Signals) -> Amount:
     """What is worked out for each picture, whoever looks at it."""
     vision, tokens, clip = shape.vision, shape.tokens, shape.clip.get("vision_cfg", {})
-    width, wanted = vision.hidden_size, signals.by_name()
+    wanted = signals.by_name()
     rows = len(wanted["cls_attention"]) + len(wanted["joined_attention"])
-    total = rows * shape.crops * cls_row(vision)
-    products = 2 * linear(tokens, width, width) + linear(tokens, width, tokens)
-    total += len(wanted["received_attention"]) * products + len(wanted["keys"]) * linear(tokens, width, width)
+    total = rows * shape.crops * cls_row(vision) if rows else 0
+    total += len(wanted["received_attention"]) * towers.received(shape) + len(wanted["keys"]) * towers.keys(shape)
     spaces = len(set(wanted["aligned"]) | set(wanted["projected"])) if shape.clip else 0
     # BLIP-2's tower ends before its CLIP does; the towers of others have all of its layers.
     lacking = int(clip.get("layers", shape.tower_layers)) - shape.tower_layers if shape.family == "blip2" else 0
@@ -179,13 +174,8 @@ def _connector(shape: Shape, method: Method, kept: int) -> Amount:
     A projector projects all patches of a picture once for everything that is asked about it, whatever is kept: that is
     what a run takes. What pruning before it spares a single question is counted in `answering.costs`.
     """
-    if shape.family == "blip2":
-        former = shape.config.qformer_config.num_hidden_layers
-        return Amount(q_former(shape.config, kept + 1), former)
-    if shape.family == "flamingo":
-        return Amount(perceiver_resampler(shape.config, kept + 1), shape.config.perceiver_config.resampler_depth)
-    count = kept if encodes_itself(method) else shape.tokens
-    return Amount(llava_projector(shape.config, count), 1)
+    narrower = shape.family in ("blip2", "flamingo") or encodes_itself(method)
+    return towers.connector(shape, kept if narrower else None)
 
 
 def _texts(shape: Shape, asking: Asking, workers: int) -> Amount:
@@ -227,7 +217,7 @@ def pictures_encoded(asking: Asking, each: float, kept: float) -> tuple[float, f
 
 def encoded_bytes(shape: Shape, signals: Signals) -> float:
     """Of one encoded picture with its signals."""
-    tokens, width, space = shape.tokens, shape.vision.hidden_size, shape.space
-    sizes = {"keys": width, "aligned": space, "projected": space}
+    tokens, width, space = shape.tokens, shape.width, shape.space
+    sizes = {"keys": shape.vision.hidden_size, "aligned": space, "projected": space}
     rows = sum(sizes.get(name, 1) * len(layers) for name, layers in signals.by_name().items())
     return float(prod((tokens, width + rows, shape.number_bytes)))

@@ -118,7 +118,7 @@ class LlavaOnevision(CausalBase):
         if size not in self._packed:
             config, vision = self.model.config, self.model.config.vision_config
             side = vision.image_size // vision.patch_size
-            grids, most = config.image_grid_pinpoints, _most(config)
+            grids, most = config.image_grid_pinpoints, most_tiles(config)
             self._packed[size] = pack(size, grids, vision.image_size, side, most, self.device)
         return self._packed[size]
 
@@ -140,11 +140,11 @@ def load(settings: BackboneSettings, root: Path, device: str) -> LlavaOnevision:
 def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where the tokens of all crops lie; see `backbones.patch_boxes`."""
     config = read_config(settings, locate(settings, root), MODEL_TYPE)
-    vision, grids, most = config.vision_config, config.image_grid_pinpoints, _most(config)
+    vision, grids, most = config.vision_config, config.image_grid_pinpoints, most_tiles(config)
     return lambda size: packed_places(size, grids, vision.image_size, vision.patch_size, most)
 
 
-def _most(config: Any) -> int:
+def most_tiles(config: Any) -> int:
     """Tiles' worth of tokens that a larger grid is made smaller to."""
     return int(config.vision_aspect_ratio.removeprefix("anyres_max_"))
 

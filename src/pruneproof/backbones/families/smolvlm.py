@@ -156,7 +156,7 @@ def load(settings: BackboneSettings, root: Path, device: str) -> SmolVlm:
         kind,
         CLASSES[kind],
         lambda model: [model.model.text_model],
-        _read_processor,
+        processor_of,
     )
     _check(settings, model.config, processor.image_processor)
     backbone = SmolVlm(model, processor, device)
@@ -168,12 +168,12 @@ def patch_boxes(settings: BackboneSettings, root: Path) -> PatchBoxes:
     """Where the blocks of all crops lie; see `backbones.patch_boxes`."""
     source = locate(settings, root)
     config = read_config(settings, source, *CLASSES)
-    processor = _read_processor(settings, source).image_processor
+    processor = processor_of(settings, source).image_processor
     crop, patch, scale = processor.max_image_size["longest_edge"], config.vision_config.patch_size, config.scale_factor
     return lambda size: layout.block_places(size, *layout.splits(processor, size), crop, patch, scale)
 
 
-def _read_processor(settings: BackboneSettings, source: str) -> Processor:
+def processor_of(settings: BackboneSettings, source: str) -> Processor:
     """Tokenizer and image processor at `source`; as of `read_processor`."""
     parts: tuple[Any, Any] = AutoTokenizer, AutoImageProcessor
     with named(settings):

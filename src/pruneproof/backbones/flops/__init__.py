@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pruneproof.backbones.flops.connectors import llava_projector, perceiver_resampler, q_former
+from pruneproof.backbones.flops.connectors import llava_projector, perceiver_resampler, q_former, qwen_merger
 from pruneproof.backbones.flops.languages import (
     attention_rows,
     idefics_language,
@@ -196,14 +196,11 @@ def qwen_vl(
     """
     vision, count = config.vision_config, rows * columns * config.vision_config.spatial_merge_size**2
     width = vision.hidden_size
-    mergers = 1 + len(getattr(vision, "deepstack_visual_indexes", ()))
-    block = width * vision.spatial_merge_size**2
-    merging = linear(kept, block, block) + linear(kept, block, config.text_config.hidden_size)
     return Flops(
         qwen_vision_tower(vision, rows, columns),
         0,
         linear(count, width, 3 * width) + linear(count, width, count) if received else 0,
-        mergers * merging,
+        qwen_merger(config, kept),
         llama(config.text_config, kept + text, 0),
         llama(config.text_config, 1, kept + text + generated - 1),
     )

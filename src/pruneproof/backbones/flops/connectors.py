@@ -13,6 +13,17 @@ def llava_projector(config: Any, tokens: int) -> int:
     return linear(tokens, config.vision_config.hidden_size, width) + linear(tokens, width, width)
 
 
+def qwen_merger(config: Any, tokens: int) -> int:
+    """The mergers of Qwen2.5-VL and Qwen3-VL, those of DeepStack among them, on `tokens` groups of patches.
+
+    Source: transformers `Qwen2_5_VLPatchMerger`, `Qwen3VLVisionPatchMerger`.
+    """
+    vision = config.vision_config
+    block = vision.hidden_size * vision.spatial_merge_size**2
+    mergers = 1 + len(getattr(vision, "deepstack_visual_indexes", ()))
+    return mergers * (linear(tokens, block, block) + linear(tokens, block, config.text_config.hidden_size))
+
+
 def q_former(config: Any, tokens: int) -> int:
     """BLIP-2's Q-Former, whose queries read `tokens` (CLS among them), and the language projection.
 
