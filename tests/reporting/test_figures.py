@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -269,3 +269,45 @@ def test_the_caption_of_what_pruning_keeps_tells_of_the_panels_that_are_there(
     monkeypatch.setattr(kept_targets, "frames", lambda report: overlap)
     only = "Jaccard overlap of the tokens kept on the corrupted and on the clean image. Means over all corruptions."
     assert kept_targets.caption(report) == only
+
+
+@pytest.mark.parametrize(
+    ("along", "values", "beyond", "ticks", "end"),
+    [
+        ("y", (88.0, 100.0), False, 100, 100.38),  # a margin of 5%, of which a marker needs less
+        ("x", (0.0, 99.0), False, 100, 103.0),
+        ("y", (40.0, 104.0), False, 100, 101.9),  # an interval of Student's t may reach too far
+        ("x", (60.0, 100.0), True, 100, 101.26),
+        ("x", (60.0, 130.0), True, 130, 133.5),  # FLOPs of a method that costs more than the full model
+        ("y", (40.0, 60.0), False, 60, 61.0),
+    ],
+)
+def test_percentages_end_at_a_hundred(
+    along: Literal["x", "y"], values: tuple[float, float], beyond: bool, ticks: float, end: float
+) -> None:
+    figure = style.new_figure(2.0)
+    axes = figure.subplots()
+    axes.plot(*((values, (0, 1)) if along == "x" else ((0, 1), values)))
+    style.percent_axis(axes, "share (%)", along=along, beyond=beyond)
+    axis = axes.xaxis if along == "x" else axes.yaxis
+    low, high = axis.get_view_interval()
+    shown = [tick for tick in axis.get_majorticklocs() if low <= tick <= high]
+    assert max(shown) == ticks
+    assert min(shown) >= 0
+    assert high == pytest.approx(end, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["accuracy_flops", "effective_robustness", "accuracy_severity", "accuracy_corruptions"]
+)
+def test_no_axis_of_accuracies_runs_past_a_hundred(name: str, report: Report) -> None:
+    frame = DRAWINGS[name].frames(report)[f"builtin_llava/{name}"]
+    accuracies = [column for column in ("clean", "value", "low", "high") if column in frame]
+    better = frame.assign(**{column: frame[column] + 100 - frame["value"].max() for column in accuracies})
+    with style.styled():
+        figure = DRAWINGS[name].draw(better, report, style.PAGE)
+    for axes in (one for one in figure.axes if one.axison):
+        low, high = axes.get_ylim()
+        assert high <= 100 + style.BEYOND * (100 - max(low, 0)) + 1e-9
+        assert max(tick for tick in axes.get_yticks() if low <= tick <= high) <= 100

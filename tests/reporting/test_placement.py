@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -31,6 +33,13 @@ def test_a_curve_is_left_visible() -> None:
     """A line over the point: the label goes beside or below it."""
     (centre,) = place_labels(scene([(100, 100)], curve=np.array([[0.0, 110.0], [220.0, 110.0]])))
     assert abs(centre[1] - 110) >= 4
+
+
+def test_error_bars_are_left_visible() -> None:
+    """Upright bars of the point itself and of one beside it: the label goes to where none is."""
+    bars = np.array([[99.5, 70.0, 100.5, 140.0], [109.5, 70.0, 110.5, 140.0]])
+    (centre,) = place_labels(dataclasses.replace(scene([(100, 100)]), bars=bars))
+    assert centre[0] + 9 <= 99.5
 
 
 def test_a_line_leads_to_a_label_that_lies_away_and_only_to_it() -> None:

@@ -25,6 +25,7 @@ def name_points(
     *,
     marker: float,
     curve: Floats,
+    bars: Sequence[tuple[float, float, float]] = (),
     bold: Sequence[bool] = (),
     size: float = LABEL,
 ) -> None:
@@ -39,6 +40,8 @@ def name_points(
         colours: of the names.
         marker: size of the points' markers, in typographic points.
         curve: (M, 2) a line, in data coordinates, that names had better not cover.
+        bars: upright error bars, each its place across and both its ends, in data coordinates, that names had better
+            not cover.
         bold: which names are; empty for none.
         size: of the font, in typographic points.
     """
@@ -58,6 +61,7 @@ def name_points(
         radius=marker / 2 + 0.5,
         frame=np.array(axes.bbox.extents) / unit,
         curve=shown / unit,
+        bars=_boxes(axes, bars) / unit,
     )
     centres = place_labels(scene)
     ends = [line_end(scene, index, centre) for index, centre in enumerate(centres)]
@@ -80,6 +84,13 @@ def name_points(
             fontsize=size, weight=weights[index], color=colour, ha="center", va="center", in_layout=False,
             arrowprops=None if ends[index] is None else arrow,
         )  # fmt: skip
+
+
+def _boxes(axes: Axes, bars: Sequence[tuple[float, float, float]]) -> Floats:
+    """(K, 4) left, bottom, right, top of upright bars, in pixels."""
+    across, low, high = np.array(bars, np.float64).reshape(-1, 3).T
+    ends = [axes.transData.transform(np.stack([across, end], axis=1)) for end in (low, high)]
+    return np.hstack([ends[0] - [1.0, 0.0], ends[1] + [1.0, 0.0]])
 
 
 def reserve_ends(axes: Axes, names: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ enough for a few dozen points.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,9 @@ DIRECTIONS = 24
 """Tried at each distance."""
 ROUNDS = 12
 """At most; labels settle in three or four."""
-OVERLAP, CROSSED, COVERED = 1000.0, 12.0, 1.0
-"""Costs, where a unit of distance costs 1: of a label or point that is covered or a frame that is left, of each thing
-that the line to a label crosses, and of each unit of a curve that is covered."""
+OVERLAP, BARRED, CROSSED, COVERED = 1000.0, 40.0, 30.0, 1.0
+"""Costs, where a unit of distance costs 1: of a label or point that is covered or a frame that is left, of each error
+bar that is covered, of each thing that the line to a label crosses, and of each unit of a curve that is covered."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +42,8 @@ class Scene:
     """(4) left, bottom, right, top, which labels do not leave."""
     curve: Floats
     """(M, 2) corners of a line that labels had better leave visible; (0, 2) for none."""
+    bars: Floats = field(default_factory=lambda: np.zeros((0, 4)))
+    """(K, 4) left, bottom, right, top of error bars, which labels had better not cover."""
 
 
 def place_labels(scene: Scene) -> Floats:
@@ -138,7 +140,8 @@ def _cost(scene: Scene, curve: Floats, label: int, tried: Floats, centres: Float
     outside = ((low < scene.frame[:2]) | (high > scene.frame[2:])).sum(1)
     on_curve = ((curve > low[:, None]) & (curve < high[:, None])).all(2).sum(1)
     crossed = _crossed(scene, label, tried, centres, others)
-    cost: Floats = OVERLAP * (covered + 3 * outside) + COVERED * on_curve + CROSSED * crossed
+    barred = (_overlap(low, high, scene.bars[:, :2], scene.bars[:, 2:]) > 0).sum(1)
+    cost: Floats = OVERLAP * (covered + 3 * outside) + BARRED * barred + COVERED * on_curve + CROSSED * crossed
     return cost
 
 

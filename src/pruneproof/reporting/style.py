@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,6 +20,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import AutoLocator
 
 from pruneproof import files
 from pruneproof.reporting.methods import COLOURS, KIND_NAMES, Method
@@ -49,6 +52,8 @@ PRINT_DPI = 300
 GREY = "#6b6b6b"
 LABEL = 7.0
 """Size of the smallest text, in typographic points: what papers ask for."""
+BEYOND = 0.03
+"""Share of an axis of percentages by which it may go on below 0 and above 100, for half a marker."""
 RULES: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -195,10 +200,37 @@ def chance_line(axes: Axes, level: float) -> None:
         axes.axhline(level, color=GREY, lw=0.8, ls=(0, (1, 2)), zorder=0, gid="chance")
 
 
-def percent_axis(axes: Axes, label: str = "") -> None:
-    """Label a y axis that holds percentages."""
-    axes.set_ylabel(label)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+def percent_axis(axes: Axes, label: str = "", *, along: Literal["x", "y"] = "y", beyond: bool = False) -> None:
+    """Label an axis that holds percentages, once everything is drawn; there are no ticks past 100, or below 0.
+
+    Args:
+        axes: with their data; what shares the axis follows.
+        label: of the axis.
+        along: which axis.
+        beyond: whether a value may lie above 100; the axis then ends there only if none does.
+    """
+    axis = axes.yaxis if along == "y" else axes.xaxis
+    shared = (axes.get_shared_y_axes() if along == "y" else axes.get_shared_x_axes()).get_siblings(axes)
+    highest = max(getattr(one.dataLim, f"{along}1") for one in shared)
+    end = math.inf if beyond and highest > 100 + 1e-9 else 100.0
+    low, high = axis.get_view_interval()
+    room = BEYOND * (min(high, end) - max(low, 0.0))
+    axes.set(**{f"{along}lim": (max(low, -room), min(high, end + room))})
+    axis.set_label_text(label)
+    axis.set_major_locator(_Percents(end))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+class _Percents(AutoLocator):
+    """Round numbers from 0 to an end."""
+
+    def __init__(self, end: float) -> None:
+        super().__init__()
+        self.end = end
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        ticks = np.asarray(super().tick_values(vmin, vmax))
+        return ticks[(ticks >= 0) & (ticks <= self.end)]
 
 
 def plain(name: str) -> str:

@@ -131,9 +131,9 @@ def draw_grid(
         if not sheet.narrow:
             labels.reserve_ends(axes, (methods[name].name for name in panel["method"].unique()))
     for row, measure in enumerate(measures):
-        style.percent_axis(grid[row][0], measure)
         for axes in grid[row] if levels.get(measure) else ():
             style.chance_line(axes, report.chance_level(levels[measure]))
+        style.percent_axis(grid[row][0], measure)
     for column, keep in enumerate(keeps):
         share = f"{100 * keep:g}%"
         grid[0][column].set_title(share if sheet.narrow else f"{share} of the visual tokens kept")

@@ -69,6 +69,7 @@ def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
         axes.tick_params(labelbottom=index + across >= len(names))
         for line in (line for line in axes.get_lines() if line.get_gid() != "chance"):
             line.set(markersize=2.5, linewidth=1.0)
+    style.percent_axis(grid[0][0])
     figure.supylabel("accuracy (%)", fontsize=7.5, color="#333333")
     figure.supxlabel("severity (0: clean)", fontsize=7.5, color="#333333")
     style.legend_above(figure, legend)

@@ -83,7 +83,7 @@ def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     for axes in panels if sheet.narrow else panels[:1]:
         style.percent_axis(axes, "accuracy (%)")
     for axes in panels[-1:] if sheet.narrow else panels:
-        axes.set_xlabel("FLOPs (% of full)")
+        style.percent_axis(axes, "FLOPs (% of full)", along="x", beyond=True)
     style.legend_above(figure, key)
     style.settle(figure)
     for axes, family in zip(panels, inputs, strict=True):
@@ -106,8 +106,9 @@ def _panel(axes: Axes, rows: pd.DataFrame, report: Report) -> None:
 def _name_points(axes: Axes, rows: pd.DataFrame, report: Report) -> None:
     methods = _curves.used_methods(rows, report)
     front = rows[rows["front"]].sort_values(["flops_percent", "value"])[["flops_percent", "value"]].to_numpy(float)
+    bars = list(zip(rows["flops_percent"], rows["low"], rows["high"], strict=True))
     labels.name_points(
         axes, list(zip(rows["flops_percent"], rows["value"], strict=True)),
         [methods[name].label for name in rows["method"]], [methods[name].colour for name in rows["method"]],
-        marker=MARKER, curve=front, bold=list(rows["front"]),
+        marker=MARKER, curve=front, bars=bars, bold=list(rows["front"]),
     )  # fmt: skip

@@ -69,9 +69,8 @@ def draw(frame: pd.DataFrame, report: Report, sheet: Sheet = PAGE) -> Figure:
     for axes, family in zip(panels, families, strict=True):
         _panel(axes, frame[frame["family"] == family], report)
         axes.set_title(FAMILIES[family])
-        axes.set_xlabel("accuracy on clean input (%)")
-    for axes in panels if sheet.narrow else panels[:1]:
-        style.percent_axis(axes, "accuracy under perturbation (%)")
+        style.percent_axis(axes, "accuracy on clean input (%)", along="x")
+        style.percent_axis(axes, "accuracy under perturbation (%)" if sheet.narrow or axes is panels[0] else "")
     style.legend_above(figure, key)
     style.settle(figure)
     for axes, family in zip(panels, families, strict=True):
