@@ -556,8 +556,9 @@ def test_fewer_pixels_than_one_group_has_are_refused(kind: str, root: Path) -> N
 
 
 def test_a_strip_that_the_processor_refuses_is_one_line(model: QwenVlBase) -> None:
-    with pytest.raises(PruneProofError, match="a picture of 402 x 2 pixels cannot be read"):
-        model.grid((402, 2))
+    for read in (lambda: model.grid((402, 2)), lambda: model.encode([Image.new("RGB", (402, 2))])):
+        with pytest.raises(PruneProofError, match="a picture of 402 x 2 pixels cannot be read"):
+            read()
 
 
 def test_numbers_of_pixels_in_the_settings_come_before_those_of_the_checkpoint(kind: str, root: Path) -> None:

@@ -85,6 +85,17 @@ def test_model_resolution_equals_clips_preprocessing() -> None:
     np.testing.assert_allclose(again, expected, atol=1)
 
 
+def test_a_strip_is_resized_up_to_a_length_and_otherwise_named_with_what_to_do() -> None:
+    strip = held("a", png(np.zeros((80, 4, 3), np.uint8)))
+    assert decode(strip, model_pixels=400).pixels.shape == (8000, 400, 3)
+    with pytest.raises(PruneProofError) as error:
+        decode(strip, model_pixels=410)
+    assert str(error.value) == (
+        "the picture has 4 x 80 pixels, of which `resolution: model` makes 410 x 8200: the longer side may have at "
+        "most 8192; crop the picture or leave it out, or set `resolution: native`"
+    )
+
+
 def test_a_picture_of_the_models_size_is_not_touched() -> None:
     stored = held("a", png(pixels()), png(disc()))
     np.testing.assert_array_equal(decode(stored, 224).pixels, pixels())

@@ -213,6 +213,22 @@ def test_model_resolution_is_applied_and_recorded(tmp_path: Path) -> None:
             assert np.asarray(Image.open(BytesIO(row["png"]))).shape == (48, 64, 3)
 
 
+def test_a_strip_that_would_become_too_long_is_named_and_the_others_are_made(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = Folders(tmp_path)
+    strip, other = (png(np.full((height, 32, 3), 90, np.uint8)) for height in (32 * 26, 32))
+    write_benchmark(folders, [("strip", strip, []), ("other", other, [])])
+    stage.run(study(["contrast", "fog"], [5], model_pixels=320), folders)
+    (failure,) = read_json(folders.corrupted / "manifest.json")["failures"]
+    assert (failure["image_id"], failure["conditions"]) == ("strip", ["contrast_5", "fog_5"])
+    assert "has 32 x 832 pixels, of which `resolution: model` makes 320 x 8320" in failure["error"]
+    assert any("image strip: the picture has 32 x 832 pixels" in line for line in caplog.messages)
+    for name in ("contrast_5", "fog_5"):
+        rows = {row["image_id"]: row for row in read_rows(folders.corrupted / f"{name}.parquet")}
+        assert (rows["strip"]["png"], rows["other"]["png"] is None) == (None, False)
+
+
 def test_an_object_with_a_box_alone_is_covered_by_its_box(tmp_path: Path) -> None:
     folders = Folders(tmp_path)
     image = np.full((40, 60, 3), 255, np.uint8)

@@ -87,11 +87,11 @@ class QwenVlBase(CausalBase):
         return [self._encode(image) for image in images]
 
     def _encode(self, image: Image) -> GroupedImage:
+        rows, columns = self.grid(image.size)  # which says in one line if it cannot be read
         read = self.processor.image_processor(images=[image], return_tensors="pt")
         run = self.run(read.pixel_values.to(self.device, self.model.dtype), read.image_grid_thw.to(self.device))
         states = [run.states[-1], *(run.states[block + 1] for block in self.deep_blocks)]
         features = torch.cat([run.grouped(state).flatten(1) for state in states], dim=-1)
-        rows, columns = self.grid(image.size)
         if rows * columns != len(features):
             raise PruneProofError(
                 f"the processor of checkpoint {self.model.config.name_or_path!r} makes {len(features)} groups of a "
