@@ -23,7 +23,7 @@ DIRECTIONS = 24
 """Tried at each distance."""
 ROUNDS = 12
 """At most; labels settle in three or four."""
-OVERLAP, BARRED, CROSSED, COVERED = 1000.0, 40.0, 30.0, 1.0
+OVERLAP, BARRED, CROSSED, COVERED = 1000.0, 25.0, 20.0, 1.0
 """Costs, where a unit of distance costs 1: of a label or point that is covered or a frame that is left, of each error
 bar that is covered, of each thing that the line to a label crosses, and of each unit of a curve that is covered."""
 
