@@ -21,6 +21,7 @@ from pruneproof.perturbations.images._pictures import StoredPicture
 from pruneproof.perturbations.images._work import Task, corrupt, prepare_worker
 from pruneproof.perturbations.images.stage import image_conditions
 from pruneproof.pictures import read_picture
+from pruneproof.plurals import number_of
 from pruneproof.records import CLEAN, Condition, Sample
 from pruneproof.scoring import chance
 from pruneproof.scoring.scorers import Truth, scorer
@@ -127,7 +128,8 @@ def report(folder: Path, backbone: str, images: int, save: bool) -> None:
     console.print(table)
     kinds = ", ".join(f"{kind} {100 * value:.1f}" for kind, value in found.kinds.items())
     console.print(
-        f"{backbone}, {found.images} unseen scenes, {found.questions} questions: clean {100 * found.clean:.1f}% "
+        f"{backbone}, {number_of(found.images, 'unseen scene')}, {number_of(found.questions, 'question')}: "
+        f"clean {100 * found.clean:.1f}% "
         f"({kinds}), chance {100 * found.chance:.1f}%."
     )
     blind = ", ".join(f"{name} {severity}" for name, severity in found.blind()) or "none"

@@ -12,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from pruneproof.errors import PruneProofError
+from pruneproof.plurals import number_of
 from pruneproof.problems import Location, Problem
 
 DEEPEST = 20
@@ -78,9 +79,8 @@ def described(path: Path, problems: list[Problem], lines: dict[Location, int]) -
 
     unique = {(line(problem), problem.path, problem.what): None for problem in problems}
     rows = [f"  line {number}: {where}: {what}" for number, where, what in sorted(unique)]
-    count = "1 problem" if len(rows) == 1 else f"{len(rows)} problems"
     more = [f"  ... and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
-    return "\n".join([f"{path} has {count}:", *rows[:SHOWN], *more])
+    return "\n".join([f"{path} has {number_of(len(rows), 'problem')}:", *rows[:SHOWN], *more])
 
 
 class _TooMuchError(Exception):

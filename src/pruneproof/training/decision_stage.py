@@ -14,6 +14,7 @@ from pruneproof import machine
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_text
 from pruneproof.folders import Folders
+from pruneproof.plurals import number_of
 from pruneproof.pruning import lvpruning
 from pruneproof.pruning._stages import require_stages
 from pruneproof.settings import Frozen, Study
@@ -104,7 +105,8 @@ def card(settings: DecisionTraining, name: str, seconds: float) -> str:
         f"| {layer} of {settings.of} | {share:.0%} |"
         for layer, share in zip(settings.layers, settings.keep, strict=True)
     )
-    where = torch.cuda.get_device_name() if machine.device().startswith("cuda") else f"CPU, {machine.workers()} threads"
+    threads = number_of(machine.workers(), "thread")
+    where = torch.cuda.get_device_name() if machine.device().startswith("cuda") else f"CPU, {threads}"
     return f"""# LVPruning's decision modules for {settings.backbone}: a reconstruction
 
 LVPruning ([2501.13652](https://arxiv.org/abs/2501.13652)) comes without code, and these modules are rebuilt from

@@ -16,6 +16,7 @@ from pruneproof import machine, registry
 from pruneproof.errors import PruneProofError
 from pruneproof.files import write_json
 from pruneproof.folders import Folders
+from pruneproof.plurals import number_of
 from pruneproof.settings import Study
 from pruneproof.training import scene_cache, settings_files
 from pruneproof.training.card import TrainingReport, write_card
@@ -104,10 +105,11 @@ def train(settings: TrainingSettings, work: Path, target: Path) -> TrainingRepor
         )
         seconds["settle"] = trainer.settle(seen, sources, own, validation)
     apart = _train_apart(settings, taught, seen, work, own, device, seconds) if settings.tower.unmatched else None
+    threads = number_of(torch.get_num_threads(), "thread")
     report = TrainingReport(
         name=target.name,
         seconds=seconds,
-        device=torch.cuda.get_device_name() if device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads",
+        device=torch.cuda.get_device_name() if device.startswith("cuda") else f"CPU, {threads}",
         place_variance=variance_explained_by_place(finished),
         known=validation.scores(trainer, held_out=False),
         held_out=validation.scores(trainer, held_out=True),
