@@ -8,6 +8,7 @@ from math import ceil, prod
 
 from pruneproof import pruning
 from pruneproof.backbones.flops.towers import clip_end, cls_row, text_tower
+from pruneproof.errors import of_method
 from pruneproof.planning import towers
 from pruneproof.planning.amounts import Amount, Part, Work, added
 from pruneproof.planning.asked import Asking
@@ -76,7 +77,10 @@ def backbone_work(
     model = language(shape)
     prompts = replace(prompts, before=prompts.before + shape.around)
     loaded = {name: pruning.load(chosen) for name, chosen in methods.items()}
-    own = {name: own_work(method, shape, model.layers) for name, method in loaded.items()}
+    own: dict[str, OwnWork] = {}
+    for name, method in loaded.items():
+        with of_method(name, method):
+            own[name] = own_work(method, shape, model.layers)
     signals = towers.usual(shape)
     for method in loaded.values():
         signals |= method.signals
