@@ -13,7 +13,7 @@ from pruneproof.method_checks import declared, door_problems, family_problems, l
 
 SOUND = """
 from dataclasses import dataclass
-from pruneproof.pruning.protocol import Selects
+from pruneproof.pruning.protocol import Selects, Signals
 from pruneproof.settings import Frozen, Share
 
 class Settings(Frozen):
@@ -23,6 +23,7 @@ class Settings(Frozen):
 class Mine(Selects):
     settings: Settings
     title, kind, door = "Mine", "diversity", "before_connector"
+    signals = Signals(keys=(-1,), received_attention=(-2,))
 
     def budget(self, count, layers):
         return (round(self.settings.ratio * count),) * layers
@@ -56,8 +57,22 @@ def test_a_sound_method_is_let_through(tmp_path: Path, monkeypatch: pytest.Monke
         ('"before_connector"', '"language"', "what derives from `Selects` acts at before_connector or after_connector"),
         ('"diversity"', '"spatial"', "`kind` is 'spatial'; allowed: full, control"),
         ('"Mine", ', '"", ', "`title` is ''"),
-        ("* layers", "* (layers - 1)", "it must give 32 numbers from 1 to 256"),
-        ("round(", "2 * round(4 * ", "it must give 32 numbers from 1 to 256"),
+        ("* layers", "* (layers - 1)", "`budget(256, 32)` is (64, 64, "),
+        ("round(", "2 * round(4 * ", "it must give 32 whole numbers from 1 to 256, one for each layer"),
+        (",) * layers", ")", "`budget(256, 32)` is 64: it must give 32 whole numbers"),
+        ("(round(", "(str(", "`budget(256, 32)` is ('64.0', "),
+        ("round(", "float(", "`budget(256, 32)` is (64.0, "),
+        ("(round(self.settings.ratio * count),) * layers", "'x' * layers", "`budget(256, 32)` is 'xxxxxxxxx"),
+        ("(round(self.settings.ratio * count),) * layers", "{1, 2}", "`budget(256, 32)` is {1, 2}: "),
+        ("=(-2,)", "=-2", "`signals` has received_attention=-2: give a tuple of layers, such as (-2,)"),
+        ("=(-1,)", "=[-1]", "`signals` has keys=[-1]: give a tuple of layers"),
+        ("=(-1,)", "=(-1.0,)", "`signals` has keys=(-1.0,): give a tuple of layers"),
+        ("keys=(-1,)", "aligned=(True,)", "`signals` has aligned=(True,): give a tuple of layers"),
+        ("keys=(-1,)", "text_tower='clip'", "`signals` has text_tower='clip': give one of 'matched', 'control'"),
+        ("keys=(-1,)", "text_tower=['clip']", "`signals` has text_tower=['clip']: give one of"),
+        ("keys=(-1,)", "patches=1", "`signals` has patches=1: give a bool"),
+        ("keys=(-1,)", "weights=None", "`signals` has weights=None: give a str"),
+        ("signals = Signals(keys=(-1,), received_attention=(-2,))", "signals = (-2,)", "`signals` is (-2,): give a"),
         ('title, kind, door = "Mine", "diversity",', 'kind, door = "diversity",', "mine_to_check.py cannot be built: "),
     ],
 )

@@ -21,17 +21,24 @@ class MethodError(PruneProofError):
 
 @contextmanager
 def of_method(name: str, method: object) -> Iterator[None]:
-    """A `MethodError` gets the method's name, which only those know who run it.
+    """Errors get the method's name, which only those know who run it.
+
+    A `MethodError` gets it in its line, a defect in a note below its traceback.
 
     Args:
         name: its id in params.yaml.
         method: the method, whose module is told too.
     """
+    said = f"method {name!r} ({type(method).__module__.rpartition('.')[2]}.py)"
     try:
         yield
     except MethodError as error:
-        module = type(method).__module__.rpartition(".")[2]
-        raise PruneProofError(f"method {name!r} ({module}.py) {error}") from error
+        raise PruneProofError(f"{said} {error}") from error
+    except PruneProofError:
+        raise
+    except Exception as error:
+        error.add_note(f"while {said} ran")
+        raise
 
 
 def failure(error: OSError) -> str:

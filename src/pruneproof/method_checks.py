@@ -5,8 +5,9 @@ As in `validation`, raw values are read, and what has the wrong type is passed o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from numbers import Integral
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,12 +16,12 @@ from pydantic import ValidationError
 from pruneproof import registry
 from pruneproof.backbones import family_names
 from pruneproof.backbones.checkpoints.depth import language_depth, tower_depth
-from pruneproof.errors import PruneProofError, failure
+from pruneproof.errors import PruneProofError, failure, of_method
 from pruneproof.problems import Location, Problem, short
-from pruneproof.pruning.protocol import Door, Kind, Method, Narrows, Reduces, Resizes, Selects
+from pruneproof.pruning.protocol import Door, Kind, Method, Narrows, Reduces, Resizes, Selects, Signals, TextTowerName
 from pruneproof.settings import MethodSettings
 
-KINDS, DOORS = get_args(Kind), get_args(Door)
+KINDS, DOORS, TOWERS = get_args(Kind), get_args(Door), get_args(TextTowerName)
 BASES: Mapping[type, tuple[str, ...]] = {
     Resizes: ("input",), Reduces: ("tower",), Selects: ("before_connector", "after_connector"), Narrows: ("language",),
 }  # fmt: skip
@@ -51,7 +52,7 @@ def door_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any]) -> I
             continue
         if method is None:
             continue
-        if wrong := _misdeclared(method):
+        if wrong := _misdeclared(name, method):
             yield Problem(("methods", name), f"{settings['method']}.py: {wrong}")
             continue
         users = _users(name, backbones)
@@ -86,10 +87,12 @@ def layer_problems(methods: Mapping[str, Any], backbones: Mapping[str, Any], roo
         except OSError as error:
             yield Problem(("methods", name), _unreadable(error))
             continue
-        if method and method.signals.weights and not (root / method.signals.weights).is_file():
+        if method is None or _misdeclared(name, method):  # reported with the doors
+            continue
+        if method.signals.weights and not (root / method.signals.weights).is_file():
             where = _where(name, settings, method.signals.weights)
             yield Problem(where, f"there is no file {root / method.signals.weights}: restore it, or name another")
-        for backbone, own in _users(name, backbones).items() if method else ():
+        for backbone, own in _users(name, backbones).items():
             checkpoint = root / str(own.get("checkpoint"))
             yield from _tower_layers(name, settings, method, backbone, tower_depth(checkpoint))
             yield from _language_layers(name, method, backbone, language_depth(checkpoint))
@@ -110,7 +113,7 @@ def _refused(method: Method, backbone: str, family: Declared) -> str:
     return ""
 
 
-def _misdeclared(method: Method) -> str:
+def _misdeclared(name: str, method: Method) -> str:
     """What a method says of itself that cannot be; empty for nothing. A misspelt door would act at another one."""
     if method.kind not in KINDS:
         return f"`kind` is {method.kind!r}; allowed: {', '.join(KINDS)}"
@@ -121,19 +124,53 @@ def _misdeclared(method: Method) -> str:
         return f"`door` is {method.door!r}, but what derives from `{base.__name__}` acts at {' or '.join(allowed)}"
     if not isinstance(method.title, str) or not method.title.strip():
         return f"`title` is {method.title!r}: give figures and tables a name"
-    try:
-        budget = method.budget(_COUNT, _LAYERS)
-    except PruneProofError:  # of a method with more stages; reported with the layers
-        return ""
-    if budget is not None and (len(budget) != _LAYERS or not all(0 < tokens <= _COUNT for tokens in budget)):
-        return f"`budget({_COUNT}, {_LAYERS})` is {budget}: it must give {_LAYERS} numbers from 1 to {_COUNT}"
+    return _wrong_signals(method.signals) or _wrong_budget(name, method)
+
+
+def _wrong_signals(signals: object) -> str:
+    """What is wrong with what a method looks at; empty for nothing."""
+    if not isinstance(signals, Signals):
+        return f"`signals` is {short(signals)}: give a `Signals`"
+    for field in fields(signals):
+        value = getattr(signals, field.name)
+        if isinstance(field.default, tuple):
+            right = isinstance(value, tuple) and all(_is_whole(layer) for layer in value)
+            how = f"a tuple of layers, such as ({value},)" if _is_whole(value) else "a tuple of layers, such as (-2,)"
+        elif field.name == "text_tower":
+            right, how = value in TOWERS, f"one of {', '.join(map(repr, TOWERS))}"
+        else:
+            right, how = type(value) is type(field.default), f"a {type(field.default).__name__}"
+        if not right:
+            return f"`signals` has {field.name}={short(value)}: give {how}"
     return ""
 
 
+def _wrong_budget(name: str, method: Method) -> str:
+    """What is wrong with the tokens that a method says it leaves; empty for nothing."""
+    try:
+        with of_method(name, method):
+            budget: Any = method.budget(_COUNT, _LAYERS)
+    except PruneProofError:  # of a method with more stages; reported with the layers
+        return ""
+    if budget is None:
+        return ""
+    listed = isinstance(budget, Sequence) and len(budget) == _LAYERS
+    if not listed or not all(_is_whole(tokens) and 0 < tokens <= _COUNT for tokens in budget):
+        return (
+            f"`budget({_COUNT}, {_LAYERS})` is {short(budget)}: it must give {_LAYERS} whole numbers from 1 to "
+            f"{_COUNT}, one for each layer"
+        )
+    return ""
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _tower_layers(
-    name: str, settings: Mapping[str, Any], method: Method | None, backbone: str, depth: int | None
+    name: str, settings: Mapping[str, Any], method: Method, backbone: str, depth: int | None
 ) -> Iterator[Problem]:
-    for layer in method.signals.layers if method and depth else ():
+    for layer in method.signals.layers if depth else ():
         if depth is not None and not -depth <= layer < depth:
             yield Problem(
                 _where(name, settings, layer),
@@ -141,7 +178,7 @@ def _tower_layers(
             )
 
 
-def _language_layers(name: str, method: Method | None, backbone: str, depth: int | None) -> Iterator[Problem]:
+def _language_layers(name: str, method: Method, backbone: str, depth: int | None) -> Iterator[Problem]:
     """A method inside the language model that has no room there, or would never act there and be the full model under
     another name."""
     if not isinstance(method, Narrows) or depth is None:

@@ -59,5 +59,5 @@ def test_the_manifest_holds_their_digests(folder: Path, monkeypatch: pytest.Monk
     )
     stage.run(study, Folders(folder))
     manifest = json.loads((Folders(folder).benchmark / "manifest.json").read_text())
-    assert (manifest["card"]["title"], manifest["card"]["licence"]) == ("Scenes", "MIT, as this project")
+    assert (manifest["card"]["title"], manifest["card"]["licence"]) == ("Scenes", "Apache-2.0, as this project")
     assert manifest["files"] == {"questions.json": hashlib.sha256(b"questions.json").hexdigest()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from pruneproof.benchmarks import Benchmark, build
 from pruneproof.benchmarks._coco_masks import mask_of
+from pruneproof.benchmarks.scenes import CARD
 from pruneproof.exporting import coco, gqa, pope, vqav2
 from pruneproof.settings import BenchmarkSettings
 
@@ -35,6 +37,15 @@ def test_lines_of_pope_hold_what_official_ones_hold(scenes: Benchmark) -> None:
     assert [row["question_id"] for row in rows] == list(range(1, 19))
     assert {row["label"] for row in rows} == {"yes", "no"}
     assert rows[-1]["image"] == "COCO_val2014_000000000002.png"
+
+
+def test_drawings_have_the_licence_of_this_project(scenes: Benchmark) -> None:
+    licence = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["license"]
+    assert CARD.licence == f"{licence}, as this project"
+    questions = json.loads(vqav2.export(scenes).files["v2_OpenEnded_mscoco_val2014_questions.json"])
+    assert questions["license"] == {"name": licence}
+    objects = json.loads(coco.export(scenes).files["annotations/instances_val2014.json"])
+    assert objects["licenses"] == [{"id": 1, "name": licence}]
 
 
 def test_ten_people_answer_each_question_of_vqav2_once(scenes: Benchmark) -> None:

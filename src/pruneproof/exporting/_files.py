@@ -9,7 +9,6 @@ from typing import Any
 from pruneproof.benchmarks import Benchmark
 
 INFO: Mapping[str, Any] = {"description": "Scenes drawn by PruneProof, in the format of a published benchmark"}
-LICENCE = "MIT"
 
 
 def numbers(scenes: Benchmark) -> dict[str, int]:

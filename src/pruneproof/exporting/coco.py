@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from pruneproof.benchmarks import Benchmark
+from pruneproof.benchmarks.scenes.benchmark import LICENCE
 from pruneproof.benchmarks.scenes.vocabulary import BY_NAME
 from pruneproof.exporting import Export
-from pruneproof.exporting._files import INFO, LICENCE, coco_name, numbers, to_json
+from pruneproof.exporting._files import INFO, coco_name, numbers, to_json
 from pruneproof.mentions.singular import singular
 from pruneproof.pictures import Mask, read_mask
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pruneproof.benchmarks import Benchmark
+from pruneproof.benchmarks.scenes.benchmark import LICENCE
 from pruneproof.exporting import Export, once
-from pruneproof.exporting._files import INFO, LICENCE, coco_name, numbers, to_json
+from pruneproof.exporting._files import INFO, coco_name, numbers, to_json
 from pruneproof.records import Sample
 
 READERS: Mapping[str, Mapping[str, Any]] = {"vqav2": {"split": "val2014"}}

@@ -18,10 +18,13 @@ from pruneproof.records import Sample
 from pruneproof.seeds import generator
 from pruneproof.settings import Frozen
 
+LICENCE = "Apache-2.0"
+"""This project's, which its drawings share."""
+
 CARD = Card(
     title="Scenes",
     source="Drawn by this project, with exact ground truth; `benchmarks/scenes`",
-    licence="MIT, as this project",
+    licence=f"{LICENCE}, as this project",
     size="As many as asked for; up to 21 questions each, and a caption",
     scored_by="Existence by POPE's rule, every other question by the value that it names, captions by CHAIR",
 )
