@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pruneproof.plurals import number_of
+from pruneproof.reporting.beyond_chance import ALL, no_baseline, shortfall
 from pruneproof.reporting.estimates import Contrast, Estimate, interval
 from pruneproof.reporting.methods import Method
 from pruneproof.reporting.report import Report
@@ -26,10 +27,14 @@ class Parts:
     """What its twin loses."""
     ranking: Contrast
     """What it loses beyond its twin, question by question: with `features` it adds up to `total`."""
+    at_chance: bool = False
+    """Whether it, or the full model, is not shown to be better than chance: it then has nothing to lose."""
 
     @property
     def reading(self) -> str:
         """What the interval of `ranking` says."""
+        if self.at_chance:
+            return "not judged: at chance"
         if self.ranking.low > 0:
             return "ranking costs"
         return "ranking helps" if self.ranking.high < 0 else "cannot be told"
@@ -46,7 +51,8 @@ def parts(report: Report, backbone: str) -> list[Parts]:
         )
         ranking = report.contrast(backbone, method.id, "accuracy/all", "image", "live", baseline=twin.id)
         if ranking.known:
-            found.append(Parts(method, total, features, ranking))
+            poor = no_baseline(report, backbone, ALL) or shortfall(report, backbone, method.id, ALL)
+            found.append(Parts(method, total, features, ranking, bool(poor)))
     return found
 
 
@@ -58,9 +64,11 @@ def sentence(found: Sequence[Parts]) -> str:
     )
     most = max(costs, key=lambda one: one.ranking.value, default=None)
     named = f" (most: {most.method.label}, {interval(most.ranking, sign=True, unit=' points')})" if most else ""
+    poor = sum(one.at_chance for one in found)
+    told = f" {number_of(poor, 'method')} at chance {'is' if poor == 1 else 'are'} not judged." if poor else ""
     return (
         f"A ranking broken by corruption costs accuracy for {len(costs)} of {number_of(len(found), 'method')}{named}, "
-        f"helps for {len(helps)}, and makes no difference that could be told for {len(untold)}."
+        f"helps for {len(helps)}, and makes no difference that could be told for {len(untold)}.{told}"
     )
 
 

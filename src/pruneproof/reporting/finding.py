@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pruneproof.reporting import claims
+from pruneproof.reporting.beyond_chance import ALL, MARGINS, YES_NO, no_baseline, shortfall
 from pruneproof.reporting.claims import Verdict
 from pruneproof.reporting.estimates import Contrast, interval
 from pruneproof.reporting.methods import Method
@@ -56,23 +57,66 @@ def finding(report: Report, backbone: str) -> str:
     """Which methods are more robust than their clean accuracy predicts, and which invent objects at matched recall.
 
     Primary methods are judged, with their correction; all but the full model and controls if the backbone is run with
-    no primary one. Where nothing is shown, the sentence says so: that is no proof of being alike.
+    no primary one. Where nothing is shown, the sentence says so: that is no proof of being alike. Nothing is judged
+    beside a full model at chance, and no method at chance is called better; the sentence then says that instead.
     """
     methods = judged_methods(report, backbone)
     if not methods:
         return f"On `{backbone}` there is no method to judge."
     level = round(1.0 - report.study.scoring.confidence, 6)
-    name = "primary method" if methods[0].id in report.study.scoring.primary else "method"
-    robust = [(m, report.effective_robustness(backbone, m.id, "image")) for m in methods]
-    invents = [(m, report.contrast(backbone, m.id, "clean/hallucination/matched")) for m in methods]
-    more, less, open_ = _sorted([(e, claims.more_robust(e[1], level)) for e in robust if e[1].known])
-    fewer, added, unsure = _sorted([(e, claims.better(e[1], level)) for e in invents if e[1].known])
-    parts = []
-    if more or less or open_:
-        parts.append(_told(ROBUST, name, more, less, open_))
-    if added or fewer or unsure:
-        parts.append(f"at the full model's recall, {_told(INVENTS, name, added, fewer, unsure)}")
+    parts = [*_robustness(report, backbone, methods, level), *_invented(report, backbone, methods, level)]
     return f"On `{backbone}`, {'; '.join(parts) or 'neither robustness nor invented objects were measured'}."
+
+
+def _robustness(report: Report, backbone: str, methods: Sequence[Method], level: float) -> Iterator[str]:
+    """What is said of robustness, in clauses: none if it was not measured."""
+    found = [(method, report.effective_robustness(backbone, method.id, "image")) for method in methods]
+    if report.perturbations("image") and (reason := no_baseline(report, backbone, ALL)):
+        yield f"robustness to corrupted pictures is not judged, because {reason}"
+        return
+    poor = {method.id: reason for method in methods if (reason := shortfall(report, backbone, method.id, ALL))}
+    more, less, open_ = _sorted(
+        [(e, _not_in_favour(claims.more_robust(e[1], level), e[0].id in poor)) for e in found if e[1].known]
+    )
+    if more or less or open_:
+        yield _told(ROBUST, _noun(report, methods), more, less, open_)
+    if report.perturbations("image"):
+        yield from _at_chance([method for method, _ in less], methods, poor, "called more robust")
+
+
+def _invented(report: Report, backbone: str, methods: Sequence[Method], level: float) -> Iterator[str]:
+    """What is said of invented objects, in clauses: none if they were not counted."""
+    found = [(m, report.contrast(backbone, m.id, "clean/hallucination/matched")) for m in methods]
+    known = [(method, contrast) for method, contrast in found if contrast.known]
+    if not known:
+        return
+    if reason := no_baseline(report, backbone, YES_NO):
+        yield f"invented objects are not judged, because {reason}"
+        return
+    poor = {m.id: reason for m, _ in known if (reason := shortfall(report, backbone, m.id, MARGINS))}
+    fewer, added, unsure = _sorted([(e, _not_in_favour(claims.better(e[1], level), e[0].id in poor)) for e in known])
+    yield f"at the full model's recall, {_told(INVENTS, _noun(report, methods), added, fewer, unsure)}"
+    yield from _at_chance([method for method, _ in added], methods, poor, "said to invent fewer")
+
+
+def _noun(report: Report, methods: Sequence[Method]) -> str:
+    return "primary method" if methods[0].id in report.study.scoring.primary else "method"
+
+
+def _not_in_favour(verdict: Verdict, at_chance: bool) -> Verdict:
+    """The verdict, but for one in favour of a method at chance."""
+    return Verdict.INCONCLUSIVE if at_chance and verdict is Verdict.SUPPORTED else verdict
+
+
+def _at_chance(
+    refuted: Sequence[Method], methods: Sequence[Method], poor: Mapping[str, str], praise: str
+) -> Iterator[str]:
+    """Why methods at chance have no verdict: `ATP 25% is no better than chance (...) and is not called more robust`."""
+    own = [method for method in methods if method.id in poor and method not in refuted]
+    if len(own) > NAMED:
+        yield f"{len(own)} methods are not shown to be better than chance, and none of them is {praise}"
+    elif own:
+        yield "; ".join(f"{method.label} {poor[method.id]} and is not {praise}" for method in own)
 
 
 def judged_methods(report: Report, backbone: str) -> list[Method]:

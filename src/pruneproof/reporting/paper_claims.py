@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pruneproof.reporting import claims
+from pruneproof.reporting.beyond_chance import ALL, MARGINS, YES_NO, no_baseline, not_better
 from pruneproof.reporting.claims import Verdict
 from pruneproof.reporting.estimates import Contrast, Estimate, interval, number, p_value
 from pruneproof.reporting.headline import LANGUAGE_MODEL
@@ -98,7 +99,7 @@ class _Judge:
             self.claim(
                 "accuracy", "Less than 1% of accuracy lost",
                 f"clean accuracy minus the full model's: interval above -{self.margin:g} pp (not supported: below)",
-                self.accuracy, self.selection("clean/accuracy/all", "clean", more_is_better=True),
+                self.accuracy, self.selection("clean/accuracy/all", ALL, ALL, more_is_better=True),
             ),
             self.claim(
                 "captions", "Captions no worse",
@@ -118,7 +119,7 @@ class _Judge:
                 "hallucination", "Fewer hallucinations",
                 "absent objects affirmed on clean images at the full model's recall (the threshold between yes and no "
                 f"is moved), minus the full model's: {fewer}",
-                self.hallucination, self.selection("clean/hallucination/matched", "clean"),
+                self.hallucination, self.selection("clean/hallucination/matched", YES_NO, MARGINS),
             ),
         ]  # fmt: skip
 
@@ -149,10 +150,9 @@ class _Judge:
 
     def accuracy(self, name: str) -> Judged:
         difference = self.contrast(name, "clean/accuracy/all")
-        full = self.report.estimate(self.backbone, self.report.baseline, "accuracy/all")
-        if full.value <= self.report.chance_level():
-            return f"{_text(difference, sign=True)}; the full model is no better than chance", Verdict.INCONCLUSIVE
-        return _text(difference, sign=True), claims.non_inferior(difference, self.margin)
+        return self.beyond_chance(
+            _text(difference, sign=True), claims.non_inferior(difference, self.margin), name, ALL, ALL
+        )
 
     def captions(self, name: str) -> Judged:
         chair, full = (self.report.estimate(self.backbone, n, "chair/i") for n in (name, self.report.baseline))
@@ -169,14 +169,14 @@ class _Judge:
     def stability(self, name: str, family: str) -> Judged:
         above = self.report.effective_robustness(self.backbone, name, family)
         if not above.known:
-            return NOT_MEASURED, Verdict.INCONCLUSIVE
+            return self.beyond_chance(NOT_MEASURED, Verdict.INCONCLUSIVE, name, ALL, ALL)
         holm = "" if math.isnan(above.p_holm) else f", Holm p {p_value(above.p_holm)}"
         kept = self.report.estimate(self.backbone, name, "robust/retention", family, "live")
         drop = self.report.contrast(self.backbone, name, "accuracy/all", family, "live")
         text = f"{_text(above, sign=True)}{holm}; retention {number(kept.value)}%"
         if drop.known:
             text += f", difference in drops {number(drop.value, sign=True)} pp"
-        return text, claims.more_robust(above, self.level)
+        return self.beyond_chance(text, claims.more_robust(above, self.level), name, ALL, ALL)
 
     def hallucination(self, name: str) -> Judged:
         change = self.contrast(name, "clean/hallucination/matched")
@@ -189,12 +189,23 @@ class _Judge:
             )
         }
         beside = ", ".join(f"{what} {number(own)}% (full: {number(full)}%)" for what, (own, full) in found.items())
-        return f"{_text(change, sign=True)}; {beside}", claims.better(change, self.level)
+        text = f"{_text(change, sign=True)}; {beside}"
+        return self.beyond_chance(text, claims.better(change, self.level), name, YES_NO, MARGINS)
 
-    def selection(self, metric: str, family: str, more_is_better: bool = False) -> str:
+    def beyond_chance(self, text: str, verdict: Verdict, name: str, full: str, own: str) -> Judged:
+        """No verdict beside a full model that is at chance in `full`, and none in favour of a method that is at chance
+        in `own`; the text then says so."""
+        if reason := no_baseline(self.report, self.backbone, full):
+            return f"{text}; {reason}", Verdict.INCONCLUSIVE
+        if verdict is not Verdict.NOT_SUPPORTED and (reason := not_better(self.report, self.backbone, name, own)):
+            return f"{text}; {reason}", Verdict.INCONCLUSIVE
+        return text, verdict
+
+    def selection(self, metric: str, full: str, own: str, more_is_better: bool = False) -> str:
+        """Whether the method beats its random control in a contrast on clean input."""
         if self.control is None:
             return "no random control"
-        versus = self.contrast(self.method.id, metric, family, self.control.id)
+        versus = self.contrast(self.method.id, metric, baseline=self.control.id)
         if not versus.bounded:
             return NOT_MEASURED
         less = Contrast(-versus.value, -versus.high, -versus.low) if more_is_better else versus
@@ -203,7 +214,10 @@ class _Judge:
             Verdict.NOT_SUPPORTED: "no, random is better",
             Verdict.INCONCLUSIVE: "undecided",
         }
-        return f"{words[claims.better(less, self.level)]}: {_text(versus, sign=True)}"
+        text, verdict = self.beyond_chance(
+            _text(versus, sign=True), claims.better(less, self.level), self.method.id, full, own
+        )
+        return f"{words[verdict]}: {text}"
 
 
 def generality(report: Report, judged: Mapping[str, Sequence[Claim]]) -> Claim:

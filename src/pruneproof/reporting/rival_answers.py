@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pruneproof.plurals import number_of
 from pruneproof.reporting import claims
+from pruneproof.reporting.beyond_chance import ALL, MARGINS, YES_NO, mean_at_chance, no_baseline, shortfall
 from pruneproof.reporting.claims import Verdict
 from pruneproof.reporting.estimates import Estimate, interval, number
 from pruneproof.reporting.report import Report
@@ -34,6 +35,8 @@ def answers(report: Report, backbone: str) -> tuple[Answer, ...]:
     """All that the study can answer on one backbone; nothing if it has no kinds to compare."""
     if not has_rivals(report, backbone):
         return ()
+    if reason := no_baseline(report, backbone, ALL):
+        return (Answer("Which method is better than another?", (f"That is not judged, because {reason}.",)),)
     asked = (
         ("Which kind of method is more robust than its clean accuracy predicts?", _robust),
         ("Which kind beats random pruning that costs as much?", _beats_random),
@@ -49,13 +52,10 @@ def answers(report: Report, backbone: str) -> tuple[Answer, ...]:
 def _robust(report: Report, backbone: str) -> Iterator[str]:
     for family in ("image", "text"):
         means = kind_means(report, backbone, "effective", family)
+        poor = mean_at_chance(report, backbone, {one.kind: one.methods for one in means}, ALL)
+        where = f"Under {FAMILIES[family]}"
         yield from _sides(
-            report,
-            means,
-            f"Under {FAMILIES[family]}",
-            "more robust",
-            "less robust",
-            "cannot be told from its prediction",
+            report, means, where, "more robust", "less robust", "cannot be told from its prediction", more_poor=poor
         )
         yield from _elsewhere(report, backbone, family)
 
@@ -77,17 +77,22 @@ def _elsewhere(report: Report, backbone: str, family: str) -> Iterator[str]:
 def _beats_random(report: Report, backbone: str) -> Iterator[str]:
     for cost, equal in (("tokens", "as many tokens in the mean layer"), ("flops", "equal FLOPs")):
         means = kind_means(report, backbone, f"over_random/{cost}", "image")
-        yield from _sides(
-            report, means, f"Under corruption, at {equal}", "better than random", "worse", "cannot be told from it"
-        )
+        poor = mean_at_chance(report, backbone, {one.kind: one.methods for one in means}, ALL, "image")
+        where = f"Under corruption, at {equal}"
+        yield from _sides(report, means, where, "better than random", "worse", "cannot be told from it", more_poor=poor)
 
 
 def _invents(report: Report, backbone: str) -> Iterator[str]:
     for family, where in (("clean", "On clean pictures"), ("image", "Under corruption")):
         means = kind_means(report, backbone, "hallucination/matched", family)
-        yield from _sides(
-            report, means, where, "more absent objects than the full model", "fewer", "cannot be told from it"
-        )
+        if not means:
+            continue
+        if reason := no_baseline(report, backbone, YES_NO, family):
+            yield f"{where}, no kind is judged, because {reason}."
+            continue
+        poor = mean_at_chance(report, backbone, {one.kind: one.methods for one in means}, MARGINS, family)
+        more = "more absent objects than the full model"
+        yield from _sides(report, means, where, more, "fewer", "cannot be told from it", less_poor=poor)
         yield from _spread(report, backbone, means, family)
 
 
@@ -107,10 +112,34 @@ def _spread(report: Report, backbone: str, means: Sequence[KindMean], family: st
         yield f"Their methods differ: {', '.join(parts)}."
 
 
-def _sides(report: Report, means: Sequence[KindMean], where: str, more: str, less: str, unsure: str) -> Iterator[str]:
-    """One sentence on which kinds are surely on either side of zero; nothing without kinds."""
+def _sides(
+    report: Report,
+    means: Sequence[KindMean],
+    where: str,
+    more: str,
+    less: str,
+    unsure: str,
+    *,
+    more_poor: Collection[str] = (),
+    less_poor: Collection[str] = (),
+) -> Iterator[str]:
+    """One sentence on which kinds are surely on either side of zero; nothing without kinds.
+
+    Args:
+        report: the study.
+        means: of the kinds.
+        where: how the sentence begins.
+        more: what is said of kinds above zero.
+        less: of those below.
+        unsure: of the others.
+        more_poor: kinds at chance, of which `more` is not said.
+        less_poor: kinds at chance, of which `less` is not said.
+    """
     level = round(1.0 - report.study.scoring.confidence, 6)
-    judged = [(one, claims.more_robust(one.estimate, level)) for one in means if one.kind != "control"]
+    sides = [(one, claims.more_robust(one.estimate, level)) for one in means if one.kind != "control"]
+    praise = {Verdict.SUPPORTED: more_poor, Verdict.NOT_SUPPORTED: less_poor, Verdict.INCONCLUSIVE: ()}
+    poor = [one for one, verdict in sides if one.kind in praise[verdict]]
+    judged = [(one, verdict) for one, verdict in sides if one not in poor]
     parts = []
     for verdict, text in ((Verdict.SUPPORTED, more), (Verdict.NOT_SUPPORTED, less), (Verdict.INCONCLUSIVE, unsure)):
         found = [one for one, judgement in judged if judgement is verdict]
@@ -118,6 +147,8 @@ def _sides(report: Report, means: Sequence[KindMean], where: str, more: str, les
             parts.append(f"{text}: {', '.join(_kind(one) for one in found)}")
         elif verdict is Verdict.SUPPORTED and judged:
             parts.append(f"no kind is shown to {'invent' if 'objects' in text else 'be'} {text}")
+    if poor:
+        parts.append(f"not judged, because no better than chance: {', '.join(_kind(one) for one in poor)}")
     if parts:
         yield f"{where}, {'; '.join(parts)}."
 
@@ -173,6 +204,8 @@ def _picked(report: Report, backbone: str, family: str, found: Sequence[Pick]) -
         f"right most often {where}{live}, {number(best.accuracy)}%, and the best in {number(best.first, 0)}% of the "
         "resamples"
     )
+    if reason := shortfall(report, backbone, best.method.id, ALL, family):
+        return f"{said}; but it {reason}, so that there is none to pick."
     alike = [one for one in rivals if not one.behind.low > 0]
     next_ = (
         f"{rivals[0].method.label} ({number(rivals[0].flops, 2)} of the FLOPs, "

@@ -106,12 +106,13 @@ def _at_equal_cost(
 def _effective(
     rivals: Rivals, family: str, kinds: Mapping[Kind, Sequence[str]], standing: Standing, found: RivalRows
 ) -> None:
-    """Effective robustness of each kind."""
+    """Effective robustness of each kind, without methods at chance: they have no lead to lose (`Standing.compared`)."""
     points = [*curve_entries(rivals.methods), rivals.scoring.baseline]
     above = {
         name: standing.above(name, [point for point in points if point != name])
         for names in kinds.values()
         for name in names
+        if standing.clean[name][0] > standing.chance[0]
     }
     where, rest = (rivals.backbone, family), (standing.images, rivals.scoring.confidence)
     found.kinds.extend(kind_rows(where, "effective", kinds, above, *rest))
