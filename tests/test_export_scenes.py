@@ -49,6 +49,30 @@ def test_the_printed_settings_read_the_files(
         assert made.samples
 
 
+@pytest.mark.parametrize("form", module_names("pruneproof.exporting"))
+@pytest.mark.parametrize(("seed", "asked"), [(8, 3)])
+def test_they_do_so_where_a_picture_has_no_question_of_the_kind(
+    form: str, seed: int, asked: int, study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = PARAMS.replace("BENCHMARK", "scenes").replace("images: 2", "images: 6").replace("seed: 4", f"seed: {seed}")
+    (study / "params.yaml").write_text(params)
+    assert export(study, form, tmp_path / "to") == 0
+    for line in capsys.readouterr().out.splitlines()[2:]:
+        settings = BenchmarkSettings.model_validate(YAML(typ="safe").load(line)["benchmark"])
+        assert len(build(settings, seed, study).images) == settings.images
+        assert settings.images == asked or not settings.name.startswith("pope")
+
+
+def test_a_reader_that_finds_too_little_is_named_in_a_comment(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = PARAMS.replace("BENCHMARK", "scenes").replace("seed: 4", "seed: 1")
+    (study / "params.yaml").write_text(params)
+    assert export(study, "pope", tmp_path / "to") == 0
+    (line,) = capsys.readouterr().out.splitlines()[2:]
+    assert line.startswith("  # pope cannot be asked: ")
+
+
 def test_a_second_export_gives_the_same_bytes(study: Path, tmp_path: Path) -> None:
     contents = []
     for _ in range(2):

@@ -13,6 +13,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.exporting import Export
 from pruneproof.files import write_bytes
 from pruneproof.plurals import number_of
+from pruneproof.settings import FEWEST, BenchmarkSettings
 from pruneproof.study import load_study
 
 
@@ -48,7 +49,7 @@ def report(study_folder: Path, form: str, to: Path) -> Export:
     )
     print("In the params.yaml of a study on them:")
     for reader, options in member.READERS.items():
-        print(_settings(reader, len(scenes.images), to, options))
+        print(f"  {_settings(reader, to.resolve(), options, study.study.seed)}")
     return made
 
 
@@ -64,7 +65,16 @@ def _require_free(folder: Path, wanted: Iterable[str]) -> None:
                 )
 
 
-def _settings(reader: str, images: int, folder: Path, options: Mapping[str, Any]) -> str:
+def _settings(reader: str, folder: Path, options: Mapping[str, Any], seed: int) -> str:
+    """What has a study read the files. A reader may leave pictures out, such as those without a question of its kind,
+    so that it is asked how many there are for it."""
+    settings = BenchmarkSettings(name=reader, images=None, folder=str(folder), options=dict(options))
+    try:
+        images = len(build(settings, seed, folder).images)
+    except PruneProofError as error:
+        return f"# {reader} cannot be asked: {'; '.join(str(error).splitlines())}"
+    if images < FEWEST:
+        return f"# {reader} cannot be asked: of these pictures it takes {images}, and a study needs {FEWEST}; draw more"
     said = ", ".join(f"{name}: {value}" for name, value in options.items())
     end = f", options: {{{said}}}" if said else ""
-    return f"  benchmark: {{name: {reader}, images: {images}, folder: {json.dumps(str(folder.resolve()))}{end}}}"
+    return f"benchmark: {{name: {reader}, images: {images}, folder: {json.dumps(str(folder))}{end}}}"

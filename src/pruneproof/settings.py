@@ -25,6 +25,10 @@ def _commit(value: str) -> str:
 
 
 Commit = Annotated[str, AfterValidator(_commit)]
+"""A whole Git commit."""
+
+FEWEST = 2
+"""Pictures of a study: fewer have no spread."""
 
 Pixels = Annotated[int, Field(ge=1)]
 
@@ -33,9 +37,6 @@ def _ascending(limits: tuple[int, int]) -> tuple[int, int]:
     if limits[0] > limits[1]:
         raise ValueError("the least number comes first, and the most after it")
     return limits
-
-
-"""A whole Git commit."""
 
 
 class Frozen(BaseModel):
@@ -60,7 +61,7 @@ class BenchmarkSettings(Frozen):
 
     name: Identifier = "scenes"
     """A module of `pruneproof.benchmarks`."""
-    images: Annotated[int, Field(ge=2, le=1_000_000)] | None = 40
+    images: Annotated[int, Field(ge=FEWEST, le=1_000_000)] | None = 40
     """Number of images, drawn from the study's seed where the benchmark has more; null for every one."""
     folder: str = ""
     """Where the files of its authors lie, relative to the study's folder; empty for benchmarks that read none."""

@@ -179,6 +179,17 @@ def test_faults_stop_a_study_or_are_reported_as_it_says(folder: Path) -> None:
     benchmark = build(BenchmarkSettings.model_validate(settings | {"on_bad_sample": "skip"}), 0, folder)
     assert len(benchmark.samples) == 11
     assert benchmark.left_out == (said,)
+    assert benchmark.too_few == ""
+
+
+def test_fewer_pictures_than_asked_for_leave_nothing_out(folder: Path) -> None:
+    settings = {"name": "pope", "images": 5, "folder": ".", "options": {"splits": ["random"]}}
+    said = f"{folder / 'coco'}: has 3 pictures, but benchmark.images is 5: lower it, or write `null`"
+    with pytest.raises(PruneProofError) as stopped:
+        build(BenchmarkSettings.model_validate(settings), 0, folder)
+    assert str(stopped.value) == f"benchmark pope has 1 problem:\n  {said}"
+    benchmark = build(BenchmarkSettings.model_validate(settings | {"on_bad_sample": "skip"}), 0, folder)
+    assert (len(benchmark.images), benchmark.left_out, benchmark.too_few) == (3, (), said)
 
 
 def test_objects_come_from_coco_where_they_are_wanted(folder: Path) -> None:

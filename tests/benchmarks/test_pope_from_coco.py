@@ -59,7 +59,8 @@ def write(folder: Path, content: Any) -> None:
 def built(folder: Path, images: Any = "all", seed: int = 0, **options: Any) -> tuple[Benchmark, list[str]]:
     request = Request(images, seed, folder)
     benchmark = pope_from_coco.build(request, pope_from_coco.Options.model_validate(options))
-    return benchmark, [line.replace(f"{folder}/", "") for line in request.faults.lines]
+    few = [request.faults.too_few] if request.faults.too_few else []
+    return benchmark, [line.replace(f"{folder}/", "") for line in [*few, *request.faults.lines]]
 
 
 def test_captions_name_objects_that_nobody_segmented(tmp_path: Path) -> None:

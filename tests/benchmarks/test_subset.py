@@ -48,9 +48,9 @@ def test_each_picture_is_as_likely_as_any_other() -> None:
 def test_too_few_are_noted_with_both_numbers() -> None:
     request = Request(101, 1)
     assert len(drawn(PICTURES, request, SOURCE)) == 100
-    assert request.faults.lines == [
-        "asked.json: has 100 pictures, but benchmark.images is 101: lower it, or write `null`"
-    ]
+    told = "asked.json: has 100 pictures, but benchmark.images is 101: lower it, or write `null`"
+    assert request.faults.too_few == told
+    assert request.faults.lines == []  # nothing was left out
 
 
 def test_a_picture_that_is_not_on_disk_is_noted_where_it_is_named(tmp_path: Path) -> None:

@@ -89,6 +89,8 @@ class Benchmark:
     """Facts that the scorers of all samples need, beside each sample's own: a vocabulary, document frequencies."""
     left_out: tuple[str, ...] = ()
     """Lines and pictures that could not be used, where `on_bad_sample` is `skip`: filled by `build` below."""
+    too_few: str = ""
+    """What to say of a study that asks for more pictures than there are; filled likewise."""
 
 
 def build(settings: BenchmarkSettings, seed: int, folder: Path, images: int | None = None) -> Benchmark:
@@ -111,8 +113,8 @@ def build(settings: BenchmarkSettings, seed: int, folder: Path, images: int | No
     with _readable(settings.name):
         benchmark: Benchmark = module.build(Request(wanted, seed, folder / settings.folder, faults), options)
     if settings.on_bad_sample == "error":
-        refuse(settings.name, faults.lines)
-    return replace(benchmark, left_out=tuple(faults.lines))
+        refuse(settings.name, [faults.too_few, *faults.lines] if faults.too_few else faults.lines)
+    return replace(benchmark, left_out=tuple(faults.lines), too_few=faults.too_few)
 
 
 def needs(settings: BenchmarkSettings) -> tuple[Need, ...]:

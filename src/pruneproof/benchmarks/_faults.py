@@ -17,6 +17,8 @@ class Faults:
 
     lines: list[str] = field(default_factory=list)
     """One for each: where, the value, how to mend it."""
+    too_few: str = ""
+    """The same of a study that asks for more pictures than there are, which leaves none out; empty if it does not."""
 
     def add(self, file: Path | str, what: str, line: int = 0) -> None:
         """Note a fault.

@@ -25,8 +25,8 @@ def drawn(pictures: Iterable[str], request: Request, source: Path, noun: str = "
     known = tuple(dict.fromkeys(pictures))
     wanted = len(known) if request.images == "all" else request.images
     if wanted > len(known):
-        request.faults.add(
-            source, f"has {len(known)} {noun}, but benchmark.images is {wanted}: lower it, or write `null`"
+        request.faults.too_few = (
+            f"{source}: has {len(known)} {noun}, but benchmark.images is {wanted}: lower it, or write `null`"
         )
     if wanted >= len(known):
         return known

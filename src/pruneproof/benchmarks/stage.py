@@ -38,6 +38,8 @@ def run(study: Study, folders: Folders) -> None:
     benchmark, faults = looked_at(benchmark, folders.study / settings.folder, folders.study)
     if settings.on_bad_sample == "error":
         refuse(settings.name, faults)
+    if benchmark.too_few:
+        log.warning("benchmark %s: %s", settings.name, benchmark.too_few)
     left_out = [*benchmark.left_out, *faults]
     if left_out:
         log.warning("benchmark %s: left out: %d, listed in %s", settings.name, len(left_out), folders.benchmark)
