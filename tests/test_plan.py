@@ -116,6 +116,17 @@ def test_a_cell_whose_questions_others_ask_is_done_with_theirs(folders: Folders)
     assert first in atp.unfinished
 
 
+def test_primary_contrasts_are_counted_and_said_one_by_one(study: Study) -> None:
+    """One method under both families makes two contrasts; on two backbones four."""
+    text = study.perturbations.text.model_copy(update={"names": ("typo_ocr",)})
+    both = study.model_copy(update={"perturbations": study.perturbations.model_copy(update={"text": text})})
+    families = "under corruption and under rewording"
+    assert plan.contrasts_told(both) == f"2 primary contrasts: 1 primary method, {families}"
+    twice = both.model_copy(update={"backbones": {"b": both.backbones["b"], "c": both.backbones["b"]}})
+    assert plan.contrasts_told(twice) == f"4 primary contrasts: 1 primary method on 2 backbones, {families}"
+    assert plan.comparisons(twice) == 4
+
+
 def test_other_settings_have_nothing_done(study: Study, folders: Folders) -> None:
     finish(study, folders, "atp_25", conditions(study)[0], 0, second=1.0)
     (folders.study / "params.yaml").write_text(PARAMS.replace("keep: 0.25", "keep: 0.25, alpha: 0.4"))
@@ -137,7 +148,9 @@ def test_the_printed_plan_names_cells_time_and_what_can_be_shown(
     row = next(line.split() for line in out.splitlines() if " atp_25 " in line)
     assert row == ["b", "atp_25", "3", "0", "6", "2", "min"]
     assert "About 2 min of answering left" in out
-    assert "over the mean of 2 image conditions (power 80%, 1 primary contrast)" in out
+    assert (
+        "over the mean of 2 image conditions (power 80%, 1 primary contrast: 1 primary method, under corruption)" in out
+    )
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def report(folder: Path) -> None:
             console.print(
                 f"{number_of(images, 'image')} can show a difference in drops of {points:.1f} points over "
                 f"the mean of {number_of(count, f'{family} condition')} (power 80%, "
-                f"{number_of(comparisons(study), 'primary contrast')})."
+                f"{contrasts_told(study)})."
             )
     if advice := resolution_advice(study, folders):
         console.print(advice)
@@ -163,10 +163,31 @@ def _time(seconds: float, left: int, known: float | None) -> str:
 
 
 def comparisons(study: Study) -> int:
-    """Number of primary contrasts, over which Holm's correction runs."""
-    families = sum(bool(part.names) for part in (study.perturbations.image, study.perturbations.text))
-    primary = sum(name in study.methods_of(backbone) for backbone in study.backbones for name in study.scoring.primary)
-    return primary * families
+    """Number of primary contrasts, over which Holm's correction runs: each primary method on each backbone that is run
+    with it, under each family of perturbations."""
+    return len(_primaries(study)) * len(_families(study))
+
+
+def contrasts_told(study: Study) -> str:
+    """What the primary contrasts are: `2 primary contrasts: 1 primary method, under corruption and under rewording`."""
+    primaries = _primaries(study)
+    backbones, methods = ({pair[part] for pair in primaries} for part in (0, 1))
+    told = number_of(len(methods), "primary method")
+    if len(primaries) > len(methods):
+        told += f" on {number_of(len(backbones), 'backbone')}"
+    where = " and ".join(f"under {name}" for name in _families(study))
+    return f"{number_of(comparisons(study), 'primary contrast')}: {told}, {where}"
+
+
+def _primaries(study: Study) -> list[tuple[str, str]]:
+    """(backbone, primary method) of those that are run together."""
+    return [(name, m) for name in study.backbones for m in study.scoring.primary if m in study.methods_of(name)]
+
+
+def _families(study: Study) -> list[str]:
+    """What the families of perturbations that are asked for do to the input."""
+    asked = {"corruption": study.perturbations.image.names, "rewording": study.perturbations.text.names}
+    return [name for name, names in asked.items() if names]
 
 
 def shown(study: Study, images: int, asked: float, count: int) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pruneproof.errors import PruneProofError
+from pruneproof.reporting.figures import dialogue_turns, kept_patches
 from pruneproof.reporting.report import Report, load
 
 
@@ -44,6 +45,31 @@ def test_a_family_mean_that_is_not_in_the_summary_is_the_plain_mean(report: Repo
 def test_keeps_need_a_random_control(report: Report) -> None:
     assert report.keeps() == [0.6, 0.25]
     assert [method.id for method in report.at_keep(0.25, "builtin_llava")] == ["full", "random_25", "atp_25"]
+
+
+@pytest.mark.parametrize(
+    ("primary", "keep"), [(("atp_60", "atp_25"), 0.25), (("atp_60",), 0.6), (("atp_25",), 0.25), ((), 0.25)]
+)
+def test_figures_of_one_budget_show_one_at_which_a_primary_method_stands(
+    report: Report, primary: tuple[str, ...], keep: float
+) -> None:
+    """Of 60% and 25% the middle one is 25%, where the primary method may have no entry."""
+    scoring = report.study.scoring.model_copy(update={"primary": primary})
+    chosen = dataclasses.replace(report, study=report.study.model_copy(update={"scoring": scoring}))
+    assert chosen.shown_keep() == keep
+    told = kept_patches.caption(chosen)
+    assert told.endswith(f"{100 * keep:g}% of the visual tokens kept.")
+    assert ("primary method" in told) is bool(primary)
+
+
+def test_captions_promise_no_method_that_is_not_shown(report: Report) -> None:
+    own = report.summary[report.summary["method"].isin(["full", "random_60", "random_25"])]
+    bare = dataclasses.replace(report, summary=own)
+    assert kept_patches.caption(bare).endswith(
+        "Shown, at most 6: the full model, a random choice; 25% of the visual tokens kept."
+    )
+    assert "None of the methods shown looks at the question" in dialogue_turns.caption(bare)
+    assert "One panel for each method that looks at the question" in dialogue_turns.caption(report)
 
 
 @pytest.mark.parametrize("name", ["summary.csv", "contrasts.csv"])

@@ -17,6 +17,7 @@ from pruneproof.folders import Folders
 from pruneproof.reporting import headline, stage
 from pruneproof.reporting.latex import cell, escape, latex_table
 from pruneproof.reporting.report import Report, load
+from pruneproof.reporting.setup import setup
 from pruneproof.reporting.tables import tables
 from pruneproof.settings import MethodSettings
 
@@ -32,6 +33,8 @@ def reports(synthetic: Any, small: Any, tmp_path_factory: pytest.TempPathFactory
     study, folders = synthetic.write(tmp_path_factory.mktemp("written"), small)
     (folders.reports / "figures").mkdir(parents=True)
     (folders.reports / "figures" / "stale.png").write_bytes(b"old")
+    decoding = {"search": "greedy", "max_new_tokens": 8, "max_caption_tokens": 64, "answer_conversion": "none"}
+    files.write_json(folders.scores / "decoding.json", {"builtin_llava": decoding})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pruneproof.reporting.style.DPI", 40)
         stage.run(study, folders)
@@ -55,6 +58,20 @@ def test_a_second_run_gives_the_same_bytes(reports: Path, synthetic: Any, small:
     before = contents(reports)
     stage.run(synthetic.study(small), Folders(reports.parent))
     assert contents(reports) == before
+
+
+def test_the_page_shows_code_as_code_and_at_what_size_pictures_were_corrupted(reports: Path) -> None:
+    page = re.sub(r"<style>.*?</style>|data:image[^\"]*", "", (reports / "report.html").read_text(), flags=re.DOTALL)
+    assert [line for line in page.splitlines() if "`" in line] == []
+    assert "answers converted by <code>none</code>" in page
+    assert "<dt>Resolution of corruptions</dt><dd>native</dd>" in page
+
+
+def test_the_size_at_which_pictures_were_corrupted_is_told(report: Report) -> None:
+    image = report.study.perturbations.image.model_copy(update={"resolution": "model", "model_pixels": 336})
+    parts = report.study.perturbations.model_copy(update={"image": image})
+    resized = dataclasses.replace(report, study=report.study.model_copy(update={"perturbations": parts}))
+    assert setup(resized)["Resolution of corruptions"] == "model, shorter side 336 pixels"
 
 
 def test_metrics_are_one_short_row_a_method(reports: Path) -> None:

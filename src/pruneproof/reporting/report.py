@@ -131,9 +131,14 @@ class Report:
         return sorted(shares["atp"] & shares["random"] or set().union(*shares.values()), reverse=True)
 
     def shown_keep(self) -> float | None:
-        """The keep ratio of figures that show only one: the middle one of `keeps`."""
-        keeps = self.keeps()
-        return keeps[len(keeps) // 2] if keeps else None
+        """The keep ratio of figures that show only one: of `keeps`, the middle one of those at which primary methods
+        stand on most backbones."""
+        keeps, primary = self.keeps(), set(self.study.scoring.primary)
+        backbones = [
+            sum(any(m.id in primary for m in self.at_keep(keep, name)) for name in self.backbones) for keep in keeps
+        ]
+        best = [keep for keep, count in zip(keeps, backbones, strict=True) if count == max(backbones)]
+        return best[len(best) // 2] if best else None
 
     def share(self, backbone: str, method: str) -> float:
         """Share of the full model's visual tokens that a method leaves where it acts, times the share of those at the

@@ -23,7 +23,7 @@ def setup(report: Report) -> dict[str, str]:
         "Commit": _commit(commit_of(report.folders.study / study.study.root)),
         "Scored on": _date(report),
         "Seed": f"{study.study.seed}, from which images, corruptions, rewordings, random choices and resamples derive",
-        "Resolution of corruptions": study.perturbations.image.resolution,
+        "Resolution of corruptions": _resolution(report),
         "Statistics": f"{scoring.resamples} resamples of images, {100 * scoring.confidence:g}% intervals",
         "Baseline": scoring.baseline,
         "Benchmark": _benchmark(report),
@@ -37,6 +37,13 @@ def setup(report: Report) -> dict[str, str]:
     found |= {_heading(key): str(value) for key, value in sorted(report.machine.items()) if key != "torch"}
     found |= {f"Digest of {name}": digest[:DIGITS] for name, digest in _digests(report).items()}
     return {heading: text for heading, text in found.items() if text}
+
+
+def _resolution(report: Report) -> str:
+    """`native`, or `model, shorter side 224 pixels`: at what size pictures were corrupted."""
+    image = report.study.perturbations.image
+    side = f", shorter side {image.model_pixels} pixels" if image.resolution == "model" else ""
+    return f"{image.resolution}{side}"
 
 
 def _benchmark(report: Report) -> str:

@@ -27,13 +27,24 @@ MOST = 6
 def caption(report: Report) -> str:
     """One paragraph that lets the figure be read alone."""
     keep = report.shown_keep() or 1.0
+    panels = (
+        "One panel for each method that looks at the question: tokens are selected by the dialogue's first question, "
+        "by its last, or by each turn's own. For the full model, and for a random choice, which do not look at it, the "
+        "image is read at each turn."
+    )
+    if not any(_asking(report, name) for name in report.backbones):
+        panels = "None of the methods shown looks at the question; the image is read at each turn."
     return (
         "Accuracy over the study's claimed kinds by turn of a dialogue on one clean image; every question is asked "
-        "once as each turn, after other questions with their true answers. One panel for each method that looks at the "
-        "question: tokens are selected by the dialogue's first question, by its last, or by each turn's own. For "
-        "the full model, and for a random choice, which do not look at it, the image is read at each turn. "
-        f"{100 * keep:g}% of the visual tokens kept. {_curves.band_note(report)} {_curves.chance_note(report)}"
+        f"once as each turn, after other questions with their true answers. {panels} {100 * keep:g}% of the visual "
+        f"tokens kept. {_curves.band_note(report)} {_curves.chance_note(report)}"
     )
+
+
+def _asking(report: Report, backbone: str) -> list[Method]:
+    """The methods shown that look at the question."""
+    own = report.at_keep(report.shown_keep(), backbone)
+    return [method for method in own if method.kind == "text-guided"][:MOST]
 
 
 def frames(report: Report) -> dict[str, pd.DataFrame]:
@@ -44,7 +55,7 @@ def frames(report: Report) -> dict[str, pd.DataFrame]:
 def _frame(report: Report, backbone: str) -> pd.DataFrame:
     rows = []
     shown, dialogues = report.at_keep(report.shown_keep(), backbone), report.dialogues()
-    asking = [method for method in shown if method.kind == "text-guided"][:MOST]
+    asking = _asking(report, backbone)
     beside = [method for method in shown if method.id == report.baseline or method.base == "random"]
     for panel in asking or beside[:1]:
         for method in dict.fromkeys([*beside, panel]):

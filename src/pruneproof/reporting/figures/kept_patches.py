@@ -40,9 +40,25 @@ def caption(report: Report) -> str:
     return (
         "One picture under several conditions, with the patches that pass to the connector; what none of them shows is "
         "faded. Frame: the asked object, where the benchmark knows its place. Below each picture the model's answer. "
-        f"The pictures are the first of the benchmark, not chosen by their result; at most {METHODS} methods are "
-        "shown: the full model, a random choice, primary methods, then others."
+        f"The pictures are the first of the benchmark, not chosen by their result. {_methods_note(report)}"
     )
+
+
+def _methods_note(report: Report) -> str:
+    """Which methods are shown, in the order in which they are chosen."""
+    shown = {method for name in report.backbones for method in _methods(report, name)}
+    pruned = [method for method in shown if method.id != report.baseline]
+    primary = {method for method in pruned if method.id in report.study.scoring.primary}
+    random = {method for method in pruned if method.base == "random"} - primary
+    groups = (
+        ("the full model", len(pruned) < len(shown)),
+        ("a random choice", random),
+        ("primary methods" if len(primary) > 1 else "the primary method", primary),
+        ("others", set(pruned) - random - primary),
+    )
+    named = [name for name, there in groups if there]
+    keep = f"; {100 * (report.shown_keep() or 1.0):g}% of the visual tokens kept" if pruned else ""
+    return f"Shown, at most {METHODS}: {', '.join(named)}{keep}."
 
 
 def frames(report: Report) -> dict[str, pd.DataFrame]:
