@@ -7,15 +7,18 @@ import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pruneproof import check, ray_cluster, space
+from pruneproof import check, pipeline, plan, ray_cluster, space
 from pruneproof.backbones.checkpoints.headers import safetensors_fault
 from pruneproof.benchmarks import Need, scenes
 from pruneproof.check import Finding, findings, locked_versions
+from pruneproof.errors import PruneProofError
+from pruneproof.planning import report as planned
 
 PROJECT = Path(__file__).parents[1]
 
@@ -253,6 +256,33 @@ def test_a_section_that_dvc_follows_must_be_written_out(study: Path, prepared: b
     assert "`answering: {}`" in found.detail
     (folder / "params.yaml").write_text(text[:start] + "answering: {}\n" + text[end:], encoding="utf-8")
     assert find(folder, "settings").state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("without", "hint"),
+    [
+        ({"perturbations": {"image": {}}}, "perturbations.text must be given, since DVC tracks it: write `text: {}` under"),
+        ({"perturbations": {}}, "write `image: {}` under `perturbations` and `text: {}` under `perturbations` for its"),
+        ({}, "write `perturbations: {image: {}, text: {}}` for its defaults"),
+        ({"perturbations": {"image": {}, "text": {}}, "study": {"name": "x"}}, ': write `root: "."` under `study` and'),
+    ],
+)  # fmt: skip
+def test_what_to_write_keeps_what_is_there(tmp_path: Path, without: dict[str, Any], hint: str) -> None:
+    shutil.copy(PROJECT / "dvc.yaml", tmp_path)
+    rest: dict[str, Any] = {name: {} for name in ("benchmark", "answering", "scoring", "costs", "report")}
+    values = {"study": {"root": ".", "name": "x", "seed": 0}, "backbones": {}, "methods": {}} | rest
+    assert hint in str(pipeline.absent(tmp_path, values | without))
+
+
+def test_plan_says_what_check_says(study: Path) -> None:
+    shutil.copy(PROJECT / "dvc.yaml", study)
+    text = (study / "params.yaml").read_text(encoding="utf-8")
+    start, end = text.index("answering:"), text.index("scoring:")
+    (study / "params.yaml").write_text(text[:start] + text[end:], encoding="utf-8")
+    for tell in (plan.report, lambda folder: planned.report(folder, "h100")):
+        with pytest.raises(PruneProofError) as told:
+            tell(study)
+        assert str(told.value) == find(study, "settings").detail
 
 
 @pytest.mark.parametrize("name", ["data", "reports"])

@@ -3,12 +3,14 @@ message about one that it cannot read says little, so each is checked here first
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -87,8 +89,47 @@ def absent(folder: Path, values: Any) -> str | None:
         return f"{path} is not a pipeline: copy the project's {FILE} over it"
     if not lacking:
         return None
-    section = lacking[0].partition(".")[0]
-    return f"{', '.join(lacking)} must be given, since DVC tracks it; `{section}: {{}}` is a section with defaults"
+    return f"{', '.join(lacking)} must be given, since DVC tracks it: write {_to_add(values, lacking)} for its defaults"
+
+
+def require_tracked(folder: Path) -> None:
+    """Refuse a study without a value that DVC tracks.
+
+    Raises:
+        PruneProofError: with the value, and what to write.
+    """
+    if lacking := absent(folder, read_yaml(folder / "params.yaml")[0]):
+        raise PruneProofError(f"{folder / 'params.yaml'}: {lacking}")
+
+
+def _to_add(values: Any, lacking: Sequence[str]) -> str:
+    """What gives absent keys their defaults without touching what is there: `text: {}` under `perturbations`."""
+    missing: dict[str, dict[str, Any]] = {}
+    for name in lacking:
+        way = name.split(".")
+        there = max(depth for depth in range(len(way)) if _present(values, way[:depth]))
+        inner = missing.setdefault(".".join(way[:there]), {})
+        for key in way[there:]:
+            inner = inner.setdefault(key, {})
+    told = []
+    for above, keys in missing.items():
+        place = f" under `{above}`" if above else ""
+        told += [f"`{key}: {_default(above, key, inner)}`{place}" for key, inner in keys.items()]
+    return " and ".join(told)
+
+
+def _default(above: str, key: str, inner: Mapping[str, Any]) -> str:
+    """A section with the given keys, or a value's default, as YAML writes it."""
+    way = f"{above}.{key}" if above else key
+    if inner:
+        return f"{{{', '.join(f'{name}: {_default(way, name, more)}' for name, more in inner.items())}}}"
+    model: type[BaseModel] = Study
+    for name in way.split("."):
+        field = model.model_fields.get(name)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return "{}" if field is None else json.dumps(field.default)
+        model = field.annotation
+    return "{}"
 
 
 def _followed(path: Path) -> Iterator[str]:

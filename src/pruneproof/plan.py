@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pruneproof import benchmarks, machine, published, space
+from pruneproof import benchmarks, machine, pipeline, published, space
 from pruneproof.answering import manifest
 from pruneproof.answering.grid import IMAGES_PER_BATCH, conditions
 from pruneproof.answering.stage import cells_of
@@ -63,6 +63,7 @@ def report(folder: Path) -> None:
     from pruneproof.planning.estimate import memories  # torch takes seconds to import
 
     study, folders = load_study(folder), Folders(folder)
+    pipeline.require_tracked(folder)
     grid = conditions(study)
     source, asked = questions(study, folders)
     progress, known = progress_of(study, folders)

@@ -6,7 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, get_args
 
-from pruneproof import space
+from pruneproof import pipeline, space
 from pruneproof.answering.grid import conditions
 from pruneproof.folders import Folders
 from pruneproof.plan import duration
@@ -31,6 +31,7 @@ def report(folder: Path, name: str, share: float | None = None) -> None:
     from rich.console import Console
 
     study, folders = load_study(folder), Folders(folder)
+    pipeline.require_tracked(folder)
     plan = estimate(study, folders, name, share)
     console = Console(highlight=False, soft_wrap=True)
     runs = sum(len(study.methods_of(backbone)) for backbone in study.backbones)
