@@ -66,7 +66,7 @@ check: study setup ## Say whether everything that STUDY needs is in place.
 	@cd "$$folder" && python -m pruneproof check
 
 plan: study setup ## Print the cells of STUDY, what is done, and how long the rest takes; with MACHINE=..., what all of it takes there.
-	@cd "$$folder" && python -m pruneproof plan $(if $(MACHINE),--machine '$(MACHINE)')
+	@cd "$$folder" && python -m pruneproof plan $(if $(MACHINE),--machine '$(MACHINE)') $(ARGS)
 
 summary: study setup ## Print the results of STUDY again.
 	@cd "$$folder" && python -m pruneproof summary

@@ -261,7 +261,7 @@ def test_a_section_that_dvc_follows_must_be_written_out(study: Path, prepared: b
 @pytest.mark.parametrize(
     ("without", "hint"),
     [
-        ({"perturbations": {"image": {}}}, "perturbations.text must be given, since DVC tracks it: write `text: {}` under"),
+        ({"perturbations": {"image": {}}}, "text must be given, since DVC tracks it: write `text: {}` under `pert"),
         ({"perturbations": {}}, "write `image: {}` under `perturbations` and `text: {}` under `perturbations` for its"),
         ({}, "write `perturbations: {image: {}, text: {}}` for its defaults"),
         ({"perturbations": {"image": {}, "text": {}}, "study": {"name": "x"}}, ': write `root: "."` under `study` and'),

@@ -107,6 +107,12 @@ def test_an_unknown_study_is_said_in_one_line(tmp_path: Path, target: str) -> No
     assert "Studies: default small" in done.stderr
 
 
+def test_plan_passes_its_options_on(tmp_path: Path) -> None:
+    done, calls = make(clone(tmp_path / "clone"), "plan", "MACHINE=h100", "ARGS=--share 0.3")
+    assert done.returncode == 0
+    assert calls[-1].startswith("python -m pruneproof plan --machine h100 --share 0.3 in ")
+
+
 def test_ci_runs_the_tests_as_the_readme_says() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     commands = readme.split("```console")[1].split("```")[0]

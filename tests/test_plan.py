@@ -204,12 +204,16 @@ def test_pictures_that_are_only_described_have_no_number_of_questions(
 
 
 def test_the_printed_plan_says_what_memory_known_backbones_take(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PRUNEPROOF_WORKERS", "2")
+    monkeypatch.setenv("PRUNEPROOF_DEVICE", "cpu")
     (tmp_path / "params.yaml").write_text(PARAMS.replace("owner/name", "llava-hf/llava-1.5-7b-hf"))
     plan.report(tmp_path)
     # 28.25 GB of LLaVA in float32, and 0.49 GB of CLIP's text half.
-    assert "GB of memory, of it 28.7 GB weights, " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "GB of memory (2 processes), of it 28.7 GB weights, " in said
+    assert ", 1.6 GB torch and its libraries." in said
 
 
 def test_a_question_of_several_splits_counts_once() -> None:

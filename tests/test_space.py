@@ -74,13 +74,16 @@ def test_what_is_there_is_not_needed_again(tmp_path: Path) -> None:
     for name in map(str, range(before)):
         write_json(folders.cells / name / f"{name}.cell", {})
     assert space.needed(STUDY, folders) == space.REST_BYTES
+    folders.reports.mkdir(exist_ok=True)
+    (folders.reports / "report.html").touch()
+    assert space.needed(STUDY, folders) == 0
 
 
 def test_both_plans_tell_one_number_of_bytes_for_pictures(tmp_path: Path) -> None:
     """Two pictures under four conditions, by their pixels, and then by the first finished one."""
     folders = drawn(tmp_path, 640, 480)
     assert space.corrupted_bytes(STUDY, folders) == space.pictures_needed(STUDY, folders) == 4 * 2 * 640 * 480 * 1.5 * 3
-    assert space.pictures_told(STUDY, folders).startswith("of it 12 MB for pictures (3 copies: finished conditions, ")
+    assert space.pictures_told(STUDY, folders).startswith("of it 11 MB for pictures (3 copies: finished conditions, ")
     (tmp_path / "data/.corrupted").mkdir()
     (tmp_path / "data/.corrupted/a.parquet").write_bytes(bytes(700))
     assert space.corrupted_bytes(STUDY, folders) == 4 * 700 * 3
@@ -88,7 +91,18 @@ def test_both_plans_tell_one_number_of_bytes_for_pictures(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 kB"), (1, "1 kB"), (3577, "4 kB"), (240_000_000, "240 MB"), (3_440_000_000, "3.4 GB")]
+    ("count", "text"),
+    [
+        (0, "0 kB"),
+        (1, "1 kB"),
+        (3577, "4 kB"),
+        (2_160_000, "2 MB"),
+        (999_400, "999 kB"),
+        (999_600, "1 MB"),
+        (999_700_000, "1.0 GB"),
+        (240_000_000, "240 MB"),
+        (3_440_000_000, "3.4 GB"),
+    ],
 )
 def test_sizes_are_said_as_a_person_says_them(count: int, text: str) -> None:
     assert space.size(count) == text

@@ -88,9 +88,12 @@ def report(folder: Path) -> None:
         table.add_row(row.backbone, row.method, str(len(grid)), str(done), str(row.left), left)
     console.print(table)
     console.print(_time(remaining(progress, everywhere), sum(row.left for row in progress), everywhere))
+    needed = space.needed(study, folders)
+    rest = "All that takes much disk is there"
+    if needed:
+        rest = f"About {space.size(needed)} of disk for the rest, {space.pictures_told(study, folders)}"
     console.print(
-        f"About {space.size(space.needed(study, folders))} of disk for the rest, "
-        f"{space.pictures_told(study, folders)}, and up to {space.size(machine.feature_bytes())} for encoded images "
+        f"{rest}, and up to {space.size(machine.feature_bytes())} for encoded images "
         f"(PRUNEPROOF_FEATURES_MB); {space.size(space.free(folder))} free."
     )
     for name, memory in memories(study, folders).items():

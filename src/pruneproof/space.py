@@ -33,7 +33,8 @@ def needed(study: Study, folders: Folders) -> int:
     runs = sum(len(study.methods_of(backbone)) for backbone in study.backbones)
     batches = ceil(images / IMAGES_PER_BATCH) * len(grid) * runs
     finished = sum(1 for _ in folders.cells.glob("*/*.cell"))
-    return pictures_needed(study, folders) + max(0, batches - finished) * BATCH_BYTES + REST_BYTES
+    left = pictures_needed(study, folders) + max(0, batches - finished) * BATCH_BYTES
+    return left if not left and (folders.reports / "report.html").exists() else left + REST_BYTES
 
 
 def pictures_needed(study: Study, folders: Folders) -> int:
@@ -113,6 +114,6 @@ def free(folder: Path) -> int:
 
 def size(count: int) -> str:
     """Bytes in readable units: `4 kB`, `240 MB`, `3.4 GB`."""
-    if count < 1e6:
-        return f"{ceil(count / 1e3)} kB"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{ceil(count / 1e6)} MB"
+    if count >= 999.5e6:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 999.5e3 else f"{max(count / 1e3, min(count, 1)):.0f} kB"

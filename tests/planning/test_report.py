@@ -46,7 +46,7 @@ def test_hours_memory_disk_and_what_could_be_spared(study: Path, capsys: pytest.
     assert cli.main(["plan", "--study", str(study), "--machine", "h100", "--share", "0.5"]) == 0
     said = capsys.readouterr().out
     assert "Study tiny on one H100 SXM of 80 GB: 12 pictures" in said
-    assert "Assumed: 50% of the peak in products (--share)" in said
+    assert "Assumed: 50% of the peak in products (for another: `--share 0.3`, of `make` `ARGS='--share 0.3'`)" in said
     assert "unknown is left out: checkpoint 'owner/name' is not here" in said
     for part in ("vision tower", "text tower", "selection", "prefill", "decode", "answering"):
         assert f"\n {part} " in said

@@ -43,9 +43,11 @@ class Memory:
             (self.weights + self.texts, "weights"),
             (self.processes * self.cache, "keys and values"),
             (self.processes * self.buffers, "between layers"),
+            (OVERHEAD, "torch and its libraries"),
         )
         told = ", ".join(f"{size(round(count))} {what}" for count, what in parts)
-        return f"{size(round(self.total))} of memory, of it {told}"
+        several = f" ({self.processes} processes)" if self.processes > 1 else ""
+        return f"{size(round(self.total))} of memory{several}, of it {told}"
 
 
 def memory_of(shape: Shape, prompts: Prompts, rows: int, processes: int = 1) -> Memory:

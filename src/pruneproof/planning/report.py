@@ -80,7 +80,8 @@ def _basis(plan: Estimate, name: str, share: float | None) -> str:
         return f"Measured: products {peaks}; {widths}; {reached}."
     used = SHARE[machine.device] if share is None else share
     return (
-        f"Assumed: {100 * used:.0f}% of the peak in products (--share), {100 * READ_SHARE:.0f}% of its bandwidth, "
+        f"Assumed: {100 * used:.0f}% of the peak in products (for another: `--share 0.3`, of `make` "
+        f"`ARGS='--share 0.3'`), {100 * READ_SHARE:.0f}% of its bandwidth, "
         f"{CAPTION_TOKENS} tokens in a description if the benchmark has none to count; "
         f"{number_of(machine.cores, 'core')} like this one's for pictures. {machine.source}."
     )
