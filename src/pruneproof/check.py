@@ -19,6 +19,7 @@ from pruneproof.benchmarks import input_files
 from pruneproof.errors import PruneProofError
 from pruneproof.folders import Folders, make_command
 from pruneproof.plurals import number_of
+from pruneproof.reading_sizes import resolution_notes
 from pruneproof.scoring.captions import java
 from pruneproof.settings import BackboneSettings, Study
 from pruneproof.settings_file import read_yaml
@@ -75,6 +76,8 @@ def findings(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     yield from _weights(study, root)
     for name, note in fetching.prompt_notes(study.backbones, study.benchmark.name):
         yield Finding("note", f"prompt of {name}", note)
+    for name, note in resolution_notes(study, Folders(folder)):
+        yield Finding("note", f"backbone {name}", note)
     yield _disk(study, Folders(folder))
     yield _tracking(folder)
     if not quick:

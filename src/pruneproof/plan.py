@@ -19,6 +19,7 @@ from pruneproof.errors import PruneProofError
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders, make_command
 from pruneproof.plurals import number_of
+from pruneproof.reading_sizes import resolution_notes
 from pruneproof.records import Condition, Sample, sample_from_row
 from pruneproof.scoring.statistics import detectable_difference
 from pruneproof.settings import Study
@@ -107,6 +108,8 @@ def report(folder: Path) -> None:
                 f"the mean of {number_of(count, f'{family} condition')} (power 80%, "
                 f"{contrasts_told(study)})."
             )
+    for name, note in resolution_notes(study, folders):
+        console.print(f"{name} {note}.")
     if advice := resolution_advice(study, folders):
         console.print(advice)
     if source:

@@ -16,6 +16,7 @@ from pruneproof.backbones.checkpoints.kinds import local_fault
 from pruneproof.method_checks import door_problems, family_problems, layer_problems
 from pruneproof.perturbations import images, text
 from pruneproof.problems import Location, Problem, model_problems, short, suggestion
+from pruneproof.reading_sizes import pixel_problems
 from pruneproof.scoring.conversions import CONVERSIONS
 from pruneproof.settings import MethodSettings, Study
 
@@ -36,7 +37,8 @@ def checkpoint_problems(values: Any, folder: Path) -> list[Problem]:
     """
     root = folder / str(_at(values, "study", "root") or ".")
     methods, backbones = _mapping(values, "methods"), _mapping(values, "backbones")
-    return [*_family_of_checkpoints(backbones, root), *layer_problems(methods, backbones, root)]
+    faults = [*_family_of_checkpoints(backbones, root), *pixel_problems(backbones, root)]
+    return [*faults, *layer_problems(methods, backbones, root)]
 
 
 def _family_of_checkpoints(backbones: dict[str, Any], root: Path) -> Iterator[Problem]:
