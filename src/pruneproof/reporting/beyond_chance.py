@@ -12,8 +12,8 @@ from statistics import fmean
 
 from pruneproof.records import EXISTENCE
 from pruneproof.reporting.estimates import number
+from pruneproof.reporting.headline import LIVE
 from pruneproof.reporting.report import Report
-from pruneproof.scoring.groups import LIVE
 
 ALL = "accuracy/all"
 """What accuracy and effective robustness rest on."""
