@@ -94,7 +94,7 @@ def test_a_stage_keeps_what_it_is_surest_of(count: int, keep: float, seed: int, 
     logits = restated(module(stage), layer.state[layer.visual], layer.state[layer.text])
     surest = sorted(range(count), key=lambda i: (-round(logits[i][1] - logits[i][0], 4), i))
     if kept is None:
-        assert round(keep * count) == count
+        assert keep * count > count - 0.5 - 1e-6, "rounds to all of them"
     else:
         assert kept.index.tolist() == sorted(surest[: kept.count])
 
