@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -58,12 +58,12 @@ def test_ray_gives_out_the_devices(device: str) -> None:
 
 
 @contextmanager
-def listening(said: bytes | None) -> Iterator[str]:
-    """The address of a server that says something and hangs up, or accepts and stays silent (None)."""
+def serving(wrapped: Callable[[socket.socket], socket.socket], said: bytes | None) -> Iterator[str]:
+    """The address of a server that wraps a connection, says something if anything, and listens until it is left."""
 
     def serve() -> None:
-        connection, _ = server.accept()
-        with connection, suppress(ConnectionError):
+        plain, _ = server.accept()
+        with wrapped(plain) as connection, suppress(OSError):
             connection.settimeout(5)
             if said is not None:
                 connection.sendall(said)
@@ -75,6 +75,13 @@ def listening(said: bytes | None) -> Iterator[str]:
         thread.start()
         yield f"127.0.0.1:{server.getsockname()[1]}"
         thread.join()
+
+
+@contextmanager
+def listening(said: bytes | None) -> Iterator[str]:
+    """The address of a server that says something and hangs up, or accepts and stays silent (None)."""
+    with serving(lambda connection: connection, said) as address:
+        yield address
 
 
 SETTINGS = bytes.fromhex("00000c 04 00 00000000")
@@ -131,19 +138,8 @@ def listening_with_tls(tls: dict[str, str]) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls["RAY_TLS_SERVER_CERT"], tls["RAY_TLS_SERVER_KEY"])
 
-    def serve() -> None:
-        plain, _ = server.accept()
-        with context.wrap_socket(plain, server_side=True) as connection, suppress(OSError):
-            connection.settimeout(5)
-            connection.sendall(SETTINGS + bytes(12))
-            while connection.recv(100):
-                pass
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-        thread.join()
+    with serving(lambda plain: context.wrap_socket(plain, server_side=True), SETTINGS + bytes(12)) as address:
+        yield address
 
 
 def test_a_head_with_tls_is_found(tls: dict[str, str]) -> None:

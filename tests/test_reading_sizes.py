@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from pruneproof.benchmarks.scenes.composition import PIXELS
 from pruneproof.folders import Folders
-from pruneproof.reading_sizes import GROUPS, SCENE, pixel_problems, resolution_notes
+from pruneproof.reading_sizes import GROUPS, pixel_problems, resolution_notes
 from pruneproof.settings import Study
 
 
@@ -43,7 +42,3 @@ def test_a_picture_holds_a_token(tmp_path: Path, family: str, side: int) -> None
     assert told(2) == [
         f"[1, 2], but the smallest picture is one group of {side} x {side}, {side**2} pixels: give a larger number"
     ]
-
-
-def test_a_scene_is_as_large_as_it_is_drawn() -> None:
-    assert SCENE == PIXELS

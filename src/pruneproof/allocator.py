@@ -2,7 +2,7 @@
 
 A forward on a CPU frees tensors of some megabytes and asks for the same sizes again within milliseconds. glibc gives
 such memory back to the system each time, which then hands it out again page by page, zeroed. Keeping it makes 16
-prompts of 185 tokens of a built-in model 1.04 to 1.3 times as fast (`python -m performance.variants`).
+prompts of 185 tokens of a built-in model 1.2 times as fast (1.2 to 1.6, `python -m performance.variants`).
 """
 
 from __future__ import annotations

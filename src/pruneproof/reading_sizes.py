@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pruneproof.benchmarks.scenes.composition import PIXELS
 from pruneproof.files import read_rows
 from pruneproof.folders import Folders
 from pruneproof.method_checks import declared
@@ -15,8 +16,6 @@ from pruneproof.settings import Study
 
 TILED = ("llava_next", "llava_onevision", "smolvlm")
 """Families that cut a larger picture into more tiles; those that say `RESIZES` read it in more groups."""
-SCENE = 224
-"""Side of a drawn scene in pixels."""
 GROUPS: Mapping[str, int] = {"qwen2_5_vl": 28, "qwen3_vl": 32}
 """Side in pixels of a published checkpoint's group, which becomes one visual token."""
 
@@ -42,7 +41,7 @@ def _as_large(study: Study, folders: Folders) -> bool:
     if path.exists():
         shorter = {min(row["width"], row["height"]) for row in read_rows(path, ["width", "height"])}
     else:
-        shorter = {SCENE} if study.benchmark.name == "scenes" else set()
+        shorter = {PIXELS} if study.benchmark.name == "scenes" else set()
     return shorter == {study.perturbations.image.model_pixels}
 
 

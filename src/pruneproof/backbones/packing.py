@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
 FEWEST = 64
-"""Rows of a product below which a small layer's own weight is faster (`python -m performance.variants`)."""
+"""Rows of a product below which hardly any small layer gains (`python -m performance.variants`)."""
 
 LARGEST = 2**31
 """Bytes of linear layers, at most, that are packed. Packed weights lie beside the plain ones, which few rows need,
