@@ -24,6 +24,7 @@ from performance.faults._world import DEFECT, HUNG, LONGEST, PROJECT
 from PIL import Image
 from ruamel.yaml import YAML
 from tests.conftest import save_llava
+from torch.utils.flop_counter import flop_registry
 
 from pruneproof.files import write_json, write_rows
 from pruneproof.records import CORRUPTED, IMAGES, LOGIT_NOISE, REWORDED, SAMPLES, Sample, sample_to_row
@@ -179,6 +180,8 @@ def _stages(world: World, upgrade: Upgrade | None, modules: Path | None) -> int:
     os.dup2(log, 2)
     for name in [name for name in sys.modules if name.split(".")[0] == "pruneproof"]:
         del sys.modules[name]
+    for operator in [op for op, formula in flop_registry.items() if formula.__module__.startswith("pruneproof.")]:
+        del flop_registry[operator]  # PyTorch refuses a second one, and the world's code has its own
     sys.path.insert(0, str(world.folder / "src"))
     sys.dont_write_bytecode = True
     os.environ |= {"PRUNEPROOF_WORKERS": "1", "PRUNEPROOF_DEVICE": "cpu"}
