@@ -28,6 +28,7 @@ from performance._cost_watch import Watch
 from pruneproof import machine
 from pruneproof.answering import stage as answering
 from pruneproof.answering.costs import _processor
+from pruneproof.answering.engines import pool
 from pruneproof.benchmarks import stage as drawing
 from pruneproof.files import write_json
 from pruneproof.folders import Folders
@@ -156,14 +157,14 @@ def run(study: Study, folder: Path, workers: int) -> dict[str, float]:
             part.run(study, folders)
         if workers == 1:
             watch = Watch()
-            finish = watch.timed("around", answering.finish)
-            with watch.watching(), replaced(answering, "finish", finish):
+            finish = watch.timed("around", pool.finish)
+            with watch.watching(), replaced(pool, "finish", finish):
                 answering.run(study, folders, "asked")
             watch.seconds.pop("start", None)
             watch.seconds["prefill"] += watch.seconds.pop("around")
             return watch.seconds | {"total": sum(watch.seconds.values())}
         loading = Watch(clock=time.perf_counter)
-        with replaced(answering, "load", loading.timed("load", answering.load)):
+        with replaced(pool, "load", loading.timed("load", pool.load)):
             began, before = time.perf_counter(), children_seconds()
             answering.run(study, folders, "asked")
             wall = time.perf_counter() - began - loading.seconds["load"]

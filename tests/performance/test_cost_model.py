@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from performance._cost_watch import Watch
-from performance.cost_model import CASES, Case, compared, factor, grouped, study_of
+from performance.cost_model import BOTH, CASES, Case, compared, factor, grouped, run, study_of
 
 
 class Clock:
@@ -83,3 +84,17 @@ def test_every_case_is_a_valid_study(case: Case) -> None:
     study = study_of(case, 10)
     assert "full" in study.methods
     assert study.benchmark.images == max(2, round(10 * case.size))
+
+
+@pytest.mark.slow
+def test_a_study_is_timed_by_part_with_one_worker_and_whole_with_two(tmp_path: Path) -> None:
+    study = study_of(Case("two conditions or more, for two workers", BOTH, corruptions=("contrast",)), 2)
+    for workers in (1, 2):
+        (tmp_path / str(workers)).mkdir()
+    one, two = (run(study, tmp_path / str(workers), workers) for workers in (1, 2))
+    parts = {"encode", "selection", "text tower", "connector", "prefill", "decode"}
+    assert set(one) == parts | {"total"}
+    assert one["total"] == pytest.approx(sum(one[part] for part in parts))
+    assert min(one.values()) > 0
+    assert set(two) == {"total", "processor of each worker"}
+    assert min(two.values()) > 0

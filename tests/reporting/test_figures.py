@@ -42,7 +42,8 @@ def test_the_csv_holds_what_is_drawn(
     report = competing if name == "rivals" else swept if name in OF_SOME else report
     drawing, frame = first(name, report)
     assert "n = 3 pictures, 320 questions" in figures.caption(drawing, report)
-    shown = figures.save(drawing, name, frame, report, tmp_path)
+    with style.styled():
+        shown = figures.save(drawing, name, frame, report, tmp_path)
     written = pd.read_csv(tmp_path / f"{name}.csv")
     assert list(written.columns) == list(frame.columns)
     assert len(written) == len(frame) > 0
@@ -226,7 +227,8 @@ def test_no_text_is_read_as_a_formula(report: Report) -> None:
 
 def test_no_cell_is_a_formula(report: Report, tmp_path: Path) -> None:
     drawing, frame = first("kept_patches", report)
-    figures.save(drawing, "kept", frame.assign(answer="=cmd()"), report, tmp_path)
+    with style.styled():
+        figures.save(drawing, "kept", frame.assign(answer="=cmd()"), report, tmp_path)
     assert set(pd.read_csv(tmp_path / "kept.csv")["answer"]) == {"'=cmd()"}
 
 

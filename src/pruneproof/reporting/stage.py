@@ -10,7 +10,7 @@ import pandas as pd
 
 from pruneproof import files
 from pruneproof.folders import Folders
-from pruneproof.reporting import documents, figures, headline
+from pruneproof.reporting import documents, figures, headline, style
 from pruneproof.reporting.latex import latex_table
 from pruneproof.reporting.report import Report, load
 from pruneproof.reporting.shown import Shown
@@ -45,7 +45,9 @@ def run(study: Study, folders: Folders) -> None:
     judged = documents.judgements(report)
     files.write_text(folders.reports / "claims.md", documents.claims_page(report, judged, set_tables))
     files.write_text(folders.reports / "finding.md", documents.finding_page(report))
-    page = documents.html_page(report, judged, set_tables, _write_figures(report))
+    with style.styled():
+        shown = _write_figures(report)
+    page = documents.html_page(report, judged, set_tables, shown)
     files.write_text(folders.reports / "report.html", page)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, get_font_names
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
@@ -24,6 +27,8 @@ from matplotlib.ticker import AutoLocator
 
 from pruneproof import files
 from pruneproof.reporting.methods import COLOURS, KIND_NAMES, Method
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,25 @@ LABEL = 7.0
 """Size of the smallest text, in typographic points: what papers ask for."""
 BEYOND = 0.03
 """Share of an axis of percentages by which it may go on below 0 and above 100, for half a marker."""
+FONT = "DejaVu Sans"
+"""Comes with Matplotlib, so that figures look the same everywhere; it has Latin, Greek and Cyrillic."""
+FALLBACKS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "WenQuanYi Zen Hei",
+    "Droid Sans Fallback",
+    "Arial Unicode MS",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Nirmala UI",
+    "Unifont",
+)
+"""Fonts of systems for the letters that `FONT` lacks; those that are installed are used, in this order."""
+_LACKING = re.compile(r"Glyph (\d+) .* missing from")
 RULES: Any = {
-    "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.titleweight": "bold",
@@ -96,11 +118,29 @@ RULES: Any = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Matplotlib's defaults with this project's rules, whatever the user's own configuration says."""
-    with mpl.rc_context():
+    """Matplotlib's defaults with this project's rules, whatever the user's own configuration says.
+
+    Letters that no installed font has are told in one line.
+    """
+    with mpl.rc_context(), warnings.catch_warnings(record=True) as caught:
         mpl.rcdefaults()
-        mpl.rcParams.update(RULES)
+        mpl.rcParams.update(RULES | {"font.family": list(families())})
+        warnings.filterwarnings("always", _LACKING.pattern)
         yield
+    lacking = {chr(int(found[1])) for one in caught if (found := _LACKING.match(str(one.message)))}
+    for one in caught:
+        if not _LACKING.match(str(one.message)):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if lacking:
+        log.warning(
+            "no font for %s, which figures show as boxes: install one, such as Noto Sans CJK", " ".join(sorted(lacking))
+        )
+
+
+@cache
+def families() -> tuple[str, ...]:
+    """The fonts of figures: a letter is drawn in the first that has it."""
+    return (FONT, *sorted(set(FALLBACKS) & set(get_font_names()), key=FALLBACKS.index))
 
 
 def new_figure(height: float, sheet: Sheet = PAGE, tight: bool = False) -> Figure:
@@ -184,7 +224,7 @@ def legend_height(handles: Sequence[Line2D], sheet: Sheet) -> float:
 
 def text_width(text: str, size: float = 7.0) -> float:
     """Inches that a line of text takes."""
-    path = TextPath((0, 0), text, size=size, prop=FontProperties(family="DejaVu Sans"))
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(family=families()))
     return float(path.get_extents().x1) / 72 if text.strip() else 0.0
 
 

@@ -62,7 +62,7 @@ def caption(drawing: Drawing, report: Report) -> str:
 
 
 def save(drawing: Drawing, name: str, frame: pd.DataFrame, report: Report, folder: Path) -> Path:
-    """Write a figure below `folder` in all its forms; returns the path of the one that the page shows.
+    """Write a figure, under `style.styled`, below `folder` in all its forms; returns the path that the page shows.
 
     `<name>.csv` holds what is drawn, `.pdf`, `.png` and `.svg` (`.webp` where it shows pictures) are as wide as a page,
     `<name>_column.pdf` as a column of a paper, and `.tex` puts that one into a paper with its caption.
@@ -71,7 +71,6 @@ def save(drawing: Drawing, name: str, frame: pd.DataFrame, report: Report, folde
     shown = "webp" if drawing.PICTURES else "svg"
     files.write_text(path.with_name(f"{path.name}.csv"), csv_text(frame))
     files.write_text(path.with_name(f"{path.name}.tex"), latex_figure(name, drawing.TITLE, caption(drawing, report)))
-    with style.styled():
-        style.save(drawing.draw(frame, report, PAGE), path, ("pdf", "png", shown))
-        style.save(drawing.draw(frame, report, COLUMN), path.with_name(path.name + COLUMN.ending), ("pdf",))
+    style.save(drawing.draw(frame, report, PAGE), path, ("pdf", "png", shown))
+    style.save(drawing.draw(frame, report, COLUMN), path.with_name(path.name + COLUMN.ending), ("pdf",))
     return path.with_name(f"{path.name}.{shown}")
