@@ -67,7 +67,7 @@ class Stopwatch:
             "vision_tower": (inner.vision_tower, "forward"),
             "connector": (inner.multi_modal_projector, "forward"),
             "language_model": (inner.language_model, "forward"),
-            "output_head": (backbone.model.lm_head, "forward"),
+            "output_head": (backbone.language.head, "forward"),
             "text_tower": (backbone.clip.matched.model, "encode_text"),
         }
         before = {name: getattr(owner, attribute) for name, (owner, attribute) in parts.items()}

@@ -15,6 +15,7 @@ import torch
 
 from pruneproof import machine
 from pruneproof.allocator import keep_freed_memory
+from pruneproof.backbones import packing
 from pruneproof.backbones.checkpoints.memory import free_bytes
 from pruneproof.backbones.flops.languages import llama
 from pruneproof.backbones.flops.parts import linear
@@ -148,6 +149,9 @@ def _speeds(shape: Shape, lengths: Lengths, device: str, _: int) -> tuple[float,
     )
     with torch.device(device), torch.inference_mode():
         tower, decoder = (kind(config).to(dtype).eval() for kind, config in zip(kinds, (seen, read), strict=True))
+        if shape.parameters * dtype.itemsize <= packing.LARGEST:
+            packing.pack(tower)
+            packing.pack(decoder)
         one = decoder.get_input_embeddings().weight[:1].expand(1, 1, -1)
         layer = median_seconds(lambda: decoder(inputs_embeds=one, use_cache=False)) / LAYERS
         pictures = _most(ROWS_PER_GROUP, vision_tower(seen))
