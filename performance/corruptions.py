@@ -268,6 +268,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--scenes", type=int, default=24, help="pictures of 224 x 224; 24 make 1,080 corrupted ones")
     parser.add_argument("--photos", type=int, default=8, help="pictures of 640 x 480; at least 2, as for scenes")
+    parser.add_argument("--output", type=Path, default=HOME / "performance/results/corruptions.json")
     chosen = parser.parse_args()
     runs: list[Run] = []
     with tempfile.TemporaryDirectory() as name:
@@ -296,7 +297,7 @@ def main() -> None:
         "by_corruption": times,
         "runs": [asdict(one) for one in runs],
     }
-    write_json(HOME / "performance/results/corruptions.json", result)
+    write_json(chosen.output, result)
     for row in summary:
         wall, cpu = row["wall_ratio"], row["cpu_ratio"]
         print(

@@ -175,6 +175,7 @@ def main() -> None:
         default=HOME / "data/backbones/builtin_llava",
         help="a trained model's folder, with `clip` beside its weights",
     )
+    parser.add_argument("--output", type=Path, default=HOME / "performance/results/profile.json")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -197,7 +198,7 @@ def main() -> None:
         "weights": chosen.checkpoint.name,
         "methods": measured,
     }
-    write_json(HOME / "performance/results/profile.json", result)
+    write_json(chosen.output, result)
     for method, ways in measured.items():
         for way, row in ways.items():
             print(

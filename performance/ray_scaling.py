@@ -130,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=HOME / "performance/results/ray_scaling.json")
     chosen = parser.parse_args()
     if machine.cores() < 2:
         sys.exit("two workers of one core each need two cores")
@@ -159,7 +160,7 @@ def main() -> None:
         "two_workers_over_one": found,
         "runs": [{**asdict(run), "process_per_s": run.process_per_s} for run in runs],
     }
-    write_json(HOME / "performance" / "results" / "ray_scaling.json", result)
+    write_json(chosen.output, result)
     if len(bytes_of) > 1:
         sys.exit("the runs differ in their answers or logits")
 
