@@ -49,6 +49,7 @@ LOOKS = {
     "check": "say whether everything that the study needs is in place",
     "plan": "print the cells, what is done, how long the rest takes, and what the study can show",
     "summary": "print the results that the last run left in reports/",
+    "reference": "print every name and setting that params.yaml may have",
     "prepare": "repair what would keep DVC from starting, such as the lock of a killed run",
 }
 """Sub-commands that are not stages; all but `prepare` change nothing."""

@@ -84,7 +84,7 @@ class ImagePerturbationSettings(Frozen):
     Recommended for pictures that are much larger than the model's input: blur and noise are made in pixels, and what
     the model then shrinks was corrupted less. Of 640 x 480 pictures, blur is 2.1 times weaker and noise comes out 0.7
     times as strong. Not for families that read larger pictures in more tokens, such as LLaVA-NeXT and Qwen: they would
-    see less of a corrupted picture than of the clean one, which `check` and `plan` tell.
+    see less of a corrupted picture than of the clean one, which `locate_patches` tells.
     """
     model_pixels: Annotated[int, Field(ge=32, le=4096)] = 224
     """Side of the vision tower's input in pixels, to which the shorter side of a picture is resized; used with
