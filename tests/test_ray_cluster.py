@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -28,6 +29,25 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_addresses_of_other_kinds_are_refused(address: str) -> None:
     with pytest.raises(PruneProofError, match=r"RAY_ADDRESS is .*: use <host>:<port> of the head"):
         ray_cluster.address({"RAY_ADDRESS": address})
+
+
+@pytest.mark.parametrize("mode", ["tokn", "1"])
+def test_modes_that_ray_would_take_for_none_are_refused(mode: str) -> None:
+    with pytest.raises(PruneProofError, match=f"RAY_AUTH_MODE is '{mode}': use token or disabled"):
+        ray_cluster.address({"RAY_AUTH_MODE": mode})
+
+
+def test_folders_that_ray_cannot_use_are_refused(tmp_path: Path) -> None:
+    missing, long = tmp_path / "missing", tmp_path / ("long" * 9)
+    long.mkdir()
+    with pytest.raises(PruneProofError, match="missing', no folder that can be written to: make it, or unset it"):
+        ray_cluster.address({"RAY_TMPDIR": str(missing)})
+    with pytest.raises(
+        PruneProofError, match="bytes, and the names of Ray's sockets leave room for 32: choose a short"
+    ):
+        ray_cluster.address({"RAY_TMPDIR": str(long)})
+    assert ray_cluster.folder({"RAY_TMPDIR": str(long), "RAY_ADDRESS": "head:6379"}) == str(long)
+    assert ray_cluster.address({"RAY_TMPDIR": "/tmp", "RAY_AUTH_MODE": "TOKEN"}) == ""
 
 
 @contextmanager

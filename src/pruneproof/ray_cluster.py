@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import ssl
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -15,6 +16,10 @@ from pathlib import Path
 from pruneproof import machine
 from pruneproof.errors import PruneProofError
 
+_AUTH_MODES = ("token", "disabled")
+"""Values of RAY_AUTH_MODE; Ray takes any other for `disabled`."""
+_LONGEST_FOLDER = 32
+"""Bytes. Ray puts sockets into its folder, under names of 65, and the path of a socket may have 107."""
 _PROBE_S = 8
 _SHORTEST_S = 0.01
 _HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.%\w]+\]|[0-9A-Fa-f:]+")
@@ -32,8 +37,8 @@ def address(environment: Mapping[str, str] = os.environ) -> str:
 
     Raises:
         PruneProofError: if Ray is not installed, if the environment asks for certain GPUs, which Ray hands out itself,
-            if RAY_ADDRESS is of another form, if TLS is asked for without its files, or if no Ray answers there
-            within 8 s.
+            if RAY_ADDRESS or RAY_AUTH_MODE is of another form, if TLS is asked for without its files, if Ray has no
+            folder for its files, or if no Ray answers there within 8 s.
     """
     wanted = machine.wanted_device(environment)
     if wanted not in ("auto", "cpu", "cuda"):
@@ -43,12 +48,37 @@ def address(environment: Mapping[str, str] = os.environ) -> str:
         )
     if find_spec("ray") is None:
         raise PruneProofError("PRUNEPROOF_ENGINE is 'ray', but Ray is not installed: pip install '.[ray]'")
+    mode = environment.get("RAY_AUTH_MODE", "")
+    if mode and mode.lower() not in _AUTH_MODES:
+        raise PruneProofError(f"RAY_AUTH_MODE is {mode[:40]!r}: use {' or '.join(_AUTH_MODES)}")
+    folder(environment)
     given = environment.get("RAY_ADDRESS", "").strip()
     place = _place(given) if given else None
     secret = _secret(environment)
     if place is not None:
         _require_answer(given, place, secret)
     return given
+
+
+def folder(environment: Mapping[str, str] = os.environ) -> str:
+    """Where Ray's files go: RAY_TMPDIR, or the system's temporary folder, if a Ray of this machine can use that one.
+
+    Raises:
+        PruneProofError: if RAY_TMPDIR is no folder that can be written to, or too long for Ray's sockets.
+    """
+    named = environment.get("RAY_TMPDIR", "")
+    if not named:
+        usual = tempfile.gettempdir()
+        return usual if len(os.fsencode(usual)) <= _LONGEST_FOLDER and " " not in usual else "/tmp"
+    if not (os.path.isdir(named) and os.access(named, os.W_OK | os.X_OK)):
+        raise PruneProofError(f"RAY_TMPDIR is {named[:80]!r}, no folder that can be written to: make it, or unset it")
+    size = len(os.fsencode(os.path.abspath(named)))
+    if size > _LONGEST_FOLDER and not environment.get("RAY_ADDRESS", "").strip():
+        raise PruneProofError(
+            f"RAY_TMPDIR is {named[:80]!r}, of {size} bytes, and the names of Ray's sockets leave room for "
+            f"{_LONGEST_FOLDER}: choose a shorter one, or unset it"
+        )
+    return named
 
 
 def _place(given: str) -> tuple[str, int]:

@@ -58,7 +58,7 @@ def require_same(origin: Origin) -> None:
         if differs:
             raise PruneProofError(
                 f"{part} differ from those that the run started with ({', '.join(differs[:3])}): "
-                "give every node the same project, packages and weights"
+                "give every node the same project, packages and weights, and change none while it runs"
             )
 
 

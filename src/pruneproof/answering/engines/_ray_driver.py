@@ -172,15 +172,18 @@ def connect(request: Request) -> None:
             **({} if request.address else own),
         )
     except Exception as error:  # plain ones, too: for a node that did not start within 30 s
-        said = next(iter(str(error).splitlines()), repr(error))
+        said = next(iter(str(error).splitlines()), repr(error)).rstrip(":. ")
         hint = _token_wanted(request) or _too_busy(request, said)
         raise PruneProofError(f"Ray cannot be used {_place(request)}: {said}{hint}") from None
 
 
 def _token_wanted(request: Request) -> str:
-    """What Ray leaves unsaid: to an address that it is given it shows no token unless it is told to."""
-    if not request.address or os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
+    """What Ray leaves unsaid: to an address that it is given it shows no token unless told to, and it does not say that
+    another one was wanted."""
+    if not request.address:
         return ""
+    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
+        return " (if the cluster is there, its token may be another: compare ~/.ray/auth_token here and on its head)"
     return " (if `ray start` made a cluster that asks for a token: set RAY_AUTH_MODE=token here and on every node)"
 
 
@@ -218,7 +221,7 @@ def plan(nodes: Sequence[Mapping[str, Any]], request: Request) -> tuple[str, int
     if request.workers is not None and request.workers > room:
         raise PruneProofError(
             f"PRUNEPROOF_WORKERS is {request.workers}, but {cluster} has room for {_counted(room, 'worker')} with "
-            f"{each}: lower it{' or add nodes' if request.address else ''}"
+            f"{each}{' each' if room > 1 else ''}: lower it{' or add nodes' if request.address else ''}"
         )
     count = request.workers or room
     return (

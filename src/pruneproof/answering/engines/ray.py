@@ -33,8 +33,6 @@ _CONNECT_S = 180
 """How long connecting may take; starting Ray on this machine takes 5 s, on a busy one 20."""
 _END_S = 20
 """How long ending may take before it is made to; ending Ray on this machine takes 2 s."""
-_LONGEST_FOLDER = 32
-"""Bytes. Ray puts sockets into its folder, under names of 65, and the path of a socket may have 107."""
 
 
 def run(job: Job, origin: Origin, tasks: Iterable[Task]) -> Iterator[int]:
@@ -58,6 +56,8 @@ def run(job: Job, origin: Origin, tasks: Iterable[Task]) -> Iterator[int]:
             if process.is_alive():
                 process.kill()
                 process.join()
+            if process.exitcode:
+                driver.end_left(folder)
 
 
 def _request(job: Job, origin: Origin, address: str, folder: Path) -> driver.Request:
@@ -116,10 +116,11 @@ def _serve(pipe: Connection, job: Job, tasks: Iterable[Task], address: str) -> I
 
 
 def _lost(connected: bool, address: str) -> str:
-    place = address or "this machine"
+    if not address:
+        return "Ray has ended on this machine, or a process of it was killed: finished work is kept, so run again"
     if connected:
-        return f"the Ray cluster at {place} has ended, or its head was restarted: finished work is kept, so run again"
-    return f"what answers at {place} is no Ray cluster that works: see `ray status`"
+        return f"the Ray cluster at {address} has ended, or its head was restarted: finished work is kept, so run again"
+    return f"what answers at {address} is no Ray cluster that works: see `ray status`"
 
 
 def carried(task: Task) -> Task:
@@ -142,10 +143,7 @@ def _carried(image: AskedImage) -> AskedImage:
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """For Ray's sockets and logs: short, without blanks, and gone in the end. RAY_TMPDIR says where, if it is set."""
-    place = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
-    if "RAY_TMPDIR" not in os.environ and (len(os.fsencode(place)) > _LONGEST_FOLDER or " " in place):
-        place = "/tmp"
-    folder = Path(tempfile.mkdtemp(prefix="ray", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix="ray", dir=ray_cluster.folder()))
     try:
         yield folder
     finally:
