@@ -31,6 +31,7 @@ from typing import Any
 import cv2
 import numpy as np
 from imagecorruptions import corrupt
+from performance._options import count
 from PIL import Image
 
 from performance import _plain_corruptions
@@ -264,10 +265,10 @@ def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def main() -> None:
     """Run both sides in turns, compare, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--scenes", type=int, default=24, help="pictures of 224 x 224; 24 make 1,080 corrupted ones")
-    parser.add_argument("--photos", type=int, default=8, help="pictures of 640 x 480; at least 2, as for scenes")
+    parser.add_argument("--rounds", type=count, default=3)
+    parser.add_argument("--processes", type=count, nargs="+", default=[1, 2])
+    parser.add_argument("--scenes", type=count, default=24, help="pictures of 224 x 224; 24 make 1,080 corrupted ones")
+    parser.add_argument("--photos", type=count, default=8, help="pictures of 640 x 480; at least 2, as for scenes")
     parser.add_argument("--output", type=Path, default=HOME / "performance/results/corruptions.json")
     chosen = parser.parse_args()
     runs: list[Run] = []

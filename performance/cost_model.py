@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from performance._cost_watch import Watch
+from performance._options import count
 
 from pruneproof import machine
 from pruneproof.answering import stage as answering
@@ -243,7 +244,7 @@ def compared(case: Case, foretold: Mapping[str, float], took: Mapping[str, float
 def main() -> None:
     """Predict, run, compare and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=20, help="scenes of a study of size 1")
+    parser.add_argument("--pictures", type=count, default=20, help="scenes of a study of size 1")
     parser.add_argument("--output", type=Path, default=HOME / "performance/results/cost_model.json")
     chosen = parser.parse_args()
     measuring.one_thread()

@@ -153,6 +153,8 @@ def main() -> None:
     parser.add_argument("--machines", nargs="+", choices=list(machines()), default=list(machines()))
     parser.add_argument("--share", type=float, help="of a machine's peak that is reached; default: as assumed")
     chosen = parser.parse_args()
+    if chosen.share is not None and not 0 < chosen.share <= 1:
+        parser.error(f"argument --share: {chosen.share:g} is no share above 0 and at most 1")
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:
         for machine in chosen.machines:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from performance._options import count
 from performance._products import counted, gflop, peak_gflop_per_s, seconds_alone
 
 from pruneproof import machine, pruning
@@ -167,8 +168,8 @@ def _medians(turns: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Measure every method and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=20, help="scenes asked about")
-    parser.add_argument("--rounds", type=int, default=3, help="of which the medians are given")
+    parser.add_argument("--images", type=count, default=20, help="scenes asked about")
+    parser.add_argument("--rounds", type=count, default=3, help="of which the medians are given")
     parser.add_argument(
         "--checkpoint",
         type=Path,

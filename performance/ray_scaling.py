@@ -26,6 +26,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from performance._options import count
+
 from pruneproof import machine
 from pruneproof.files import digest_files, write_json, write_text
 from pruneproof.folders import Folders
@@ -128,8 +130,8 @@ def ratios(runs: list[Run]) -> dict[str, Any]:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=count, default=60)
+    parser.add_argument("--rounds", type=count, default=3)
     parser.add_argument("--output", type=Path, default=HOME / "performance/results/ray_scaling.json")
     chosen = parser.parse_args()
     if machine.cores() < 2:

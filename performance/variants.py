@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from performance._options import count
 
 from pruneproof import backbones
 from pruneproof.allocator import keep_freed_memory
@@ -162,7 +163,7 @@ def _spread(ratios: list[float]) -> list[float]:
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="in each of which every variant has a turn")
+    parser.add_argument("--rounds", type=count, default=5, help="in each of which every variant has a turn")
     parser.add_argument(
         "--checkpoint", type=Path, default=HOME / "data/backbones/builtin_llava", help="a LLaVA's folder"
     )

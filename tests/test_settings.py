@@ -180,7 +180,7 @@ def test_a_layer_that_a_vision_tower_lacks_is_refused_before_anything_runs(tmp_p
         return changed(tmp_path, **settings, methods__atp_25__attention_layer=layer)
 
     (home / "config.json").write_text('{"vision_config": {"num_hidden_layers": 5}}')
-    what = "methods.atp_25.attention_layer: -6, but the vision tower of builtin_llava has 5 layers: give -5 to -1"
+    what = "attention_layer: -6, but the vision tower of builtin_llava has 5 layers: give 0 to 4, or -5 to -1"
     assert what in complaint(study(-6))
     assert load_study(study(-5)).methods["atp_25"].options["attention_layer"] == -5
     assert "1 problem" in complaint(study(-6, methods__atp_10__attention_layer=-5))

@@ -69,8 +69,9 @@ def main() -> int:
                 _tell(trial)
                 with JOURNAL.open("a", encoding="utf-8") as file:
                     file.write(f"{chosen.seed}\t{to_json(trial)}\n")
-                own = [one for (name, _, seed), one in known.items() if (name, seed) == (kind.name, chosen.seed)]
-                _write(kind, own, chosen.seed)
+                if set(numbers) == set(range(kind.count)):
+                    own = [one for (name, _, seed), one in known.items() if (name, seed) == (kind.name, chosen.seed)]
+                    _write(kind, own, chosen.seed)
     return 1 if broken else 0
 
 

@@ -38,8 +38,11 @@ def report(study_folder: Path, form: str, to: Path) -> Export:
     scenes = build(study.benchmark, study.study.seed, study_folder)
     made: Export = member.export(scenes)
     _require_free(to, made.files)
-    for path, content in made.files.items():
-        write_bytes(to / path, content)
+    try:
+        for path, content in made.files.items():
+            write_bytes(to / path, content)
+    except FileNotFoundError as error:  # of a folder in which none can be made, such as /proc
+        raise PruneProofError(f"--to is {to}: no folder can be made there ({error.strerror})") from None
     kinds = dict.fromkeys(sample.kind for sample in scenes.samples)
     without = [kind for kind in kinds if kind not in {sample.kind for sample in made.samples}]
     left_out = f"; left out: {', '.join(without)}" if without else ""

@@ -174,7 +174,8 @@ def _tower_layers(
         if depth is not None and not -depth <= layer < depth:
             yield Problem(
                 _where(name, settings, layer),
-                f"{layer}, but the vision tower of {backbone} has {depth} layers: give -{depth} to -1",
+                f"{layer}, but the vision tower of {backbone} has {depth} layers: give 0 to {depth - 1}, or -{depth} "
+                "to -1",
             )
 
 

@@ -114,7 +114,9 @@ def report(folder: Path) -> None:
         console.print(advice)
     if source:
         console.print(f"Questions were counted on {source}.")
-    console.print(f"`{make_command('plan', folder)} MACHINE=this` says how long it takes here, and on other machines.")
+    console.print(
+        f"`{make_command('plan', folder)} MACHINE=this` says how long it takes here, MACHINE=h100 (or another) there."
+    )
 
 
 def _asked(each: float) -> str:

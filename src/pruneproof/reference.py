@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from pruneproof import prompts, registry
 from pruneproof.perturbations import text
@@ -24,6 +24,7 @@ from pruneproof.settings import (
     BenchmarkSettings,
     CostSettings,
     DialogueSettings,
+    Identifier,
     ImagePerturbationSettings,
     MethodSettings,
     ReportSettings,
@@ -32,6 +33,7 @@ from pruneproof.settings import (
     TextPerturbationSettings,
 )
 
+ID = TypeAdapter(Identifier).json_schema()["pattern"]
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "study": StudySettings,
     "benchmark": BenchmarkSettings,
@@ -63,6 +65,7 @@ def _page() -> Iterator[str]:
     yield "# Names and settings of params.yaml"
     yield ""
     yield "Printed by `python -m pruneproof reference`, with whatever files of your own are in the packages."
+    yield "An id has lower-case letters, digits and `_`, a letter first."
     yield ""
     for key, model in SECTIONS.items():
         yield f"## `{key}`"
@@ -168,9 +171,19 @@ def _values(own: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
         return ", ".join(f"`{json.dumps(one)}`" for one in own.get("enum", [own.get("const")]))
     kind = str(own.get("type", "any"))
     if kind == "array":
-        return f"list of {_values(own.get('items') or own.get('prefixItems', [{}])[0], shared)}"
+        several = f"list{_length(own)} of"
+        return f"{several} {_values(own.get('items') or own.get('prefixItems', [{}])[0], shared)}"
+    if own.get("pattern") == ID:
+        return "id"
     words = {"integer": "whole number", "string": "text", "boolean": "`true`, `false`", "object": "mapping"}
     return " ".join(filter(None, (words.get(kind, kind), _bounds(own))))
+
+
+def _length(own: Mapping[str, Any]) -> str:
+    least, most = own.get("minItems", 0), own.get("maxItems")
+    if most is not None:
+        return f" of {most}," if least == most else f" of {least} to {most},"
+    return f" of at least {least}," if least else ""
 
 
 def _bounds(own: Mapping[str, Any]) -> str:
