@@ -42,12 +42,13 @@ report: {examples: 1}
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What `make` sets, with the folder's own copy of the code; no MLflow server, no network."""
+    """What `make` sets, with the copy of the code in the folder or above it; no MLflow server, no network."""
+    project = next(place for place in (folder, *folder.parents) if (place / "src").is_dir())
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PRUNEPROOF_"))}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a dozen processes share what one has compiled
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(folder / "src"),
+        "PYTHONPATH": str(project / "src"),
         "DVC_NO_ANALYTICS": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "HF_HUB_OFFLINE": "1",
