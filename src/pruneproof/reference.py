@@ -90,17 +90,13 @@ def _page() -> Iterator[str]:
         yield from _table(importlib.import_module(f"pruneproof.pruning.{name}").Settings)
     yield "## Image perturbations of `perturbations.image.names`"
     yield ""
-    for name, doc in _documents("pruneproof.perturbations.images"):
-        module = importlib.import_module(f"pruneproof.perturbations.images.{name}")
-        yield f"- {_names(module.PERTURBATIONS)}: {_first(doc)}"
+    yield from _perturbations("pruneproof.perturbations.images")
     yield ""
     yield "Each at severities 1 to 5."
     yield ""
     yield "## Text perturbations of `perturbations.text.names`"
     yield ""
-    for name, doc in _documents("pruneproof.perturbations.text"):
-        module = importlib.import_module(f"pruneproof.perturbations.text.{name}")
-        yield f"- {_names(module.PERTURBATIONS)}: {_first(doc)}"
+    yield from _perturbations("pruneproof.perturbations.text")
     yield ""
     graded = {name: one.severities for name, one in text.registered().items() if len(one.severities) > 1}
     yield f"With severities: {'; '.join(f'`{name}` {_span(found)}' for name, found in graded.items())}."
@@ -123,8 +119,10 @@ def _documents(package: str) -> Iterator[tuple[str, str]]:
         yield name, ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8"))) or ""
 
 
-def _names(perturbations: Mapping[str, object]) -> str:
-    return ", ".join(f"`{name}`" for name in perturbations)
+def _perturbations(package: str) -> Iterator[str]:
+    for name, doc in _documents(package):
+        names = ", ".join(f"`{one}`" for one in importlib.import_module(f"{package}.{name}").PERTURBATIONS)
+        yield f"- {names}: {_first(doc)}"
 
 
 def _span(severities: tuple[int, ...]) -> str:
