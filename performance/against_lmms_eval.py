@@ -34,6 +34,7 @@ from performance._lmms_result import Result
 from performance._lmms_rows import TASK, without_repeats, write_scenes
 from performance._lmms_shape import SUFFIX, save_shape
 from performance._lmms_sides import LmmsEval, PruneProof, Setting
+from performance._options import count
 
 from performance import _lmms_environment as environment
 from pruneproof.answering.costs import _processor
@@ -136,16 +137,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="against_lmms_eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--rounds", type=_natural, default=3, help="of everything, PruneProof and lmms-eval in turns")
-    add("--rows", type=_natural, default=9000, help="POPE rows, at most 18 a picture; POPE itself has 9,000")
-    add("--threads", nargs="+", type=_natural, default=[1, 2], help="cores and threads that a side may use")
+    add("--rounds", type=count, default=3, help="of everything, PruneProof and lmms-eval in turns")
+    add("--rows", type=count, default=9000, help="POPE rows, at most 18 a picture; POPE itself has 9,000")
+    add("--threads", nargs="+", type=count, default=[1, 2], help="cores and threads that a side may use")
     add("--questions", nargs="+", choices=list(QUESTIONS), default=list(QUESTIONS), help="with repeats, or without")
     add("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     add("--checkpoint", type=Path, default=HOME / "data/backbones/builtin_llava", help="a LLaVA's folder")
     add("--text-tower", type=Path, help="its CLIP in open_clip's layout; default: `clip` in the checkpoint's folder")
     add("--shape", choices=["llava-1.5-7b"], help="random weights at a published shape instead of the checkpoint's")
     add("--scale", choices=["published", "tiny"], default="published", help="of --shape; tiny is a smoke run")
-    add("--layers", type=_natural, help="of --shape: language layers, if memory does not suffice for all")
+    add("--layers", type=count, help="of --shape: language layers, if memory does not suffice for all")
     add("--suffix", default="", help="added to every question")
     add("--dtype", choices=["float32", "float16", "bfloat16"], default="float32")
     add("--device", default="cpu", help="cpu, cuda or cuda:<n>")
@@ -156,13 +157,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--output", type=Path, default=HOME / "performance/results/against_lmms_eval.json")
     add("--add", action="store_true", help="add rounds to the results that are there")
     return parser.parse_args(arguments)
-
-
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
 
 
 def run(chosen: argparse.Namespace, work: Path) -> Result:

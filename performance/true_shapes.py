@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from performance._options import count
 from performance._random_weights import random_text_tower
 from performance._true_models import SHAPES, Shape
 from performance._true_tables import COMPONENTS, markdown
@@ -215,21 +216,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda or cuda:<n>")
     add("--dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16")
     add("--keep", type=float, default=0.6, help="share of visual tokens that ATP keeps")
-    add("--batch", nargs="+", type=_natural, default=[1, 8], help="questions at once")
-    add("--answer-lengths", nargs="+", type=_natural, default=[1, 16, 64], help="tokens")
-    add("--text-tokens", type=_natural, default=40, help="tokens of the prompt around the image")
-    add("--repeats", type=_natural, default=5, help="rounds of full and ATP")
-    add("--layers", type=_natural, help="language layers built, if memory does not suffice for all of them")
+    add("--batch", nargs="+", type=count, default=[1, 8], help="questions at once")
+    add("--answer-lengths", nargs="+", type=count, default=[1, 16, 64], help="tokens")
+    add("--text-tokens", type=count, default=40, help="tokens of the prompt around the image")
+    add("--repeats", type=count, default=5, help="rounds of full and ATP")
+    add("--layers", type=count, help="language layers built, if memory does not suffice for all of them")
     add("--scale", choices=["published", "tiny"], default="published", help="tiny is a smoke run of small models")
     add("--output", type=Path, help="results, without suffix; default: performance/results/true_shapes_<device>")
     return parser.parse_args(arguments)
-
-
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
 
 
 def run(chosen: argparse.Namespace) -> dict[str, Any]:

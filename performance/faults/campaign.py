@@ -52,7 +52,8 @@ def main() -> int:
     except ValueError as error:
         parser.error(f"--only: {error}")
     known = _journal() if chosen.resume else {}
-    if not (chosen.resume or chosen.json):
+    kept = {kind for kind, numbers in wanted.items() if not chosen.json and set(numbers) == set(range(kind.count))}
+    if kept and not chosen.resume:
         JOURNAL.unlink(missing_ok=True)
     broken = 0
     print("preparing: a study is run undisturbed first, which takes a minute or two", file=sys.stderr, flush=True)
@@ -67,11 +68,12 @@ def main() -> int:
                     print(to_json(trial), flush=True)
                     continue
                 _tell(trial)
+                if kind not in kept:
+                    continue
                 with JOURNAL.open("a", encoding="utf-8") as file:
                     file.write(f"{chosen.seed}\t{to_json(trial)}\n")
-                if set(numbers) == set(range(kind.count)):
-                    own = [one for (name, _, seed), one in known.items() if (name, seed) == (kind.name, chosen.seed)]
-                    _write(kind, own, chosen.seed)
+                own = [one for (name, _, seed), one in known.items() if (name, seed) == (kind.name, chosen.seed)]
+                _write(kind, own, chosen.seed)
     return 1 if broken else 0
 
 

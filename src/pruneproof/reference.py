@@ -11,43 +11,16 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
 from pruneproof import prompts, registry
 from pruneproof.perturbations import text
 from pruneproof.pruning._budgets import PUBLISHED
-from pruneproof.settings import (
-    AnsweringSettings,
-    BackboneSettings,
-    BenchmarkSettings,
-    CostSettings,
-    DialogueSettings,
-    Identifier,
-    ImagePerturbationSettings,
-    MethodSettings,
-    ReportSettings,
-    ScoringSettings,
-    StudySettings,
-    TextPerturbationSettings,
-)
+from pruneproof.settings import Identifier, Study
 
 ID = TypeAdapter(Identifier).json_schema()["pattern"]
-SECTIONS: Mapping[str, type[BaseModel]] = {
-    "study": StudySettings,
-    "benchmark": BenchmarkSettings,
-    "perturbations.image": ImagePerturbationSettings,
-    "perturbations.text": TextPerturbationSettings,
-    "backbones.<id>": BackboneSettings,
-    "methods.<id>": MethodSettings,
-    "answering": AnsweringSettings,
-    "answering.dialogues": DialogueSettings,
-    "scoring": ScoringSettings,
-    "costs": CostSettings,
-    "report": ReportSettings,
-}
-"""Keys of params.yaml to what they hold."""
 
 
 def report(study: Path) -> None:
@@ -67,10 +40,10 @@ def _page() -> Iterator[str]:
     yield "Printed by `python -m pruneproof reference`, with whatever files of your own are in the packages."
     yield "An id has lower-case letters, digits and `_`, a letter first."
     yield ""
-    for key, model in SECTIONS.items():
+    for key, model in _sections(Study):
         yield f"## `{key}`"
         yield from _described(model.__doc__)
-        yield from _table(model, skip=("dialogues",) if key == "answering" else ())
+        yield from _table(model)
     yield "## Families of `backbones.<id>.family`"
     yield ""
     yield from (f"- `{name}`: {_first(doc)}" for name, doc in _documents("pruneproof.backbones.families"))
@@ -110,6 +83,24 @@ def _page() -> Iterator[str]:
         yield from _table(module.Options)
 
 
+def _sections(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Keys of params.yaml with what they hold, those that hold nothing but other sections left out."""
+    for name, field in model.model_fields.items():
+        named = get_origin(field.annotation) is dict
+        held = get_args(field.annotation)[1] if named else field.annotation
+        if isinstance(held, type) and issubclass(held, BaseModel):
+            key = f"{above}{name}{'.<id>' if named else ''}"
+            if _settings(held):
+                yield key, held
+            yield from _sections(held, f"{key}.")
+
+
+def _settings(model: type[BaseModel]) -> list[str]:
+    """Fields that are no sections of their own."""
+    sections = {key for key, _ in _sections(model) if "." not in key}
+    return [name for name in model.model_fields if name not in sections]
+
+
 def _documents(package: str) -> Iterator[tuple[str, str]]:
     """Members of a package with their docstrings; none is imported."""
     for name in registry.module_names(package):
@@ -140,11 +131,11 @@ def _first(document: str) -> str:
     return " ".join(inspect.cleandoc(document).split("\n\n")[0].split())
 
 
-def _table(model: type[BaseModel], skip: tuple[str, ...] = ()) -> Iterator[str]:
+def _table(model: type[BaseModel]) -> Iterator[str]:
     """A row for each setting; nothing where there are none."""
     schema = model.model_json_schema()
     meanings = _meanings(model)
-    rows = {name: own for name, own in schema.get("properties", {}).items() if name not in skip}
+    rows = {name: schema["properties"][name] for name in _settings(model)}
     if not rows:
         yield "No options."
         yield ""

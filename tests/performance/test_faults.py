@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -126,3 +127,23 @@ def test_kills_that_came_too_late_are_counted() -> None:
     trial = {"number": 3, "what": f"a kill, {_page.MISSED}", "lost": "", "stale": "", "unclear": "", "unequal": ""}
     page = _page.page({"kinds": {"kills": {"title": "Kills", "trials": [trial, {**trial, "what": "a kill"}]}}}, NAMES)
     assert "Of the kills, 1 came when nothing was left to kill." in page
+
+
+@pytest.mark.parametrize(("numbers", "written"), [("0-2", ["kills"] * 3), ("0,2", []), ("7", [])])
+def test_a_part_of_a_kind_takes_no_results_place(
+    numbers: str, written: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trial(bench: _trials.Bench, number: int, rng: Random) -> _trials.Trial:
+        return _trials.Trial("kills", number, "a kill")
+
+    found: list[str] = []
+    journal = tmp_path / "journal"
+    journal.write_text("")
+    monkeypatch.setattr("sys.argv", ["faults", "--only", f"kills={numbers}"])
+    monkeypatch.setattr(campaign, "prepare", _trials.Bench)
+    monkeypatch.setattr(campaign, "kind_of", lambda name: _trials.Kind(name, "Kills", 3, trial))
+    monkeypatch.setattr(campaign, "JOURNAL", journal)
+    monkeypatch.setattr(campaign, "_write", lambda kind, made, seed: found.append(kind.name))
+    assert campaign.main() == 0
+    assert found == written
+    assert len(journal.read_text().splitlines()) == len(written)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -168,3 +170,28 @@ def test_what_ray_left_of_a_node_that_did_not_start_is_ended(tmp_path: Path) -> 
     finally:
         other.kill()
         other.wait()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("", "Ray has ended on this machine, or a process of it was killed"), ("head:6379", "no Ray cluster that works")],
+)
+def test_what_a_killed_driver_left_is_ended(address: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(request: Any) -> Any:
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=os._exit, args=(9,))
+        process.start()
+        theirs.close()
+        return ours, process
+
+    ended: list[Path] = []
+    monkeypatch.setattr(engine.ray_cluster, "address", lambda: address)
+    monkeypatch.setattr(engine, "_request", lambda job, origin, address, folder: folder)
+    monkeypatch.setattr(engine, "_start", killed)
+    monkeypatch.setattr(engine.driver, "end_left", ended.append)
+    nothing: Any = None
+    with pytest.raises(PruneProofError, match=said):
+        list(engine.run(nothing, nothing, []))
+    [folder] = ended
+    assert not folder.exists()
